@@ -1,0 +1,269 @@
+"""The OCI runtime specification as types: what `config.json` of a bundle says, and nothing else.
+
+Field names are the specification's, in camel case on the wire; what is at its default is left out, so the
+JSON is what a reader expects. Two things of Docker's have no field in the specification and use the places
+that other tools ignore: `process.user.username` holds the unresolved `user[:group]` of the request (the names
+are looked up inside the container, where its `/etc/passwd` is), and `annotations` hold the group names of
+`--group-add`.
+
+Source: OCI runtime-spec v1.2, config.md and config-linux.md.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+OCI_VERSION = "1.2.0"
+
+# Annotation with the comma-separated names (not numbers) of `--group-add`.
+GROUP_NAMES_ANNOTATION = "io.shoal.process.groups"
+
+
+class _Object(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
+    """Base of all objects: immutable, camel case, defaults left out."""
+
+
+class Root(_Object):
+    """The root file system, §Root."""
+
+    path: str
+    readonly: bool = False
+
+
+class Mount(_Object):
+    """One additional mount, §Mounts. `options` are mount(8) words, data for the file system included."""
+
+    destination: str
+    type: str = ""
+    source: str = ""
+    options: tuple[str, ...] = ()
+
+
+class User(_Object):
+    """Who the process is, §User. `username` is the unresolved request and wins over the numbers."""
+
+    uid: int = msgspec.field(default=0)
+    gid: int = msgspec.field(default=0)
+    umask: int | None = None
+    additional_gids: tuple[int, ...] = ()
+    username: str = ""
+
+
+class ConsoleSize(_Object):
+    """Rows and columns of a terminal."""
+
+    height: int
+    width: int
+
+
+class Capabilities(_Object):
+    """The five capability sets by name, `CAP_CHOWN` first, §Linux Process."""
+
+    bounding: tuple[str, ...] = ()
+    effective: tuple[str, ...] = ()
+    permitted: tuple[str, ...] = ()
+    inheritable: tuple[str, ...] = ()
+    ambient: tuple[str, ...] = ()
+
+
+class Rlimit(_Object):
+    """One resource limit; `type` is setrlimit(2)'s name. Unlimited is the kernel's RLIM_INFINITY."""
+
+    type: str
+    soft: int
+    hard: int
+
+
+class Process(_Object):
+    """What runs, as whom, with which rights, §Process."""
+
+    cwd: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    terminal: bool = False
+    console_size: ConsoleSize | None = None
+    user: User = User()
+    capabilities: Capabilities | None = None
+    rlimits: tuple[Rlimit, ...] = ()
+    no_new_privileges: bool = False
+    oom_score_adj: int | None = None
+    apparmor_profile: str = ""
+    selinux_label: str = ""
+
+
+class Namespace(_Object):
+    """A namespace: new when `path` is empty, else joined, §Namespaces."""
+
+    type: str
+    path: str = ""
+
+
+class Device(_Object):
+    """A device node to create; `file_mode` holds permission bits only, §Devices."""
+
+    type: str
+    path: str
+    major: int = -1
+    minor: int = -1
+    file_mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+
+class DeviceCgroup(_Object):
+    """A rule of the device controller; a missing type, major or minor means all, §Allowed Device list."""
+
+    allow: bool
+    type: str = ""
+    major: int | None = None
+    minor: int | None = None
+    access: str = ""
+
+
+class Memory(_Object):
+    """Memory limits in bytes, -1 is unlimited (the specification's word for it), §Memory."""
+
+    limit: int | None = None
+    reservation: int | None = None
+    swap: int | None = None
+    kernel: int | None = None
+    kernel_tcp: int | None = msgspec.field(name="kernelTCP", default=None)
+    swappiness: int | None = None
+    disable_oom_killer: bool | None = msgspec.field(name="disableOOMKiller", default=None)
+
+
+class Cpu(_Object):
+    """Processor shares, bandwidth in µs, and the sets of processors and memory nodes, §CPU."""
+
+    shares: int | None = None
+    quota: int | None = None
+    period: int | None = None
+    realtime_runtime: int | None = None
+    realtime_period: int | None = None
+    cpus: str = ""
+    mems: str = ""
+
+
+class Pids(_Object):
+    """How many tasks; §PIDs."""
+
+    limit: int
+
+
+class WeightDevice(_Object):
+    """Relative I/O weight of one block device."""
+
+    major: int
+    minor: int
+    weight: int
+
+
+class ThrottleDevice(_Object):
+    """Bytes or operations a second for one block device."""
+
+    major: int
+    minor: int
+    rate: int
+
+
+class BlockIO(_Object):
+    """Block I/O weights and limits, §Block IO."""
+
+    weight: int | None = None
+    weight_device: tuple[WeightDevice, ...] = ()
+    throttle_read_bps_device: tuple[ThrottleDevice, ...] = ()
+    throttle_write_bps_device: tuple[ThrottleDevice, ...] = ()
+    throttle_read_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(
+        name="throttleReadIOPSDevice", default=()
+    )
+    throttle_write_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(
+        name="throttleWriteIOPSDevice", default=()
+    )
+
+
+class HugepageLimit(_Object):
+    """A limit on one size of huge page; `page_size` like "2MB"."""
+
+    page_size: str
+    limit: int
+
+
+class Resources(_Object):
+    """What the cgroup allows, §Control groups."""
+
+    devices: tuple[DeviceCgroup, ...] = ()
+    memory: Memory | None = None
+    cpu: Cpu | None = None
+    pids: Pids | None = None
+    block_io: BlockIO | None = msgspec.field(name="blockIO", default=None)
+    hugepage_limits: tuple[HugepageLimit, ...] = ()
+
+
+class SyscallArg(_Object):
+    """One comparison with an argument of a system call, seccomp_rule_add(3)."""
+
+    index: int
+    value: int
+    op: str
+    value_two: int = 0
+
+
+class Syscall(_Object):
+    """One rule: these names, when all `args` match, get this action."""
+
+    names: tuple[str, ...]
+    action: str
+    errno_ret: int | None = None
+    args: tuple[SyscallArg, ...] = ()
+
+
+class Seccomp(_Object):
+    """A system call filter, §Seccomp."""
+
+    default_action: str
+    default_errno_ret: int | None = None
+    architectures: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    syscalls: tuple[Syscall, ...] = ()
+
+
+class Linux(_Object):
+    """The Linux part, config-linux.md."""
+
+    namespaces: tuple[Namespace, ...] = ()
+    devices: tuple[Device, ...] = ()
+    resources: Resources | None = None
+    cgroups_path: str = ""
+    rootfs_propagation: str = ""
+    seccomp: Seccomp | None = None
+    sysctl: dict[str, str] = {}
+    masked_paths: tuple[str, ...] = ()
+    readonly_paths: tuple[str, ...] = ()
+    mount_label: str = ""
+
+
+class RuntimeSpec(_Object):
+    """A bundle's `config.json`."""
+
+    oci_version: str = OCI_VERSION
+    process: Process | None = None
+    root: Root | None = None
+    hostname: str = ""
+    domainname: str = ""
+    mounts: tuple[Mount, ...] = ()
+    annotations: dict[str, str] = {}
+    linux: Linux | None = None
+
+
+def encode(spec: RuntimeSpec) -> bytes:
+    """The specification as the JSON of a bundle's `config.json`; `ociVersion` is always there."""
+    built = msgspec.to_builtins(spec)
+    return msgspec.json.encode({"ociVersion": spec.oci_version, **built})
+
+
+def decode(document: bytes) -> RuntimeSpec:
+    """The specification that a `config.json` holds.
+
+    Raises: msgspec.ValidationError with the path of what is wrong.
+    """
+    return msgspec.json.decode(document, type=RuntimeSpec)

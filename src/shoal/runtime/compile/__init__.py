@@ -1,0 +1,1 @@
+"""From a `Launch` to a `Plan`: the flat list of steps that the container's first process runs. Pure."""

@@ -1,0 +1,206 @@
+"""What the engine asks of whatever runs containers, and what it is told back; runs in shoald.
+
+One Protocol, `RuntimeDriver`, with one implementation per isolation: `native` (namespaces and cgroups) and
+later `vm`. Everything in a `Launch` is decided before: a driver applies no rule of Docker's and reads no
+record of the engine's.
+
+    engine                          driver                           container
+      │ start(launch, wire) ─────────▶│ ── clone, into its cgroup ─────▶│ (init exists, waits)
+      │ ◀──── wire(pid) ──────────────│                                 │
+      │  attach the network … return ▶│ ── "network ready" ────────────▶│ configures its interface, execve
+      │ ◀──── Started(pid, …) ────────│                                 │ runs
+      │ ◀──── on_exit(id, Exit) ──────│ ◀── exits ──────────────────────│
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from shoal.linux.fd import Fd
+    from shoal.oci.network import InterfaceConfig
+    from shoal.oci.rootfs import Rootfs
+    from shoal.oci.runtime_spec import Process, RuntimeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LogSink:
+    """Where a container's output is kept: `json-file` at `path`, rotated, or `none`."""
+
+    driver: Literal["json-file", "none"]
+    path: str = ""
+    max_size_bytes: int | None = None
+    max_files: int = 1
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that starting one container needs.
+
+    `run_dir` (EXEC_ROOT/containers/ID) holds the FIFOs of its output, `bundle_dir` its config.json,
+    `exit_file` is written when it ends, `cgroup_path` is "/shoal/ID" in every hierarchy. `interface` is the
+    container's end of its network, None where there is nothing but lo or where the network is another's.
+    `rows` and `columns` are 0 when the client has not said.
+    """
+
+    id: str
+    spec: RuntimeSpec
+    rootfs: Rootfs
+    run_dir: str
+    bundle_dir: str
+    log: LogSink
+    exit_file: str
+    cgroup_path: str
+    terminal: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    rows: int = 0
+    columns: int = 0
+    interface: InterfaceConfig | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecLaunch:
+    """One more process in a running container whose init is `pid`.
+
+    `spec` is the specification of the container: the process gets its seccomp filter from there,
+    and everything else from `process`.
+    """
+
+    id: str
+    exec_id: str
+    pid: int
+    process: Process
+    spec: RuntimeSpec
+    run_dir: str
+    cgroup_path: str
+    terminal: bool = False
+    open_stdin: bool = False
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first process of a container or an exec runs: execve has succeeded.
+
+    `warnings` are things the kernel would not do and that did not stop it (a clamped limit).
+    """
+
+    pid: int
+    started_at_ns: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended. `code` is 128+n for signal n; meaningless unless `known`."""
+
+    code: int
+    finished_at_ns: int
+    oom_killed: bool = False
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTarget:
+    """Whose streams: a container's first process, or one of its execs."""
+
+    id: str
+    exec_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachOptions:
+    """Which streams a client gets; `mux` frames them as Docker's stdcopy does, for want of a terminal."""
+
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    mux: bool
+    detach_keys: bytes = b"\x10\x11"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContainer:
+    """A container that the engine believed to run before shoald went away."""
+
+    launch: Launch
+    pid: int
+    started_at_ns: int
+    start_ticks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of a known container while shoald was away.
+
+    `pid` is set while it runs, `exit` once it ended (with `known=False` where nobody can tell how). `note`
+    says what was repaired, for the log; "" when nothing was.
+    """
+
+    id: str
+    pid: int | None
+    exit: Exit | None
+    exec_ids: tuple[str, ...] = ()
+    note: str = ""
+
+
+Wire: TypeAlias = Callable[[int], Awaitable[None]]
+OnExit: TypeAlias = Callable[[str, Exit], None]
+OnExecExit: TypeAlias = Callable[[str, str, Exit], None]
+OnDetach: TypeAlias = Callable[[str, "str | None"], None]
+OnLog: TypeAlias = Callable[[str, str], None]
+
+
+class RuntimeDriver(Protocol):
+    """Runs containers. Every method may be called for any id; an unknown one raises NotFound."""
+
+    async def start(self, launch: Launch, wire: Wire | None) -> Started:
+        """The container's first process, running.
+
+        `wire(pid)` is awaited as soon as the pid exists; when it raises, the container is taken back and the
+        same error is raised here. A failure before execve leaves no process, cgroup or FIFO behind.
+
+        Raises: ShoalError whose `what` is the sentence a Docker client sees.
+        """
+        ...
+
+    async def exec(self, request: ExecLaunch) -> Started:
+        """The additional process, running. Raises as `start` does; Conflict when the container ended."""
+        ...
+
+    async def attach(self, target: StreamTarget, options: AttachOptions, client: Fd, early: bytes) -> None:
+        """Hands the client's connected socket over; the driver owns it from here and closes it.
+
+        `early` is what the client sent behind its request. Returns once the hand-over is done.
+        """
+        ...
+
+    async def signal(self, id: str, exec_id: str | None, signal: int) -> None:
+        """Sends a signal; a process that has just ended is not an error."""
+        ...
+
+    async def resize(self, id: str, exec_id: str | None, rows: int, columns: int) -> None:
+        """Gives the terminal a size. Raises: Conflict when there is no terminal."""
+        ...
+
+    async def recover(self, known: Sequence[KnownContainer]) -> list[Recovered]:
+        """What became of each known container, in the same order; called once, before anything else.
+
+        Streams of those that run are taken up again. Containers found that nobody knows are ended.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Lets go of everything. shoald leaves, the containers stay."""
+        ...
+
+    def subscribe(
+        self, on_exit: OnExit, on_exec_exit: OnExecExit, on_detach: OnDetach, on_log: OnLog
+    ) -> None:
+        """Sets whom to tell, on shoald's event loop: ends, detached clients, and (level, text) records."""
+        ...

@@ -1,0 +1,59 @@
+"""What the steps of one plan share while they run in the child.
+
+supervisor                                    child (runs the steps)
+    │ plan, descriptors ───────────────────────▶│ Context(channel, stdio, joins)
+    │ ◀──────── send_fd("console", pty master) ──│ Console
+    │ ◀──────── wait("network") ─────────────────│ WaitBarrier
+    │ ready ───────────────────────────────────▶│
+    │ ◀──────── warn("…clamped…") ───────────────│ any
+    │ ◀──────── end of file: execve succeeded ───│ Exec (its socket is close-on-exec)
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Channel(Protocol):
+        """The child's end of its conversation with the supervisor (supervisor/child.py)."""
+
+        def send_fd(self, kind: str, fd: int) -> None:
+            """Gives the supervisor a copy of a descriptor: kind "console" is a pty's master."""
+
+        def wait(self, barrier: str) -> None:
+            """Returns when the supervisor says that `barrier` ("network", "cgroup") is reached."""
+
+        def warn(self, text: str) -> None:
+            """Tells of something that was not done as asked and does not stop the start."""
+
+
+class Context:
+    """The state that steps hand on: descriptors owned by the child, and who the process is going to be.
+
+    `stdio` are the descriptors to become 0, 1 and 2, or None with a terminal. `joins` maps a kind of
+    namespace ("net", "ipc", …, or "process": a pidfd) to the descriptor to enter it by. `root_fd` is the
+    container's root while it is being built, -1 before and after.
+    """
+
+    __slots__ = (
+        "channel", "cwd", "env", "gid", "groups", "home", "joins", "root_fd", "stdio", "uid",
+    )  # fmt: skip
+
+    def __init__(
+        self, channel: Channel, stdio: tuple[int, int, int] | None, joins: dict[str, int] | None = None
+    ) -> None:
+        self.channel = channel
+        self.stdio = stdio
+        self.joins = joins or {}
+        self.root_fd = -1
+        self.uid = 0
+        self.gid = 0
+        self.groups: list[int] = []
+        self.home = "/"
+        self.cwd = "/"
+        self.env: list[bytes] = []
+
+    def warn(self, text: str) -> None:
+        """Tells the supervisor, and through it the client, without stopping."""
+        self.channel.warn(text)
