@@ -26,6 +26,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachOptions:
+    """Which streams a client gets; `mux` frames them as Docker's stdcopy does, for want of a terminal."""
+
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    mux: bool
+    detach_keys: bytes = b"\x10\x11"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client that is attached before the process runs, so that it misses no byte of output.
+
+    `socket` is its connection, owned by the driver from the call on, whether the start succeeds or not;
+    `early` is what it sent behind its request.
+    """
+
+    options: AttachOptions
+    socket: Fd
+    early: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSink:
     """Where a container's output is kept: `json-file` at `path`, rotated, or `none`."""
 
@@ -60,6 +84,7 @@ class Launch:
     rows: int = 0
     columns: int = 0
     interface: InterfaceConfig | None = None
+    clients: tuple[Client, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +106,7 @@ class ExecLaunch:
     open_stdin: bool = False
     rows: int = 0
     columns: int = 0
+    clients: tuple[Client, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +137,6 @@ class StreamTarget:
 
     id: str
     exec_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AttachOptions:
-    """Which streams a client gets; `mux` frames them as Docker's stdcopy does, for want of a terminal."""
-
-    stdin: bool
-    stdout: bool
-    stderr: bool
-    mux: bool
-    detach_keys: bytes = b"\x10\x11"
 
 
 @dataclass(frozen=True, slots=True)
