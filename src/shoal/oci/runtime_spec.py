@@ -173,12 +173,8 @@ class BlockIO(_Object):
     weight_device: tuple[WeightDevice, ...] = ()
     throttle_read_bps_device: tuple[ThrottleDevice, ...] = ()
     throttle_write_bps_device: tuple[ThrottleDevice, ...] = ()
-    throttle_read_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(
-        name="throttleReadIOPSDevice", default=()
-    )
-    throttle_write_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(
-        name="throttleWriteIOPSDevice", default=()
-    )
+    throttle_read_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(name="throttleReadIOPSDevice", default=())
+    throttle_write_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(name="throttleWriteIOPSDevice", default=())
 
 
 class HugepageLimit(_Object):
