@@ -90,7 +90,8 @@ _MEANINGS = {
 class SyscallError(Internal):
     """The kernel refused a system call: ``open_tree `/x`: Permission denied``.
 
-    `syscall` is the kernel's name, `object` what it was called on ("" where there is none), `errno` the number.
+    `syscall` is the kernel's name, `object` what it was called on ("" where there is none), `errno` the
+    number.
     """
 
     __slots__ = ("errno", "object", "syscall")

@@ -1,0 +1,1 @@
+"""The tests of shoal: unit, contract, kernel, conformance, perf and arch."""
