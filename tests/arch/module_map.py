@@ -35,9 +35,7 @@ def table() -> str:
         rows = [module for module in mapped_modules() if module.room == room]
         if rows:
             lines += ["", f"### {room}", "", "| module | what it is |", "|---|---|"]
-            lines += [
-                f"| `{module.name.removeprefix('shoal.')}` | {first_sentence(module)} |" for module in rows
-            ]
+            lines += [f"| `{module.name.removeprefix('shoal.')}` | {first_sentence(module)} |" for module in rows]
     return "\n".join(lines).strip()
 
 

@@ -28,8 +28,7 @@ def test_imports_between_rooms_point_strictly_down() -> None:
     wrong = [
         str(entry)
         for entry in shoal_imports()
-        if entry.importer.room != room_of(entry.target)
-        and LEVELS[room_of(entry.target)] >= LEVELS[entry.importer.room]
+        if entry.importer.room != room_of(entry.target) and LEVELS[room_of(entry.target)] >= LEVELS[entry.importer.room]
     ]
     assert not wrong, "imports that do not point down:\n" + "\n".join(wrong)
 

@@ -18,9 +18,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def functions(module: Module) -> Iterator[Function]:
     """Every function and method of a module, nested ones too."""
-    return (
-        node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
+    return (node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def length(node: Function) -> int:
@@ -38,9 +36,7 @@ def public_definitions(module: Module) -> Iterator[ast.ClassDef | Function]:
         yield node
         if isinstance(node, ast.ClassDef):
             for child in node.body:
-                if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith(
-                    "_"
-                ):
+                if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith("_"):
                     yield child
 
 

@@ -214,8 +214,6 @@ class RuntimeDriver(Protocol):
         """Lets go of everything. shoald leaves, the containers stay."""
         ...
 
-    def subscribe(
-        self, on_exit: OnExit, on_exec_exit: OnExecExit, on_detach: OnDetach, on_log: OnLog
-    ) -> None:
+    def subscribe(self, on_exit: OnExit, on_exec_exit: OnExecExit, on_detach: OnDetach, on_log: OnLog) -> None:
         """Sets whom to tell, on shoald's event loop: ends, detached clients, and (level, text) records."""
         ...
