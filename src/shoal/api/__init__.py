@@ -1,0 +1,1 @@
+"""Wire types of the Docker API: what clients send, what shoal answers. Pure: msgspec and `errors` only."""

@@ -1,0 +1,52 @@
+"""API versions: which ones are served, and how a client's is read. Pure.
+
+A version is compared as a pair of numbers, so that 1.9 is older than 1.24. The minimum stays at 1.24: raising it
+breaks tools that pin an old version.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from shoal.errors import InvalidArgument
+
+
+class ApiVersion(NamedTuple):
+    """A version of the Docker API, as in `/v1.50/containers/json`."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+
+MINIMUM = ApiVersion(1, 24)
+MAXIMUM = ApiVersion(1, 50)
+
+V1_42 = ApiVersion(1, 42)  # multiplexed streams say so in their Content-Type
+V1_44 = ApiVersion(1, 44)  # VirtualSize is gone from images
+
+
+def parse_version(text: str) -> ApiVersion:
+    """The served version that `text` ("1.45") names.
+
+    Raises: InvalidArgument with Docker's sentences where the version is not one, too old or too new.
+    Source: moby `server/middleware/version.go`.
+    """
+    major, dot, minor = text.partition(".")
+    if not (dot and _is_number(major) and _is_number(minor)):
+        raise InvalidArgument(f"invalid API version: {text!r}")
+    version = ApiVersion(int(major), int(minor))
+    if version < MINIMUM:
+        raise InvalidArgument(
+            f"client version {text} is too old. Minimum supported API version is {MINIMUM}, "
+            "please upgrade your client to a newer version"
+        )
+    if version > MAXIMUM:
+        raise InvalidArgument(f"client version {text} is too new. Maximum supported API version is {MAXIMUM}")
+    return version
+
+
+def _is_number(text: str) -> bool:
+    return 0 < len(text) <= 4 and text.isascii() and text.isdigit()
