@@ -100,7 +100,7 @@ class Filters:
         return values is None or any(value.startswith(wanted) for wanted in values)
 
     def matches_pattern(self, name: str, value: str) -> bool:
-        """Whether the filter is absent, or one of its values is found in `value` as a regular expression or text."""
+        """Whether the filter is absent, or one of its values is found in `value` as a pattern or is `value`."""
         values = self._values.get(name)
         return values is None or any(wanted == value or _found(wanted, value) for wanted in values)
 

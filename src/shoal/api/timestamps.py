@@ -113,7 +113,8 @@ def parse_duration(text: str) -> int:
 
 def _part_ns(number: str, unit: str) -> int:
     whole, _, fraction = number.partition(".")
-    return int(whole) * _UNIT_NS[unit] + int(fraction or 0) * _UNIT_NS[unit] // 10 ** len(fraction)
+    scale: int = 10 ** len(fraction)
+    return int(whole) * _UNIT_NS[unit] + int(fraction or 0) * _UNIT_NS[unit] // scale
 
 
 def _unix_ns(match: re.Match[str]) -> int:

@@ -137,9 +137,7 @@ def _map_shape(value_type: msgspec.inspect.Type) -> _Shape:
     def apply(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {
-            key: empty() if item is None else shape(item) if shape else item for key, item in value.items()
-        }
+        return {key: empty() if item is None else shape(item) if shape else item for key, item in value.items()}
 
     return apply
 

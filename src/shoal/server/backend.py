@@ -1,0 +1,287 @@
+"""What the server asks of the engine: small Protocols, one for each noun of the Docker API.
+
+The engine implements them; tests bring fakes. They hold for every implementation:
+
+- Requests and answers are the wire types of `shoal.api`. References (`ref`) are what the client wrote: a name,
+  an id or the beginning of one, for images anything that a reference may be.
+- A refusal is a `ShoalError`; its kind decides the status, its `what` is Docker's sentence. Everything that can be
+  refused is refused before the first item of a stream, since the status line goes out with it.
+- A method may be cancelled at every await: the client has gone. What it began for this client alone must end.
+- Iterators that are returned are closed by the server (`aclose`, where they have it), however the client leaves.
+- A body is an iterator of pieces as they arrive, with back-pressure: not reading on holds the client back. It
+  need not be read to its end.
+- Descriptors that are handed over are owned by the callee from the call on, whether it succeeds or raises.
+
+Runs in shoald.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from shoal.api.container import (
+        ContainerCreateRequest,
+        ContainerCreateResponse,
+        ContainerInspect,
+        ContainerSummary,
+        WaitResponse,
+    )
+    from shoal.api.event import EventMessage
+    from shoal.api.exec import ExecConfig, ExecInspect, ExecStartConfig
+    from shoal.api.filters import Filters
+    from shoal.api.image import HistoryItem, ImageDeleteItem, ImageInspect, ImagesPruneReport, ImageSummary
+    from shoal.api.network import NetworkResource
+    from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
+    from shoal.api.progress import JSONMessage
+    from shoal.api.system import DiskUsage, SystemInfo, SystemVersion
+    from shoal.linux.fd import Fd
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A piece of a log: `stream` is 1 for stdout, 2 for stderr; `data` has its newline, unless the line goes on."""
+
+    stream: int
+    time_ns: int
+    data: bytes
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LogStream:
+    """A container's log, the oldest entry first; with `tty` there is one stream only and it is sent unframed."""
+
+    tty: bool
+    entries: AsyncIterator[LogEntry]
+
+
+class Attachment(Protocol):
+    """Leave to attach: everything has been checked, only the client's socket is missing."""
+
+    @property
+    def mux(self) -> bool:
+        """Whether the bytes are framed as stdcopy does; if not they are raw (a terminal)."""
+        ...
+
+    async def connect(self, client: Fd, early: bytes) -> None:
+        """Nothing, once the streams run between the container and `client`.
+
+        `client` is a duplicate of the connected socket (non-blocking), the callee's from the call on; `early` is
+        what the client sent right behind its request: it comes first. The answer's head has gone out before.
+        For an exec this starts the process. Raises: ShoalError; the server then writes the sentence into the stream
+        as Docker does, so the callee must not have shut the connection down.
+        """
+        ...
+
+
+class ContainerBackend(Protocol):
+    """Containers."""
+
+    async def create(
+        self, name: str | None, request: ContainerCreateRequest, platform: str | None
+    ) -> ContainerCreateResponse:
+        """The id of a new container. `platform` is "os/arch[/variant]". Raises: NotFound, Conflict."""
+        ...
+
+    async def list(self, options: ListOptions) -> Sequence[ContainerSummary]:
+        """The containers that the filters let through, the newest first. Raises: InvalidArgument for a filter."""
+        ...
+
+    async def inspect(self, ref: str, *, size: bool) -> ContainerInspect:
+        """All about one container. Raises: NotFound `No such container: …`."""
+        ...
+
+    async def start(self, ref: str, *, detach_keys: str) -> None:
+        """Nothing, once the container's program runs. Raises: NotFound, NotModified, Conflict, InvalidArgument."""
+        ...
+
+    async def stop(self, ref: str, *, signal: str | None, timeout_s: int | None) -> None:
+        """Nothing, once it has ended; a negative timeout waits for ever. Raises: NotFound, NotModified."""
+        ...
+
+    async def restart(self, ref: str, *, signal: str | None, timeout_s: int | None) -> None:
+        """Nothing, once it runs again. Raises: NotFound."""
+        ...
+
+    async def kill(self, ref: str, *, signal: str | None) -> None:
+        """Nothing, once the signal is sent (and, for SIGKILL, the container has ended). Raises: NotFound, Conflict."""
+        ...
+
+    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
+        """Nothing, once it is gone. Raises: NotFound, Conflict."""
+        ...
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Nothing. Raises: NotFound, Conflict, InvalidArgument."""
+        ...
+
+    async def pause(self, ref: str) -> None:
+        """Nothing, once every process is frozen. Raises: NotFound, Conflict."""
+        ...
+
+    async def unpause(self, ref: str) -> None:
+        """Nothing, once the processes go on. Raises: NotFound, Conflict."""
+        ...
+
+    async def wait(self, ref: str, condition: str) -> Awaitable[WaitResponse]:
+        """A ticket to await, registered already: what happens from now on counts.
+
+        `condition` is "not-running" (also when the client gave none), "next-exit" or "removed". The server sends
+        the answer's head between the two awaits. It cancels the ticket when the client goes: it must be this caller's
+        alone. Raises: NotFound, InvalidArgument `invalid condition: "…"`.
+        """
+        ...
+
+    async def prepare_attach(self, ref: str, options: AttachOptions) -> Attachment:
+        """Leave to attach to a container, running or not yet. Raises: NotFound, Conflict."""
+        ...
+
+    async def logs(self, ref: str, options: LogOptions) -> LogStream:
+        """The entries that the options ask for. Raises: NotFound, InvalidArgument (a driver that can't be read)."""
+        ...
+
+    async def resize(self, ref: str, rows: int, columns: int) -> None:
+        """Nothing. Raises: NotFound, Conflict where it does not run."""
+        ...
+
+
+class ExecBackend(Protocol):
+    """Further processes in running containers."""
+
+    async def create(self, ref: str, config: ExecConfig) -> str:
+        """The id of a new exec in a container. Raises: NotFound, Conflict `container … is not running`."""
+        ...
+
+    async def prepare_start(self, exec_id: str, config: ExecStartConfig) -> Attachment | None:
+        """Leave to attach to the exec, which `connect` then starts; `None` for a detached one, started already.
+
+        Raises: NotFound `No such exec instance: …`, Conflict where it ran already.
+        """
+        ...
+
+    async def inspect(self, exec_id: str) -> ExecInspect:
+        """The exec's state and exit code. Raises: NotFound."""
+        ...
+
+    async def resize(self, exec_id: str, rows: int, columns: int) -> None:
+        """Nothing. Raises: NotFound, Conflict where it does not run."""
+        ...
+
+
+class ImageBackend(Protocol):
+    """Images."""
+
+    async def list(self, options: ImageListOptions) -> Sequence[ImageSummary]:
+        """The images that the filters let through, the newest first. Raises: InvalidArgument for a filter."""
+        ...
+
+    async def inspect(self, ref: str) -> ImageInspect:
+        """All about one image. Raises: NotFound `No such image: …`."""
+        ...
+
+    async def history(self, ref: str) -> Sequence[HistoryItem]:
+        """The image's history, the newest line first. Raises: NotFound."""
+        ...
+
+    async def tag(self, ref: str, repository: str, tag: str) -> None:
+        """Nothing; `tag` may be empty. Raises: NotFound, InvalidArgument."""
+        ...
+
+    async def remove(self, ref: str, *, force: bool, prune: bool) -> Sequence[ImageDeleteItem]:
+        """What was untagged and deleted, in order. Raises: NotFound, Conflict."""
+        ...
+
+    def load(self, body: AsyncIterator[bytes], *, quiet: bool) -> AsyncIterator[JSONMessage]:
+        """Progress of `docker load`; ends with `Loaded image: …` lines. Raises (while iterated): InvalidArgument."""
+        ...
+
+    def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
+        """A tar archive of images. Raises (before the first piece): NotFound."""
+        ...
+
+    def import_(
+        self,
+        body: AsyncIterator[bytes],
+        *,
+        repository: str,
+        tag: str,
+        changes: Sequence[str],
+        message: str,
+        platform: str | None,
+    ) -> AsyncIterator[JSONMessage]:
+        """Progress of `docker import`; the last message's `status` is the image's id. `repository` may hold a tag."""
+        ...
+
+    def pull(
+        self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
+    ) -> AsyncIterator[JSONMessage]:
+        """Progress of `docker pull`; `tag` may be a digest or empty. Raises: Unsupported while that is so."""
+        ...
+
+    async def prune(self, filters: Filters) -> ImagesPruneReport:
+        """What was removed. Raises: InvalidArgument for a filter."""
+        ...
+
+
+class SystemBackend(Protocol):
+    """The engine as a whole."""
+
+    async def version(self) -> SystemVersion:
+        """The engine's version and its parts'."""
+        ...
+
+    async def info(self) -> SystemInfo:
+        """The engine's state and the machine's abilities."""
+        ...
+
+    def events(self, options: EventOptions) -> AsyncIterator[EventMessage]:
+        """Events from now on (or from `since_ns`), subscribed to when the iterator is first awaited."""
+        ...
+
+    async def disk_usage(self, kinds: Collection[str]) -> DiskUsage:
+        """What is on disk; `kinds` out of container, image, volume, build-cache: what was asked for."""
+        ...
+
+
+class NetworkBackend(Protocol):
+    """Networks, read only."""
+
+    async def list(self, filters: Filters) -> Sequence[NetworkResource]:
+        """The networks that the filters let through. Raises: InvalidArgument for a filter."""
+        ...
+
+    async def inspect(self, ref: str) -> NetworkResource:
+        """One network with its containers. Raises: NotFound `network … not found`."""
+        ...
+
+
+class Backend(Protocol):
+    """The whole engine, as the server sees it."""
+
+    @property
+    def containers(self) -> ContainerBackend:
+        """Containers."""
+        ...
+
+    @property
+    def execs(self) -> ExecBackend:
+        """Execs."""
+        ...
+
+    @property
+    def images(self) -> ImageBackend:
+        """Images."""
+        ...
+
+    @property
+    def networks(self) -> NetworkBackend:
+        """Networks."""
+        ...
+
+    @property
+    def system(self) -> SystemBackend:
+        """The engine as a whole."""
+        ...
