@@ -1,0 +1,234 @@
+"""What shoald is told: flags, the configuration file, defaults. Pure but for reading the file.
+
+The flags and keys are dockerd's where dockerd has them; a key of the file is a flag's name without the dashes. A value given
+in both places is an error, as with dockerd.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from shoal import __version__
+from shoal.errors import InvalidArgument
+
+DEFAULT_DATA_ROOT = "/var/lib/shoal"
+DEFAULT_EXEC_ROOT = "/run/shoal"
+DEFAULT_CONFIG_FILE = "/etc/shoal/daemon.json"
+LogLevel = Literal["debug", "info", "warn", "error", "fatal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of one daemon, all of them decided."""
+
+    data_root: Path
+    exec_root: Path
+    hosts: tuple[str, ...]
+    pidfile: Path
+    debug: bool
+    log_level: LogLevel
+    bip: str | None
+    bridge: str | None
+    ip_forward: bool
+    shutdown_containers: bool
+    containers_per_supervisor: int
+    storage_driver: str | None
+    labels: tuple[str, ...]
+
+    @property
+    def instance(self) -> str:
+        """ "" for the daemon on the default exec root, else 8 hex digits that tell this daemon's things from others'."""
+        if str(self.exec_root) == DEFAULT_EXEC_ROOT:
+            return ""
+        return hashlib.sha256(os.fsencode(self.exec_root)).hexdigest()[:8]
+
+
+class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
+    """The configuration file: every key may be missing."""
+
+    data_root: str | None = None
+    exec_root: str | None = None
+    hosts: list[str] | None = None
+    pidfile: str | None = None
+    debug: bool | None = None
+    log_level: LogLevel | None = None
+    bip: str | None = None
+    bridge: str | None = None
+    ip_forward: bool | None = None
+    shutdown_containers: bool | None = None
+    containers_per_supervisor: int | None = None
+    storage_driver: str | None = None
+    labels: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of shoald: its settings, and whether it only checks them."""
+
+    config: Config
+    validate: bool
+
+
+def parse(arguments: list[str]) -> Invocation:
+    """The invocation that `arguments` and the configuration file they name ask for.
+
+    Raises: InvalidArgument for a bad value or a setting given twice; SystemExit from argparse for a bad flag.
+    """
+    flags = _parser().parse_args(arguments)
+    named = flags.config_file is not None
+    file = _read_file(Path(flags.config_file or DEFAULT_CONFIG_FILE), must_exist=named)
+    return Invocation(_decide(flags, file), flags.validate)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("shoald", description="The daemon of shoal, a container engine.")
+    add = parser.add_argument
+    add("-v", "--version", action="version", version=f"shoald version {__version__}")
+    add("--data-root", metavar="DIR", help=f"where images and containers are kept ({DEFAULT_DATA_ROOT})")
+    add("--exec-root", metavar="DIR", help=f"where sockets and run-time state are kept ({DEFAULT_EXEC_ROOT})")
+    add(
+        "-H",
+        "--host",
+        dest="hosts",
+        action="append",
+        metavar="unix://PATH",
+        help="a socket to serve (repeatable)",
+    )
+    add("-p", "--pidfile", metavar="FILE", help="where the process id is written (EXEC_ROOT/shoald.pid)")
+    add("--config-file", metavar="FILE", help=f"JSON settings ({DEFAULT_CONFIG_FILE}, where it exists)")
+    add("--validate", action="store_true", help="check the settings and stop")
+    add("-D", "--debug", action="store_true", default=None, help="log launch plans and more")
+    add("-l", "--log-level", choices=("debug", "info", "warn", "error", "fatal"), help="(info)")
+    add("--bip", metavar="CIDR", help="address and prefix of the bridge, such as 172.20.0.1/16")
+    add("--bridge", "-b", metavar="NAME", help='name of the bridge; "none" for no container network')
+    add("--ip-forward", type=_flag, metavar="BOOL", help="switch net.ipv4.ip_forward on (true)")
+    add(
+        "--shutdown-containers",
+        action="store_true",
+        default=None,
+        help="stop the containers when shoald ends",
+    )
+    add(
+        "--containers-per-supervisor",
+        type=int,
+        metavar="N",
+        help="how many containers share a supervisor (32)",
+    )
+    add("-s", "--storage-driver", choices=("overlay", "vfs"), help="(overlay where the kernel can)")
+    add(
+        "--label",
+        dest="labels",
+        action="append",
+        metavar="KEY=VALUE",
+        help="a label of this daemon (repeatable)",
+    )
+    return parser
+
+
+def _flag(text: str) -> bool:
+    values = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return values[text.lower()]
+
+
+def _read_file(path: Path, *, must_exist: bool) -> _File:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File)
+    except FileNotFoundError:
+        if not must_exist:
+            return _File()
+        raise InvalidArgument(f"cannot read the configuration file {str(path)!r}: it does not exist") from None
+    except (OSError, msgspec.DecodeError) as cause:
+        raise InvalidArgument(
+            f"cannot use the configuration file {str(path)!r}",
+            why=str(cause),
+            fix="see shoald --help for the keys",
+        ) from cause
+
+
+def _decide(flags: argparse.Namespace, file: _File) -> Config:
+    twice = [
+        name for name in _File.__struct_fields__ if getattr(flags, name) is not None and getattr(file, name) is not None
+    ]
+    if twice:
+        names = ", ".join(name.replace("_", "-") for name in twice)
+        raise InvalidArgument(
+            f"the following directives are specified both as a flag and in the configuration file: {names}",
+            fix="drop the flag or the key",
+        )
+
+    merged = _File(**{name: _first(getattr(flags, name), getattr(file, name)) for name in _File.__struct_fields__})
+    exec_root = Path(merged.exec_root or DEFAULT_EXEC_ROOT).absolute()
+    return Config(
+        data_root=Path(merged.data_root or DEFAULT_DATA_ROOT).absolute(),
+        exec_root=exec_root,
+        hosts=tuple(_check_host(host) for host in merged.hosts or [f"unix://{exec_root}/docker.sock"]),
+        pidfile=Path(merged.pidfile or exec_root / "shoald.pid"),
+        debug=bool(merged.debug) or merged.log_level == "debug",
+        log_level="debug" if merged.debug else merged.log_level or "info",
+        bip=_check_bip(merged.bip),
+        bridge=_check_bridge(merged.bridge),
+        ip_forward=merged.ip_forward is not False,
+        shutdown_containers=bool(merged.shutdown_containers),
+        containers_per_supervisor=_check_count(merged.containers_per_supervisor),
+        storage_driver=merged.storage_driver,
+        labels=tuple(merged.labels or ()),
+    )
+
+
+def _first(flag: object, key: object) -> Any:
+    return key if flag is None else flag
+
+
+def _check_host(host: str) -> str:
+    scheme, separator, rest = host.partition("://")
+    if not separator or not rest or scheme not in ("unix", "tcp", "fd"):
+        raise InvalidArgument(
+            f"cannot listen on {host!r}",
+            why="an address is unix://PATH, tcp://HOST:PORT or fd://",
+            fix="see shoald --help",
+        )
+    return host
+
+
+def _check_bip(bip: str | None) -> str | None:
+    if bip is None:
+        return None
+    try:
+        interface = IPv4Interface(bip)
+    except ValueError as cause:
+        raise InvalidArgument(
+            f"invalid --bip {bip!r}", why=str(cause), fix="give an address such as 172.20.0.1/16"
+        ) from cause
+    if interface.network.num_addresses < 4 or interface.ip in (
+        interface.network.network_address,
+        interface.network.broadcast_address,
+    ):
+        raise InvalidArgument(
+            f"invalid --bip {bip!r}",
+            why="it is not the address of a host in a network that has room for containers",
+        )
+    return bip
+
+
+def _check_bridge(name: str | None) -> str | None:
+    if name is not None and (not 0 < len(name) < 16 or "/" in name or name.isspace()):
+        raise InvalidArgument(
+            f"invalid --bridge {name!r}", why="an interface name has 1 to 15 characters, none of them a slash"
+        )
+    return name
+
+
+def _check_count(count: int | None) -> int:
+    if count is not None and not 1 <= count <= 1024:
+        raise InvalidArgument(f"invalid --containers-per-supervisor {count}", why="it is a number from 1 to 1024")
+    return count or 32

@@ -1,0 +1,32 @@
+"""Work that nobody waits for: owned by one task group, and its failures told once, in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from shoal.errors import ShoalError
+
+_log = logging.getLogger(__name__)
+
+
+class Background:
+    """Tasks of the engine. They live no longer than the `tasks` that they are started in."""
+
+    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+        self._tasks = tasks
+
+    def spawn(self, work: Coroutine[Any, Any, object], what: str) -> asyncio.Task[None]:
+        """Starts `work`; `what` names it in the log should it fail."""
+        return self._tasks.create_task(_guard(work, what), name=what)
+
+
+async def _guard(work: Coroutine[Any, Any, object], what: str) -> None:
+    try:
+        await work
+    except ShoalError as problem:
+        _log.error("%s failed: %s", what, problem)
+    except Exception:  # noqa: BLE001 - the edge of a task that nobody awaits: one failure must not end the daemon
+        _log.exception("%s failed", what)

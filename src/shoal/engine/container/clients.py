@@ -1,0 +1,27 @@
+"""Clients that attached to a container that does not run yet: they wait here for its start."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from shoal.runtime.driver import Client
+
+
+class WaitingClients:
+    """Attached clients by container id. Owns their sockets until they are taken or dropped."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[str, list[Client]] = defaultdict(list)
+
+    def add(self, id: str, client: Client) -> None:
+        """Keeps a client until the container starts."""
+        self._waiting[id].append(client)
+
+    def take(self, id: str) -> tuple[Client, ...]:
+        """The container's clients, whose sockets the caller owns now."""
+        return tuple(self._waiting.pop(id, ()))
+
+    def drop(self, id: str) -> None:
+        """Ends the connections of the container's clients."""
+        for client in self.take(id):
+            client.socket.close()

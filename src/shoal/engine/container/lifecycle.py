@@ -1,0 +1,198 @@
+"""Starting a container, and what follows when its process ends.
+
+start ─▶ addresses and ports ─▶ specification ─▶ driver.start ─▶ running
+                                                    │ fails: everything is given back, the error is kept
+driver tells the end ─▶ exited ─▶ addresses given back ─▶ waiters told ─▶ removed (--rm) or started again (--restart)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from shoal.engine.background import Background
+from shoal.engine.clock import Clock
+from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.launches import LaunchBuilder
+from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.removal import Remover
+from shoal.engine.container.restart import next_delay_s, should_restart
+from shoal.engine.container.waiters import Ending, Waiters
+from shoal.engine.events import EventLog
+from shoal.engine.network_ports import ContainerNetworks
+from shoal.errors import Conflict, NotModified, ShoalError
+from shoal.linux.procfs import start_time_ticks
+from shoal.runtime.driver import Exit, RuntimeDriver
+
+_log = logging.getLogger(__name__)
+_NS = 1_000_000_000
+UNKNOWN_EXIT = "exit code unknown: shoald and the container's supervisor were both gone when the process ended"
+
+
+class Lifecycle:
+    """Runs containers by the rules of Docker; the state of each is changed under its lock only."""
+
+    def __init__(
+        self,
+        *,
+        registry: ContainerRegistry,
+        driver: RuntimeDriver,
+        networks: ContainerNetworks,
+        launches: LaunchBuilder,
+        remover: Remover,
+        waiters: Waiters,
+        clients: WaitingClients,
+        locks: ContainerLocks,
+        events: EventLog,
+        clock: Clock,
+        background: Background,
+    ) -> None:
+        self._registry = registry
+        self._driver = driver
+        self._networks = networks
+        self._launches = launches
+        self._remover = remover
+        self._waiters = waiters
+        self._clients = clients
+        self._locks = locks
+        self._events = events
+        self._clock = clock
+        self._background = background
+        self._delays_s: dict[str, float] = {}
+
+    async def start(self, record: ContainerRecord) -> None:
+        """Runs the container.
+
+        Raises: NotModified when it runs already; Conflict when it is paused or being removed; what the network and the
+        driver raise, after everything was given back.
+        """
+        async with self._locks.hold(record.id):
+            await self._start_locked(record)
+
+    async def _start_locked(self, record: ContainerRecord) -> None:
+        status = record.state.status
+        if status == "running":
+            raise NotModified(f"container {record.id} is already running")
+        if status == "paused":
+            raise Conflict("cannot start a paused container, try unpause instead", fix=f"docker unpause {record.name}")
+        if status in ("removing", "dead"):
+            raise Conflict("container is marked for removal and cannot be started")
+        record.state.stopped_by_user = False
+        try:
+            await self._launch(record)
+        except (ShoalError, asyncio.CancelledError) as problem:
+            self._failed(record, problem)
+            raise
+        self._events.publish("container", "start", record.id, record.attributes())
+
+    async def _launch(self, record: ContainerRecord) -> None:
+        clients = self._clients.take(record.id)
+        try:
+            endpoint = await self._networks.allocate(record)
+            launch = self._launches.build(record, endpoint, clients)
+            wire = self._networks.wire(record, endpoint)
+        except BaseException:
+            for client in clients:
+                client.socket.close()
+            raise
+        started = await self._driver.start(launch, wire)
+        state = record.state
+        record.move("start")
+        state.pid, state.started_at_ns = started.pid, started.started_at_ns
+        state.start_ticks = _ticks(started.pid)
+        state.exit_code, state.exit_known, state.error, state.oom_killed = 0, True, "", False
+        self._registry.save(record)
+        for warning in started.warnings:
+            _log.warning("container %s: %s", record.name, warning)
+
+    def _failed(self, record: ContainerRecord, problem: BaseException) -> None:
+        """Gives back what the start took, and keeps the reason."""
+        self._networks.release(record)
+        record.move("fail")
+        record.state.error = str(problem)
+        record.state.exit_code = failure_code(str(problem))
+        self._registry.save(record)
+        ending = Ending(record.state.exit_code, record.state.error)
+        self._waiters.exited(record.id, ending)
+        if record.host_config.auto_remove:
+            self._background.spawn(self._remove_ended(record), f"removing container {record.name}")
+
+    def exited(self, id: str, exit: Exit) -> None:
+        """The driver tells that the container's process ended."""
+        record = self._registry.get(id)
+        if record is not None:
+            self._background.spawn(self._after_exit(record, exit), f"noting the end of container {record.name}")
+
+    async def _after_exit(self, record: ContainerRecord, exit: Exit) -> None:
+        async with self._locks.hold(record.id):
+            if record.is_running:
+                self.note_exit(record, exit)
+        if record.host_config.auto_remove:
+            await self._remove_ended(record)
+        elif self._wants_restart(record):
+            await self._restart_later(record)
+
+    def note_exit(self, record: ContainerRecord, exit: Exit) -> None:
+        """Brings the record, the network and everyone who waits up to date with the end of the process."""
+        state = record.state
+        record.move("exit")
+        state.pid, state.start_ticks = 0, None
+        state.exit_code, state.exit_known = (exit.code if exit.known else -1), exit.known
+        state.error = "" if exit.known else UNKNOWN_EXIT
+        state.oom_killed, state.finished_at_ns = exit.oom_killed, exit.finished_at_ns
+        self._networks.release(record)
+        self._registry.save(record)
+        if exit.oom_killed:
+            self._events.publish("container", "oom", record.id, record.attributes())
+        ran_s = (state.finished_at_ns - state.started_at_ns) // _NS
+        attributes = {"exitCode": str(state.exit_code), "execDuration": str(ran_s)}
+        self._events.publish("container", "die", record.id, {**record.attributes(), **attributes})
+        self._waiters.exited(record.id, Ending(state.exit_code, state.error))
+
+    async def _remove_ended(self, record: ContainerRecord) -> None:
+        async with self._locks.hold(record.id):
+            if self._registry.get(record.id) is record and not record.is_running:
+                await self._remover.remove(record)
+
+    def _wants_restart(self, record: ContainerRecord) -> bool:
+        state = record.state
+        return state.status == "exited" and should_restart(
+            record.host_config.restart_policy,
+            exit_code=state.exit_code,
+            stopped_by_user=state.stopped_by_user,
+            restart_count=record.restart_count,
+        )
+
+    async def _restart_later(self, record: ContainerRecord) -> None:
+        """Starts the container again after its back-off, unless somebody changed it meanwhile."""
+        ran_s = (record.state.finished_at_ns - record.state.started_at_ns) / _NS
+        delay_s = next_delay_s(self._delays_s.get(record.id), ran_s)
+        self._delays_s[record.id] = delay_s
+        await asyncio.sleep(delay_s)
+        async with self._locks.hold(record.id):
+            if self._registry.get(record.id) is record and self._wants_restart(record):
+                record.restart_count += 1
+                await self._start_locked(record)
+
+    def forget(self, record: ContainerRecord) -> None:
+        """Drops what is remembered of a container between its runs."""
+        self._delays_s.pop(record.id, None)
+
+
+def failure_code(message: str) -> int:
+    """The exit code that Docker gives a container whose process could not be started."""
+    if "executable file not found" in message or "no such file or directory" in message.lower():
+        return 127
+    if "permission denied" in message.lower() or "is a directory" in message.lower():
+        return 126
+    return 128
+
+
+def _ticks(pid: int) -> int | None:
+    """The start time of a process that may be gone by now."""
+    try:
+        return start_time_ticks(pid)
+    except (OSError, ShoalError):
+        return None

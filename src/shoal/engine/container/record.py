@@ -1,0 +1,64 @@
+"""What the engine remembers of a container; the JSON of it is a row of the table `containers`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shoal.api.container import ContainerConfig
+from shoal.api.host_config import HostConfig
+from shoal.api.network import NetworkingConfig
+from shoal.engine.container.states import RUNNING, Status, Transition, next_status
+from shoal.oci.rootfs import Rootfs
+
+SHORT_ID = 12
+
+
+class StateRecord(msgspec.Struct, kw_only=True):
+    """A container's state. Times in ns from the epoch, 0 for never; `start_ticks` tells a pid from its reuse."""
+
+    status: Status = "created"
+    pid: int = 0
+    start_ticks: int | None = None
+    exit_code: int = 0
+    exit_known: bool = True
+    error: str = ""
+    oom_killed: bool = False
+    started_at_ns: int = 0
+    finished_at_ns: int = 0
+    stopped_by_user: bool = False
+
+
+class ContainerRecord(msgspec.Struct, kw_only=True):
+    """One container: what was asked for, what it was made from, how it is.
+
+    `config` is the request merged with the image's defaults, `path` and `args` the command that follows from it.
+    """
+
+    id: str
+    name: str
+    created_ns: int
+    image_id: str
+    config: ContainerConfig
+    host_config: HostConfig
+    networking: NetworkingConfig
+    path: str
+    args: list[str]
+    rootfs: Rootfs
+    state: StateRecord = msgspec.field(default_factory=StateRecord)
+    restart_count: int = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the container has a process, paused or not."""
+        return self.state.status in RUNNING
+
+    def move(self, transition: Transition) -> None:
+        """Takes one step of the state machine.
+
+        Raises: Internal when there is no such step from here.
+        """
+        self.state.status = next_status(self.state.status, transition)
+
+    def attributes(self) -> dict[str, str]:
+        """What events tell of the container: its labels, image and name."""
+        return {**self.config.labels, "image": self.config.image, "name": self.name}

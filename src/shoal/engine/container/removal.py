@@ -1,0 +1,81 @@
+"""Taking a container off the machine, whole."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.waiters import Ending, Waiters
+from shoal.engine.events import EventLog
+from shoal.engine.network_ports import ContainerNetworks
+from shoal.engine.paths import Paths
+from shoal.errors import Internal
+from shoal.image.snapshot.snapshotter import Snapshotter
+
+
+class Remover:
+    """Removes containers that do not run. A removal that is cut short is finished when shoald starts."""
+
+    def __init__(
+        self,
+        *,
+        paths: Paths,
+        registry: ContainerRegistry,
+        snapshotter: Snapshotter,
+        networks: ContainerNetworks,
+        clients: WaitingClients,
+        waiters: Waiters,
+        events: EventLog,
+        on_removed: Callable[[ContainerRecord], None],
+    ) -> None:
+        self._paths = paths
+        self._registry = registry
+        self._snapshotter = snapshotter
+        self._networks = networks
+        self._clients = clients
+        self._waiters = waiters
+        self._events = events
+        self._on_removed = on_removed
+
+    async def remove(self, record: ContainerRecord) -> None:
+        """Removes the container's layer, files and record. The caller holds its lock.
+
+        Raises: Internal when a file cannot be removed: the container is then `dead`, and can be removed again.
+        """
+        record.move("remove")
+        self._registry.save(record)
+        try:
+            await asyncio.to_thread(self._remove_files, record.id)
+        except OSError as cause:
+            record.move("remove_failed")
+            self._registry.save(record)
+            raise Internal(
+                f"unable to remove filesystem for {record.id}", why=str(cause), fix=f"docker rm -f {record.name}"
+            ) from cause
+        self._networks.release(record)
+        self._clients.drop(record.id)
+        self._registry.delete(record)
+        self._on_removed(record)
+        self._events.publish("container", "destroy", record.id, record.attributes())
+        self._waiters.removed(record.id, Ending(record.state.exit_code, record.state.error))
+
+    def _remove_files(self, id: str) -> None:
+        self._snapshotter.remove(id)
+        for directory in (self._paths.container_dir(id), self._paths.run_dir(id)):
+            _remove_tree(directory)
+
+
+def _remove_tree(directory: Path) -> None:
+    """Removes a directory that may be gone already.
+
+    Raises: OSError.
+    """
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        pass

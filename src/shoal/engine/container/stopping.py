@@ -1,0 +1,84 @@
+"""Signals to containers, and the ways to bring one to an end (Docker API v1.50 ContainerStop, ContainerKill)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal as signals
+
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.signals import parse_signal
+from shoal.engine.container.waiters import Ending, Waiters
+from shoal.engine.events import EventLog
+from shoal.errors import Conflict, Internal, NotModified
+from shoal.runtime.driver import RuntimeDriver
+
+DEFAULT_TIMEOUT_S = 10
+_KILL_TIMEOUT_S = 30.0
+
+
+class Stopper:
+    """Ends containers. Takes no lock: a start that hangs must be stoppable."""
+
+    def __init__(self, registry: ContainerRegistry, driver: RuntimeDriver, waiters: Waiters, events: EventLog) -> None:
+        self._registry = registry
+        self._driver = driver
+        self._waiters = waiters
+        self._events = events
+
+    async def stop(self, record: ContainerRecord, signal: str | None, timeout_s: int | None) -> None:
+        """Asks the container to end, and kills it when it has not done so in time.
+
+        `timeout_s`: None takes the container's own (10 s without one), a negative one waits for ever.
+
+        Raises: NotModified when it does not run; InvalidArgument for an unknown signal.
+        """
+        number = parse_signal(signal or record.config.stop_signal or "SIGTERM")
+        if not record.is_running:
+            raise NotModified(f"container {record.id} is not running")
+        if timeout_s is None:
+            timeout_s = DEFAULT_TIMEOUT_S if record.config.stop_timeout is None else record.config.stop_timeout
+        self._stopped_by_user(record)
+        ended = self._waiters.wait(record.id, "not-running")
+        await self._send(record, number)
+        try:
+            await asyncio.wait_for(asyncio.shield(ended), None if timeout_s < 0 else timeout_s)
+        except TimeoutError:
+            await self._send(record, signals.SIGKILL)
+            await self._wait_killed(record, ended)
+        self._events.publish("container", "stop", record.id, record.attributes())
+
+    async def kill(self, record: ContainerRecord, signal: str | None) -> None:
+        """Sends a signal, SIGKILL unless another is named; after SIGKILL, returns when the container has ended.
+
+        Raises: Conflict, in Docker's words, when it does not run; InvalidArgument for an unknown signal.
+        """
+        number = parse_signal(signal or "SIGKILL")
+        if not record.is_running:
+            raise Conflict(f"cannot kill container: {record.name}: container {record.id} is not running")
+        if number in (signals.SIGKILL, parse_signal(record.config.stop_signal or "SIGTERM")):
+            self._stopped_by_user(record)
+        ended = self._waiters.wait(record.id, "not-running")
+        await self._send(record, number)
+        if number == signals.SIGKILL:
+            await self._wait_killed(record, ended)
+        else:
+            ended.cancel()
+
+    async def _send(self, record: ContainerRecord, number: int) -> None:
+        self._events.publish("container", "kill", record.id, {**record.attributes(), "signal": str(number)})
+        await self._driver.signal(record.id, None, number)
+
+    async def _wait_killed(self, record: ContainerRecord, ended: asyncio.Future[Ending]) -> None:
+        try:
+            await asyncio.wait_for(ended, _KILL_TIMEOUT_S)
+        except TimeoutError:
+            raise Internal(
+                f"container {record.name} did not end {_KILL_TIMEOUT_S:.0f} s after SIGKILL",
+                why="its process is stuck in the kernel (state D), waiting for a device or a file server",
+                fix=f"see `cat /proc/{record.state.pid}/stack`",
+            ) from None
+
+    def _stopped_by_user(self, record: ContainerRecord) -> None:
+        record.state.stopped_by_user = True
+        self._registry.save(record)

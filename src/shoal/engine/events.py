@@ -1,0 +1,130 @@
+"""What happens, told to whoever listens (Docker API v1.50 SystemEvents).
+
+The last 256 events are kept for `since`, as Docker keeps them. A subscriber that does not read loses the oldest of what
+waits for it rather than hold the engine up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+
+from shoal.api.event import EventActor, EventMessage
+from shoal.api.filters import Filters
+from shoal.engine.clock import Clock
+
+_KEPT = 256
+_WAITING = 10_000
+NS = 1_000_000_000
+
+
+class EventLog:
+    """The events of one daemon."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._recent: deque[EventMessage] = deque(maxlen=_KEPT)
+        self._subscribers: set[_Subscriber] = set()
+
+    def publish(self, type: str, action: str, id: str, attributes: Mapping[str, str]) -> None:
+        """Tells everybody that `action` happened to the object `id` of `type` ("container", "image", "network", …)."""
+        now_ns = self._clock()
+        is_legacy = type in ("container", "image")
+        message = EventMessage(
+            type=type,
+            action=action,
+            actor=EventActor(id=id, attributes=dict(attributes)),
+            scope="local",
+            time=now_ns // NS,
+            time_ns=now_ns,
+            status=action if is_legacy else "",
+            id=id if is_legacy else "",
+            image=attributes.get("image", "") if type == "container" else "",
+        )
+        self._recent.append(message)
+        for subscriber in self._subscribers:
+            subscriber.put(message)
+
+    async def subscribe(
+        self, since_ns: int | None, until_ns: int | None, filters: Filters
+    ) -> AsyncIterator[EventMessage]:
+        """The kept events from `since_ns` on (none without it), then those to come, up to `until_ns`."""
+        subscriber = _Subscriber()
+        if since_ns is not None:
+            for message in self._recent:
+                subscriber.put(message)
+        self._subscribers.add(subscriber)
+        try:
+            while (message := await self._next(subscriber, until_ns)) is not None:
+                if since_ns is not None and message.time_ns < since_ns:
+                    continue
+                if matches(message, filters):
+                    yield message
+        finally:
+            self._subscribers.discard(subscriber)
+
+    async def _next(self, subscriber: _Subscriber, until_ns: int | None) -> EventMessage | None:
+        """The next event; None once `until_ns` is past."""
+        if until_ns is None:
+            return await subscriber.get()
+        left_s = (until_ns - self._clock()) / NS
+        if left_s <= 0:
+            message = subscriber.get_nowait()
+        else:
+            try:
+                message = await asyncio.wait_for(subscriber.get(), left_s)
+            except TimeoutError:
+                return None
+        return message if message is not None and message.time_ns <= until_ns else None
+
+
+class _Subscriber:
+    """What waits for one listener."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[EventMessage] = deque(maxlen=_WAITING)
+        self._arrived = asyncio.Event()
+
+    def put(self, message: EventMessage) -> None:
+        self._waiting.append(message)
+        self._arrived.set()
+
+    def get_nowait(self) -> EventMessage | None:
+        return self._waiting.popleft() if self._waiting else None
+
+    async def get(self) -> EventMessage:
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+
+def matches(message: EventMessage, filters: Filters) -> bool:
+    """Whether the event passes every named filter; of one filter any value will do."""
+    attributes = message.actor.attributes
+    subject = {message.actor.id, attributes.get("name", "")}
+    for name in filters.names:
+        values = filters.get(name)
+        if name == "type":
+            ok = message.type in values
+        elif name == "event":
+            ok = any(message.action == value or message.action.startswith(f"{value}:") for value in values)
+        elif name in ("container", "network", "volume", "plugin", "daemon"):
+            ok = message.type == name and any(_names(subject, value) for value in values)
+        elif name == "image":
+            image = {message.actor.id, attributes.get("name", "")} if message.type == "image" else set()
+            ok = any(_names(image | {attributes.get("image", "")}, value) for value in values)
+        elif name == "label":
+            ok = filters.matches_labels(attributes)
+        elif name == "scope":
+            ok = message.scope in values
+        else:
+            ok = False
+        if not ok:
+            return False
+    return True
+
+
+def _names(subject: set[str], value: str) -> bool:
+    return bool(value) and any(known == value or known.startswith(value) for known in subject if known)
