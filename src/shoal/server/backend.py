@@ -237,8 +237,11 @@ class SystemBackend(Protocol):
         """The engine's state and the machine's abilities."""
         ...
 
-    def events(self, options: EventOptions) -> AsyncIterator[EventMessage]:
-        """Events from now on (or from `since_ns`), subscribed to when the iterator is first awaited."""
+    async def events(self, options: EventOptions) -> AsyncIterator[EventMessage]:
+        """Events from now on (or from `since_ns`); subscribed to when the call returns, so that none is missed.
+
+        Raises: InvalidArgument for a filter.
+        """
         ...
 
     async def disk_usage(self, kinds: Collection[str]) -> DiskUsage:
