@@ -23,14 +23,14 @@ class _Object(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, ren
     """Base of all objects: immutable, camel case, defaults left out."""
 
 
-class Root(_Object):
+class Root(_Object, frozen=True):
     """The root file system, §Root."""
 
     path: str
     readonly: bool = False
 
 
-class Mount(_Object):
+class Mount(_Object, frozen=True):
     """One additional mount, §Mounts. `options` are mount(8) words, data for the file system included."""
 
     destination: str
@@ -39,7 +39,7 @@ class Mount(_Object):
     options: tuple[str, ...] = ()
 
 
-class User(_Object):
+class User(_Object, frozen=True):
     """Who the process is, §User. `username` is the unresolved request and wins over the numbers."""
 
     uid: int = msgspec.field(default=0)
@@ -49,14 +49,14 @@ class User(_Object):
     username: str = ""
 
 
-class ConsoleSize(_Object):
+class ConsoleSize(_Object, frozen=True):
     """Rows and columns of a terminal."""
 
     height: int
     width: int
 
 
-class Capabilities(_Object):
+class Capabilities(_Object, frozen=True):
     """The five capability sets by name, `CAP_CHOWN` first, §Linux Process."""
 
     bounding: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Capabilities(_Object):
     ambient: tuple[str, ...] = ()
 
 
-class Rlimit(_Object):
+class Rlimit(_Object, frozen=True):
     """One resource limit; `type` is setrlimit(2)'s name. Unlimited is the kernel's RLIM_INFINITY."""
 
     type: str
@@ -74,7 +74,7 @@ class Rlimit(_Object):
     hard: int
 
 
-class Process(_Object):
+class Process(_Object, frozen=True):
     """What runs, as whom, with which rights, §Process."""
 
     cwd: str
@@ -91,14 +91,14 @@ class Process(_Object):
     selinux_label: str = ""
 
 
-class Namespace(_Object):
+class Namespace(_Object, frozen=True):
     """A namespace: new when `path` is empty, else joined, §Namespaces."""
 
     type: str
     path: str = ""
 
 
-class Device(_Object):
+class Device(_Object, frozen=True):
     """A device node to create; `file_mode` holds permission bits only, §Devices."""
 
     type: str
@@ -110,7 +110,7 @@ class Device(_Object):
     gid: int | None = None
 
 
-class DeviceCgroup(_Object):
+class DeviceCgroup(_Object, frozen=True):
     """A rule of the device controller; a missing type, major or minor means all, §Allowed Device list."""
 
     allow: bool
@@ -120,7 +120,7 @@ class DeviceCgroup(_Object):
     access: str = ""
 
 
-class Memory(_Object):
+class Memory(_Object, frozen=True):
     """Memory limits in bytes, -1 is unlimited (the specification's word for it), §Memory."""
 
     limit: int | None = None
@@ -132,7 +132,7 @@ class Memory(_Object):
     disable_oom_killer: bool | None = msgspec.field(name="disableOOMKiller", default=None)
 
 
-class Cpu(_Object):
+class Cpu(_Object, frozen=True):
     """Processor shares, bandwidth in µs, and the sets of processors and memory nodes, §CPU."""
 
     shares: int | None = None
@@ -144,13 +144,13 @@ class Cpu(_Object):
     mems: str = ""
 
 
-class Pids(_Object):
+class Pids(_Object, frozen=True):
     """How many tasks; §PIDs."""
 
     limit: int
 
 
-class WeightDevice(_Object):
+class WeightDevice(_Object, frozen=True):
     """Relative I/O weight of one block device."""
 
     major: int
@@ -158,7 +158,7 @@ class WeightDevice(_Object):
     weight: int
 
 
-class ThrottleDevice(_Object):
+class ThrottleDevice(_Object, frozen=True):
     """Bytes or operations a second for one block device."""
 
     major: int
@@ -166,7 +166,7 @@ class ThrottleDevice(_Object):
     rate: int
 
 
-class BlockIO(_Object):
+class BlockIO(_Object, frozen=True):
     """Block I/O weights and limits, §Block IO."""
 
     weight: int | None = None
@@ -177,14 +177,14 @@ class BlockIO(_Object):
     throttle_write_iops_device: tuple[ThrottleDevice, ...] = msgspec.field(name="throttleWriteIOPSDevice", default=())
 
 
-class HugepageLimit(_Object):
+class HugepageLimit(_Object, frozen=True):
     """A limit on one size of huge page; `page_size` like "2MB"."""
 
     page_size: str
     limit: int
 
 
-class Resources(_Object):
+class Resources(_Object, frozen=True):
     """What the cgroup allows, §Control groups."""
 
     devices: tuple[DeviceCgroup, ...] = ()
@@ -195,7 +195,7 @@ class Resources(_Object):
     hugepage_limits: tuple[HugepageLimit, ...] = ()
 
 
-class SyscallArg(_Object):
+class SyscallArg(_Object, frozen=True):
     """One comparison with an argument of a system call, seccomp_rule_add(3)."""
 
     index: int
@@ -204,7 +204,7 @@ class SyscallArg(_Object):
     value_two: int = 0
 
 
-class Syscall(_Object):
+class Syscall(_Object, frozen=True):
     """One rule: these names, when all `args` match, get this action."""
 
     names: tuple[str, ...]
@@ -213,7 +213,7 @@ class Syscall(_Object):
     args: tuple[SyscallArg, ...] = ()
 
 
-class Seccomp(_Object):
+class Seccomp(_Object, frozen=True):
     """A system call filter, §Seccomp."""
 
     default_action: str
@@ -223,7 +223,7 @@ class Seccomp(_Object):
     syscalls: tuple[Syscall, ...] = ()
 
 
-class Linux(_Object):
+class Linux(_Object, frozen=True):
     """The Linux part, config-linux.md."""
 
     namespaces: tuple[Namespace, ...] = ()
@@ -238,7 +238,7 @@ class Linux(_Object):
     mount_label: str = ""
 
 
-class RuntimeSpec(_Object):
+class RuntimeSpec(_Object, frozen=True):
     """A bundle's `config.json`."""
 
     oci_version: str = OCI_VERSION

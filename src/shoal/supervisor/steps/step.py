@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, ClassVar
 
     from shoal.supervisor.steps.context import Context
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class Step:
     """One thing that the child does. Subclasses declare `name`, their arguments as slots, and `run`."""
 
-    __slots__ = ()
+    __slots__: Iterable[str] = ()
     name: ClassVar[str] = ""
 
     def describe(self) -> str:

@@ -1,0 +1,115 @@
+"""The mounts of a container, in the order in which they are made: Docker's own, then the request's. Pure."""
+
+from __future__ import annotations
+
+from shoal.api.host_config import HostConfig
+from shoal.engine.specgen.binds import RequestedMount, requested_mounts
+from shoal.engine.specgen.facts import ContainerFacts, DaemonDefaults
+from shoal.engine.specgen.namespaces import Modes
+from shoal.engine.specgen.process import INIT_DESTINATION
+from shoal.errors import Internal
+from shoal.oci.runtime_spec import Mount
+
+_SAFE = ("nosuid", "noexec", "nodev")
+# The system's own places in a read-only container stay as they are.
+_NOT_MADE_READ_ONLY = ("/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue")
+
+MASKED_PATHS = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def container_mounts(
+    host: HostConfig, facts: ContainerFacts, defaults: DaemonDefaults, modes: Modes, *, init: bool
+) -> tuple[Mount, ...]:
+    """Every mount of the container but its root, parents first.
+
+    A mount of the request takes the place of a default one with the same destination.
+    """
+    requested = requested_mounts(host)
+    taken = {mount.target for mount in requested}
+    own = [
+        *_system_mounts(host, facts, defaults, modes),
+        *_file_mounts(facts),
+    ]
+    if init:
+        own.append(_bind(defaults.init_path, INIT_DESTINATION, "ro"))
+    mounts = [mount for mount in own if mount.destination not in taken]
+    if host.readonly_rootfs:
+        mounts = [_made_read_only(mount) for mount in mounts]
+    return (*mounts, *(_requested(mount, facts) for mount in requested))
+
+
+def _system_mounts(host: HostConfig, facts: ContainerFacts, defaults: DaemonDefaults, modes: Modes) -> list[Mount]:
+    # A privileged container may write to /sys and its cgroups, unless all of it is to be read-only.
+    access = () if host.privileged and not host.readonly_rootfs else ("ro",)
+    dev_options = ("nosuid", "strictatime", "mode=755", "size=65536k")
+    pts_options = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")
+    mounts = [
+        Mount(destination="/proc", type="proc", source="proc", options=_SAFE),
+        Mount(destination="/dev", type="tmpfs", source="tmpfs", options=dev_options),
+        Mount(destination="/dev/pts", type="devpts", source="devpts", options=pts_options),
+        Mount(destination="/sys", type="sysfs", source="sysfs", options=(*_SAFE, *access)),
+        Mount(destination="/sys/fs/cgroup", type="cgroup", source="cgroup", options=(*_SAFE, *access)),
+    ]
+    if modes.ipc == "host":
+        mounts.append(_bind("/dev/mqueue", "/dev/mqueue"))
+        mounts.append(_bind("/dev/shm", "/dev/shm"))
+        return mounts
+    mounts.append(Mount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=_SAFE))
+    if modes.ipc == "container":
+        # The other container's own memory file system; the plan takes it from its mount namespace.
+        source = f"/proc/{facts.ipc_pid}/root/dev/shm"
+        mounts.append(Mount(destination="/dev/shm", type="bind", source=source, options=("bind", "rprivate")))
+    elif modes.ipc != "none":
+        size = host.shm_size or defaults.shm_size_bytes
+        options = (*_SAFE, "mode=1777", f"size={size}")
+        mounts.append(Mount(destination="/dev/shm", type="tmpfs", source="shm", options=options))
+    return mounts
+
+
+def _file_mounts(facts: ContainerFacts) -> list[Mount]:
+    files = (
+        (facts.resolv_conf_path, "/etc/resolv.conf"),
+        (facts.hostname_path, "/etc/hostname"),
+        (facts.hosts_path, "/etc/hosts"),
+    )
+    return [_bind(source, target) for source, target in files if source]
+
+
+def _requested(mount: RequestedMount, facts: ContainerFacts) -> Mount:
+    if mount.kind == "tmpfs":
+        return Mount(destination=mount.target, type="tmpfs", source="tmpfs", options=mount.options)
+    source = mount.source
+    if mount.kind == "volume":
+        if mount.target not in facts.volumes:
+            raise Internal(f"volume for {mount.target} was not resolved", why="the engine gave no directory for it")
+        source = facts.volumes[mount.target]
+    access = {"no": "rw", "mount": "ro", "recursive": "rro"}[mount.read_only]
+    kind = "rbind" if mount.recursive else "bind"
+    return Mount(
+        destination=mount.target, type="bind", source=source, options=(kind, access, mount.propagation or "rprivate")
+    )
+
+
+def _bind(source: str, target: str, access: str = "rw") -> Mount:
+    return Mount(destination=target, type="bind", source=source, options=("rbind", access, "rprivate"))
+
+
+def _made_read_only(mount: Mount) -> Mount:
+    if mount.destination in _NOT_MADE_READ_ONLY or "ro" in mount.options:
+        return mount
+    options = (*(word for word in mount.options if word != "rw"), "ro")
+    return Mount(destination=mount.destination, type=mount.type, source=mount.source, options=options)

@@ -1,0 +1,109 @@
+"""`--security-opt`, and what of /proc and /sys a container may see and write. Pure.
+
+Source: Docker API v1.50 HostConfig.SecurityOpt, MaskedPaths, ReadonlyPaths.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from shoal.api.host_config import HostConfig
+from shoal.engine.specgen.facts import DaemonDefaults, MachineFacts
+from shoal.engine.specgen.mounts import MASKED_PATHS, READONLY_PATHS
+from shoal.engine.specgen.seccomp_profile import Profile, default_profile, parse_profile, resolve_profile
+from shoal.errors import InvalidArgument
+from shoal.oci.runtime_spec import Seccomp
+
+UNCONFINED = "unconfined"
+_BUILTIN = ("", "builtin")
+_TRUE = ("1", "t", "true")
+_FALSE = ("0", "f", "false")
+
+
+class SecurityOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options read: `seccomp` is "" (the daemon's), "unconfined", "builtin" or a profile's JSON text.
+
+    AppArmor and SELinux are the host's; an `apparmor=` or `label=` option is kept for `inspect` and changes
+    nothing here.
+    """
+
+    seccomp: str = ""
+    no_new_privileges: bool | None = None
+    writable_cgroups: bool = False
+    system_paths_unconfined: bool = False
+
+
+def read_security_options(options: list[str]) -> SecurityOptions:
+    """What the list says. Raises: InvalidArgument `invalid --security-opt 2: "…"`."""
+    values: dict[str, str | bool] = {}
+    for option in options:
+        if option in ("no-new-privileges", "disable"):
+            values["no_new_privileges"] = values.get("no_new_privileges", False) or option == "no-new-privileges"
+            continue
+        key, separator, value = option.partition("=" if "=" in option else ":")
+        if not separator:
+            raise InvalidArgument(f'invalid --security-opt 1: "{option}"')
+        if key == "seccomp":
+            values["seccomp"] = value
+        elif key == "no-new-privileges":
+            values["no_new_privileges"] = _boolean(value, option)
+        elif key == "writable-cgroups":
+            values["writable_cgroups"] = _boolean(value, option)
+        elif key == "systempaths" and value == UNCONFINED:
+            values["system_paths_unconfined"] = True
+        elif key not in ("label", "apparmor"):
+            raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+    return msgspec.convert(values, SecurityOptions)
+
+
+def masked_and_readonly(host: HostConfig, options: SecurityOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The paths to hide and those to make read-only; both empty for a privileged container."""
+    if host.privileged or options.system_paths_unconfined:
+        return (), ()
+    masked = MASKED_PATHS if host.masked_paths is None else tuple(host.masked_paths)
+    readonly = READONLY_PATHS if host.readonly_paths is None else tuple(host.readonly_paths)
+    return masked, readonly
+
+
+class SeccompProfiles:
+    """Chooses and resolves the filter of a container. Holds the built-in profile, built once."""
+
+    def __init__(self) -> None:
+        """Builds the built-in profile; keep the object."""
+        self._builtin = default_profile()
+
+    def filter(
+        self,
+        options: SecurityOptions,
+        defaults: DaemonDefaults,
+        capabilities: tuple[str, ...],
+        machine: MachineFacts,
+        *,
+        privileged: bool,
+    ) -> Seccomp | None:
+        """The resolved filter, None for none: unconfined, or privileged without a profile of its own.
+
+        Raises: InvalidArgument for a profile that cannot be read, or one asked for where the kernel has no
+        seccomp.
+        """
+        wanted = options.seccomp
+        if not machine.seccomp:
+            if wanted and wanted != UNCONFINED:
+                raise InvalidArgument("seccomp is not enabled in your kernel, cannot run a custom seccomp profile")
+            return None
+        if privileged and not wanted:
+            return None
+        wanted = wanted or defaults.seccomp_profile
+        if wanted == UNCONFINED:
+            return None
+        profile: Profile = self._builtin if wanted in _BUILTIN else parse_profile(wanted)
+        return resolve_profile(profile, capabilities, machine.machine, machine.kernel)
+
+
+def _boolean(text: str, option: str) -> bool:
+    lowered = text.lower()
+    if lowered in _TRUE:
+        return True
+    if lowered in _FALSE:
+        return False
+    raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
