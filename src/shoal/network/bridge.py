@@ -1,0 +1,353 @@
+"""The bridge driver: containers on one Linux bridge behind NAT, ports published through the firewall's map.
+
+In shoald. Decisions, reservations and the database belong to the event loop's thread; whatever asks the kernel
+(netlink, nftables) runs in one worker thread, in order, because rtnl and nftables are serial in the kernel anyway
+and libnftables isn't thread-safe.
+
+What is on the host for one daemon, and goes with `stop(remove=True)`: the bridge, one nftables table, two accepts in
+DOCKER-USER where Docker drops forwarded packets, ip_forward if this daemon switched it on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface
+from typing import TYPE_CHECKING, TypeVar
+
+from shoal.errors import Conflict, Internal, ShoalError
+from shoal.linux.netlink import Netlink
+from shoal.network.bridge_device import BridgeDevice, pool_choice, read_ip_forward, write_ip_forward
+from shoal.network.endpoint import Endpoint, NetworkInfo
+from shoal.network.firewall.conntrack import forget_udp_flows
+from shoal.network.firewall.docker_user import ForwardException
+from shoal.network.firewall.nftables import Nftables
+from shoal.network.firewall.ruleset import BridgedSubnet, Publication
+from shoal.network.firewall.table import FirewallTable
+from shoal.network.instance import bridge_name, table_name, veth_name
+from shoal.network.ipam import DEFAULT_POOLS, Pool, default_mac, parse_bip, pick_pool
+from shoal.network.ports import PortRequest, PortReservations
+from shoal.network.store import NetworkRecord, NetworkStore
+
+if TYPE_CHECKING:
+    import sqlite3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeConfig:
+    """What a bridge network is to be; `bip` is the bridge's address with its prefix, None to choose a free subnet."""
+
+    bridge: str
+    table: str
+    name: str = "bridge"
+    bip: str | None = None
+    mtu: int = 1500
+    ip_forward: bool = True
+    pools: tuple[tuple[str, int], ...] = DEFAULT_POOLS
+
+    @classmethod
+    def for_daemon(cls, exec_root: str, *, bip: str | None = None, ip_forward: bool = True) -> BridgeConfig:
+        """The default bridge of the daemon with this exec root. Raises: InvalidArgument (malformed bip)."""
+        if bip is not None:
+            parse_bip(bip)
+        return cls(bridge_name(exec_root), table_name(exec_root), bip=bip, ip_forward=ip_forward)
+
+
+class _Kernel:
+    """What the worker thread owns, made in it and used in it only."""
+
+    def __init__(self, config: BridgeConfig) -> None:
+        self.nft = Nftables()
+        self.netlink = Netlink()
+        self.device = BridgeDevice(self.netlink, config.bridge, config.mtu)
+        self.table = FirewallTable(self.nft, config.table)
+        self.exception = ForwardException(self.nft, config.bridge)
+
+    def close(self) -> None:
+        self.netlink.close()
+        self.nft.close()
+
+
+class BridgeNetwork:
+    """A network of the driver "bridge"; see `NetworkDriver` for the contract."""
+
+    def __init__(
+        self,
+        config: BridgeConfig,
+        database: sqlite3.Connection,
+        *,
+        ports: PortReservations | None = None,
+        new_id: Callable[[], str] = lambda: secrets.token_hex(32),
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._config = config
+        self._store = NetworkStore(database)
+        self._ports = ports or PortReservations()
+        self._new_id = new_id
+        self._clock_ns = clock_ns
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"network-{config.bridge}")
+        self._kernel: _Kernel | None = None
+        self._record = self._store.network(config.name) or NetworkRecord(config.name, new_id(), "bridge", clock_ns())
+        self._endpoints: dict[str, Endpoint] = {}
+        self._pool: Pool | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that clients use."""
+        return self._config.name
+
+    # -- life of the network ----------------------------------------------------------------------------------
+
+    async def start(self) -> list[str]:
+        """Make bridge, table and reservations what they should be; what was repaired or is degraded.
+
+        Raises: Unavailable (no libnftables, no free subnet), Conflict (the bridge's name is taken), SyscallError.
+        """
+        remembered = self._store.endpoints(self._config.name)
+        kernel, address, notes = await self._in_worker(lambda: self._start_kernel(remembered))
+        self._kernel = kernel
+        self._record = replace(self._record, address=str(address))
+        self._store.save_network(self._record)
+        self._pool = Pool(address.network, address.ip)
+        self._endpoints = {}
+        for endpoint in remembered:
+            notes += self._take_back(endpoint)
+        switched, warnings = await self._in_worker(lambda: self._start_firewall(kernel, address))
+        if switched:
+            self._record = replace(self._record, set_ip_forward=True)
+            self._store.save_network(self._record)
+        return notes + warnings
+
+    async def restore(self, live: Collection[str]) -> list[Endpoint]:
+        """Forget every endpoint whose container isn't in `live`; those that stay. Raises: NftError."""
+        for container_id in [known for known in self._endpoints if known not in live]:
+            await self.release(container_id)
+        return list(self._endpoints.values())
+
+    async def mend(self) -> list[str]:
+        """Put back what somebody else's firewall reload took away: our table, our accepts. Raises: NftError."""
+        kernel = self._running()
+
+        def check() -> list[str]:
+            notes = [f"put the firewall table {self._config.table} back"] if kernel.table.mend() else []
+            warning = kernel.exception.ensure()
+            return [*notes, warning] if warning else notes
+
+        return await self._in_worker(check)
+
+    async def stop(self, *, remove: bool) -> None:
+        """Let go; with `remove` also take bridge, table and accepts from the host, and forget all endpoints.
+
+        Raises: SyscallError, NftError; whatever can be removed is removed first.
+        """
+        try:
+            if remove:
+                await self._in_worker(self._remove_from_host)
+                for container_id in list(self._endpoints):
+                    self._store.delete_endpoint(self._config.name, container_id)
+                self._endpoints.clear()
+                self._record = replace(self._record, set_ip_forward=False)
+                self._store.save_network(self._record)
+        finally:
+            self._ports.close()
+            kernel, self._kernel = self._kernel, None
+            if kernel is not None:
+                await self._in_worker(kernel.close)
+            self._worker.shutdown()
+
+    # -- life of an endpoint ----------------------------------------------------------------------------------
+
+    async def allocate(
+        self, container_id: str, *, ports: Sequence[PortRequest] = (), mac: str | None = None, ip: str | None = None
+    ) -> Endpoint:
+        """Reserve an address and host ports; written to the database.
+
+        Raises: Internal (a port is taken), Unavailable (no address left), InvalidArgument, Forbidden, Conflict.
+        """
+        if self._pool is None:
+            raise Internal(f"the network {self._config.name} has not been started")
+        if container_id in self._endpoints:
+            raise Conflict(f"endpoint with name {container_id[:12]} already exists in network {self._config.name}")
+        address = self._pool.reserve(ip) if ip else self._pool.allocate()
+        try:
+            published = self._ports.reserve(ports, address)
+        except ShoalError:
+            self._pool.release(address)
+            raise
+        endpoint_id = self._new_id()
+        endpoint = Endpoint(
+            network=self._config.name,
+            network_id=self._record.id,
+            container_id=container_id,
+            endpoint_id=endpoint_id,
+            ip=address,
+            prefix=self._pool.subnet.prefixlen,
+            gateway=str(self._pool.gateway),
+            mac=mac or default_mac(address),
+            mtu=self._config.mtu,
+            veth=veth_name(container_id, endpoint_id),
+            ports=published,
+        )
+        self._endpoints[container_id] = endpoint
+        self._store.save_endpoint(endpoint)
+        return endpoint
+
+    async def connect(self, endpoint: Endpoint, pid: int) -> None:
+        """Make the veth pair with its peer in the network namespace of `pid`, and let the ports lead to it.
+
+        Raises: SyscallError (ESRCH: the process has gone), NftError.
+        """
+        kernel = self._running()
+
+        def work() -> None:
+            kernel.device.connect(endpoint, pid)
+            kernel.table.add(_publications(endpoint))
+            forget_udp_flows(endpoint)
+
+        await self._in_worker(work)
+
+    async def release(self, container_id: str) -> None:
+        """Close the published ports, free the address, forget the endpoint. Raises: NftError."""
+        endpoint = self._endpoints.pop(container_id, None)
+        if endpoint is None:
+            return
+        self._store.delete_endpoint(self._config.name, container_id)
+        try:
+            if endpoint.ports and self._kernel is not None:
+                table = self._kernel.table
+                await self._in_worker(lambda: table.remove(_publications(endpoint)))
+        finally:
+            # Only now may the address and the ports go to another container: no element leads there any more.
+            self._ports.release(endpoint.ports)
+            if self._pool is not None:
+                self._pool.release(endpoint.ip)
+
+    def endpoint(self, container_id: str) -> Endpoint | None:
+        """The container's endpoint, if it has one here."""
+        return self._endpoints.get(container_id)
+
+    def inspect(self) -> NetworkInfo:
+        """The network as it is now, with the options that Docker shows for its default bridge."""
+        options = {
+            "com.docker.network.bridge.default_bridge": "true",
+            "com.docker.network.bridge.enable_icc": "true",
+            "com.docker.network.bridge.enable_ip_masquerade": "true",
+            "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+            "com.docker.network.bridge.name": self._config.bridge,
+            "com.docker.network.driver.mtu": str(self._config.mtu),
+        }
+        return NetworkInfo(
+            name=self._config.name,
+            id=self._record.id,
+            driver="bridge",
+            created_ns=self._record.created_ns,
+            subnet=str(self._pool.subnet) if self._pool else "",
+            gateway=str(self._pool.gateway) if self._pool else "",
+            bridge=self._config.bridge,
+            mtu=self._config.mtu,
+            options=options,
+            endpoints=tuple(self._endpoints.values()),
+        )
+
+    # -- in the event loop's thread ---------------------------------------------------------------------------
+
+    def _running(self) -> _Kernel:
+        if self._kernel is None:
+            raise Internal(f"the network {self._config.name} has not been started")
+        return self._kernel
+
+    async def _in_worker(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def _take_back(self, endpoint: Endpoint) -> list[str]:
+        """Reserve again what a remembered endpoint holds; sentences about what it lost."""
+        assert self._pool is not None
+        try:
+            self._pool.reserve(endpoint.ip)
+        except ShoalError as error:
+            self._store.delete_endpoint(self._config.name, endpoint.container_id)
+            return [f"dropped the endpoint of container {endpoint.container_id[:12]}: {endpoint.ip}: {error}"]
+        self._endpoints[endpoint.container_id] = endpoint
+        return [
+            f"port {port.host_ip}:{port.host_port}/{port.protocol} of container {endpoint.container_id[:12]} was bound"
+            " by another process while shoald was down; new connections still go to the container"
+            for port in self._ports.hold_again(endpoint.ports)
+        ]
+
+    # -- in the worker thread ---------------------------------------------------------------------------------
+
+    def _start_kernel(self, remembered: list[Endpoint]) -> tuple[_Kernel, IPv4Interface, list[str]]:
+        kernel = self._kernel or _Kernel(self._config)
+        try:
+            with pool_choice():
+                address, notes = self._choose_address(kernel.device, remembered)
+                notes += kernel.device.ensure(address)
+        except BaseException:
+            if self._kernel is None:
+                kernel.close()
+            raise
+        return kernel, address, notes
+
+    def _choose_address(self, device: BridgeDevice, remembered: list[Endpoint]) -> tuple[IPv4Interface, list[str]]:
+        """The bridge's address: `bip`, or the one it had, or one in a free subnet."""
+        wanted = parse_bip(self._config.bip) if self._config.bip else None
+        before = IPv4Interface(self._record.address) if self._record.address else None
+        if before is not None and remembered and wanted not in (None, before):
+            return before, [f"--bip {wanted} waits until no container of {before.network} is left"]
+        if wanted is not None:
+            return wanted, []
+        claimed = device.claimed()
+        if before is not None:
+            taken = any(before.network.overlaps(claim) for claim in claimed if claim.prefixlen > 0)
+            if remembered or not taken:
+                return before, []
+        subnet = pick_pool(claimed, self._config.pools)
+        return IPv4Interface((subnet.network_address + 1, subnet.prefixlen)), []
+
+    def _start_firewall(self, kernel: _Kernel, address: IPv4Interface) -> tuple[bool, list[str]]:
+        """Build the table; whether ip_forward had to be switched on, and warnings."""
+        network = BridgedSubnet(self._config.bridge, str(address.network))
+        publications = [entry for endpoint in self._endpoints.values() for entry in _publications(endpoint)]
+        kernel.table.rebuild([network], publications)
+        switched = self._config.ip_forward and not read_ip_forward()
+        if switched:
+            write_ip_forward(enabled=True)
+        warning = kernel.exception.ensure()
+        return switched, [warning] if warning else []
+
+    def _remove_from_host(self) -> None:
+        kernel = self._kernel or _Kernel(self._config)
+        failure: ShoalError | None = None
+        for step in (
+            kernel.exception.remove,
+            kernel.table.destroy,
+            kernel.device.remove,
+            self._reset_ip_forward(kernel),
+        ):
+            try:
+                step()
+            except ShoalError as error:
+                failure = failure or error
+        if self._kernel is None:
+            kernel.close()
+        if failure is not None:
+            raise failure
+
+    def _reset_ip_forward(self, kernel: _Kernel) -> Callable[[], None]:
+        def reset() -> None:
+            # Another bridge means another engine that came later and relies on what it found.
+            others = any(link.kind == "bridge" for link in kernel.netlink.link_list())
+            if self._record.set_ip_forward and not others:
+                write_ip_forward(enabled=False)
+
+        return reset
+
+
+def _publications(endpoint: Endpoint) -> list[Publication]:
+    return [Publication(port, endpoint.ip) for port in endpoint.ports]

@@ -1,0 +1,221 @@
+"""The host's side of a bridge network in the kernel: the bridge itself, its settings, the veth pairs. Blocking.
+
+For one thread, in whose network namespace all of it happens.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
+
+from shoal.errors import Conflict, SyscallError, Unavailable
+from shoal.linux.netlink import Link, Netlink
+from shoal.network.endpoint import Endpoint
+from shoal.network.ipam import default_mac
+
+_RESOLV_CONF = "/etc/resolv.conf"
+_LOCK_NAME = "\0shoal-network-pools"
+_LOCK_TIMEOUT_S = 10.0
+_LOCK_RETRY_S = 0.01
+_RT_TABLE_LOCAL = 255
+
+
+class BridgeDevice:
+    """The bridge `name`, whether it exists yet or not."""
+
+    def __init__(self, netlink: Netlink, name: str, mtu: int) -> None:
+        self._netlink = netlink
+        self._index: int | None = None
+        self.name = name
+        self.mtu = mtu
+
+    def ensure(self, address: IPv4Interface) -> list[str]:
+        """Have the bridge up with exactly this IPv4 address; sentences about what had to be made anew.
+
+        Raises: Conflict (the name belongs to something else), SyscallError.
+        """
+        repairs: list[str] = []
+        mac = default_mac(str(address.ip))
+        link = self.find()
+        if link is None:
+            self._netlink.link_add_bridge(self.name, mac=mac, mtu=self.mtu)
+            link = self._netlink.link_get(self.name)
+        elif link.kind != "bridge":
+            raise Conflict(
+                f"the interface {self.name} exists and is not a bridge",
+                fix=f"rename or remove it: `ip link show {self.name}`",
+            )
+        self._index = link.index
+        repairs += self._ensure_address(link, address)
+        # Before it comes up, so that the kernel makes no IPv6 link-local address and sends no router solicitation.
+        self._write("ipv6", "disable_ipv6", "1")
+        # Lets the host reach published ports through its own 127.0.0.0/8; the firewall's guard chain limits it to that.
+        self._write("ipv4", "route_localnet", "1")
+        self._netlink.link_set(link.index, up=True)
+        return repairs
+
+    def find(self) -> Link | None:
+        """The interface of the bridge's name, if there is one. Raises: SyscallError."""
+        try:
+            return self._netlink.link_get(self.name)
+        except SyscallError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
+
+    def addresses(self) -> list[IPv4Interface]:
+        """The IPv4 addresses that the bridge has; none if it doesn't exist. Raises: SyscallError."""
+        link = self.find()
+        if link is None:
+            return []
+        return [
+            IPv4Interface(f"{address.address}/{address.prefix}")
+            for address in self._netlink.addr_list(link.index)
+            if address.family == socket.AF_INET
+        ]
+
+    def claimed(self) -> list[IPv4Network]:
+        """What the host itself uses, this bridge left out: routes, addresses, name servers. Raises: SyscallError."""
+        link = self.find()
+        own = link.index if link else -1
+        claims = [
+            IPv4Network(f"{address.address}/{address.prefix}", strict=False)
+            for address in self._netlink.addr_list()
+            if address.family == socket.AF_INET and address.index != own
+        ]
+        claims += [
+            IPv4Network(f"{route.destination}/{route.prefix}")
+            for route in self._netlink.route_list()
+            if route.family == socket.AF_INET and route.index != own and route.table != _RT_TABLE_LOCAL
+        ]
+        return claims + _name_servers()
+
+    def connect(self, endpoint: Endpoint, pid: int) -> None:
+        """Create the endpoint's veth pair, its peer as the interface of the namespace of `pid`.
+
+        Raises: SyscallError.
+        """
+        try:
+            self._add_veth(endpoint, pid)
+        except SyscallError as error:
+            if error.errno == errno.ENODEV and self.find() is not None:
+                self._index = None  # somebody made the bridge anew: it has another index now
+            elif error.errno == errno.EEXIST:
+                # Left by a start of this endpoint that failed half way.
+                self._netlink.link_del(endpoint.veth)
+            else:
+                raise
+            self._add_veth(endpoint, pid)
+
+    def _add_veth(self, endpoint: Endpoint, pid: int) -> None:
+        if self._index is None:
+            self._index = self._netlink.link_get(self.name).index
+        self._netlink.link_add_veth(
+            endpoint.veth,
+            "eth0",
+            peer_netns_pid=pid,
+            peer_mac=endpoint.mac,
+            mtu=endpoint.mtu,
+            master=self._index,
+            # Only who publishes ports can meet itself; a hairpin port also hears its own broadcasts.
+            hairpin=bool(endpoint.ports),
+        )
+
+    def remove(self) -> None:
+        """Delete the bridge; harmless when there is none. Raises: SyscallError."""
+        self._index = None
+        try:
+            self._netlink.link_del(self.name)
+        except SyscallError as error:
+            if error.errno != errno.ENODEV:
+                raise
+
+    def _ensure_address(self, link: Link, address: IPv4Interface) -> list[str]:
+        repairs: list[str] = []
+        present = self.addresses()
+        for other in present:
+            if other != address:
+                self._netlink.addr_del(link.index, str(other.ip), other.network.prefixlen)
+                repairs.append(f"took the address {other} from the bridge {self.name}")
+        if address not in present:
+            self._netlink.addr_add(link.index, str(address.ip), address.network.prefixlen)
+        return repairs
+
+    def _write(self, family: str, key: str, value: str) -> None:
+        try:
+            with open(f"/proc/sys/net/{family}/conf/{self.name}/{key}", "w", encoding="ascii") as file:
+                file.write(value)
+        except FileNotFoundError:
+            if family != "ipv6":  # a kernel without IPv6 has nothing to switch off
+                raise SyscallError("open", f"net.{family}.conf.{self.name}.{key}", errno.ENOENT) from None
+        except OSError as error:
+            raise SyscallError("write", f"net.{family}.conf.{self.name}.{key}", error.errno or errno.EIO) from None
+
+
+@contextmanager
+def pool_choice(sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """Keep other daemons of this network namespace from choosing a subnet until the bridge has its address.
+
+    An abstract socket is the lock: it exists per network namespace, as the routes do, and dies with its owner.
+    Raises: Unavailable after ten seconds.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as lock:
+        for _ in range(int(_LOCK_TIMEOUT_S / _LOCK_RETRY_S)):
+            try:
+                lock.bind(_LOCK_NAME)
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise SyscallError("bind", "@shoal-network-pools", error.errno or errno.EIO) from None
+            sleep(_LOCK_RETRY_S)
+        else:
+            raise Unavailable(
+                "no subnet could be chosen",
+                why="another shoald has been choosing one for ten seconds",
+                fix="look for a hanging shoald: `ss -xlp | grep shoal-network-pools`",
+            )
+        yield
+
+
+def _name_servers() -> list[IPv4Network]:
+    """The host's name servers: a subnet over one of them would cut containers off from it."""
+    found: list[IPv4Network] = []
+    try:
+        with open(_RESOLV_CONF, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        words = line.split()
+        if len(words) >= 2 and words[0] == "nameserver":
+            try:
+                found.append(IPv4Network(IPv4Address(words[1])))
+            except AddressValueError:
+                continue
+    return found
+
+
+def read_ip_forward() -> bool:
+    """Whether the host forwards IPv4 packets. Source: ip-sysctl, `ip_forward`."""
+    with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as file:
+        return file.read().strip() == "1"
+
+
+def write_ip_forward(*, enabled: bool) -> None:
+    """Switch the forwarding of IPv4 packets on or off for the whole host.
+
+    Raises: SyscallError.
+    """
+    try:
+        descriptor = os.open("/proc/sys/net/ipv4/ip_forward", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"1" if enabled else b"0")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise SyscallError("write", "net.ipv4.ip_forward", error.errno or errno.EIO) from None

@@ -1,0 +1,66 @@
+"""What the engine asks of a network, whatever its kind; runs in shoald.
+
+engine                              driver
+  │ allocate(id, ports) ────────────▶│ address and host ports reserved, written to the database
+  │ (container's init exists: pid)   │
+  │ connect(endpoint, pid) ─────────▶│ veth into the namespace of pid, ports lead to it
+  │ … the container runs …           │
+  │ release(id) ────────────────────▶│ ports closed, address free again; the veth dies with its namespace
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from shoal.network.endpoint import Endpoint, NetworkInfo
+from shoal.network.ports import PortRequest
+
+
+class NetworkDriver(Protocol):
+    """One network. Every method is called from the event loop's thread and may be called concurrently with others.
+
+    Contract: `release` is idempotent and never fails because something is gone already; whatever `allocate`
+    reserved survives the death of shoald and is held again after `start`; a failed `allocate` reserves nothing;
+    after a failed `connect` only `release` may follow.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that clients use: "bridge", "host", "none"."""
+
+    async def start(self) -> list[str]:
+        """Make the network work, repairing what a killed daemon left; what was repaired or is degraded.
+
+        Idempotent. Raises: ShoalError when the network can't work at all.
+        """
+
+    async def restore(self, live: Collection[str]) -> list[Endpoint]:
+        """Forget every endpoint whose container isn't in `live`; those that stay."""
+
+    async def allocate(
+        self, container_id: str, *, ports: Sequence[PortRequest] = (), mac: str | None = None, ip: str | None = None
+    ) -> Endpoint:
+        """Reserve an address and the host ports for a container that is about to start.
+
+        Raises: Internal (a port is taken, in Docker's words), Unavailable (no address left), InvalidArgument,
+        Forbidden (the asked address is in use or foreign), Conflict (the container has an endpoint here already).
+        """
+
+    async def connect(self, endpoint: Endpoint, pid: int) -> None:
+        """Put the container's interface into the network namespace of `pid` and open its published ports.
+
+        Raises: SyscallError (ESRCH: the process has gone), Internal.
+        """
+
+    async def release(self, container_id: str) -> None:
+        """Close the container's published ports and free its address; harmless when it has none."""
+
+    def endpoint(self, container_id: str) -> Endpoint | None:
+        """The container's endpoint, if it has one here."""
+
+    def inspect(self) -> NetworkInfo:
+        """The network as it is now."""
+
+    async def stop(self, *, remove: bool) -> None:
+        """Let go of the network: with `remove`, undo every trace on the host; else containers keep theirs."""

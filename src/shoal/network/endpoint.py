@@ -1,0 +1,66 @@
+"""A container's end of a network, and what a network says of itself. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from shoal.oci.network import InterfaceConfig
+
+Protocol = Literal["tcp", "udp", "sctp"]
+ANY_ADDRESS = "0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """`host_ip`:`host_port` on the host leads to `container_port` in the container."""
+
+    protocol: Protocol
+    container_port: int
+    host_ip: str
+    host_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One container's place in one network, as reserved by `NetworkDriver.allocate`.
+
+    `ip`, `gateway`, `mac` and `veth` are "" where the network gives none (host, none). `veth` is the name of the
+    host's end.
+    """
+
+    network: str
+    network_id: str
+    container_id: str
+    endpoint_id: str
+    ip: str = ""
+    prefix: int = 0
+    gateway: str = ""
+    mac: str = ""
+    mtu: int = 0
+    veth: str = ""
+    ports: tuple[PublishedPort, ...] = ()
+
+    @property
+    def interface(self) -> InterfaceConfig | None:
+        """What the container has to configure on its side; None where the network gives it no interface."""
+        if not self.ip:
+            return None
+        address = f"{self.ip}/{self.prefix}"
+        return InterfaceConfig(address=address, gateway=self.gateway, mac=self.mac, mtu=self.mtu)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInfo:
+    """A network as `docker network inspect` needs it; `created_ns` since the epoch, "" where nothing applies."""
+
+    name: str
+    id: str
+    driver: str
+    created_ns: int
+    subnet: str = ""
+    gateway: str = ""
+    bridge: str = ""
+    mtu: int = 0
+    options: dict[str, str] = field(default_factory=dict)
+    endpoints: tuple[Endpoint, ...] = ()

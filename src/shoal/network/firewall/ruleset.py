@@ -1,0 +1,148 @@
+"""The text of a daemon's nftables table. Pure: what is wanted in, nft commands out.
+
+One table per daemon, two maps, so that publishing a port is adding an element and no rule:
+
+    published_at    protocol . host address . port  →  container address . port     -p 127.0.0.1:8080:80
+    published_any   protocol . port                 →  container address . port     -p 8080:80
+
+Reading order of a packet for a published port:
+    from another machine   prerouting (DNAT) → forward (accepted because it was translated)
+    from the host itself   output (DNAT, 127.0.0.0/8 too) → postrouting (loopback source masqueraded)
+    from a container       prerouting (DNAT) → forward, or bridged → postrouting (masqueraded, or the answer would
+                           go straight back to the sender, who doesn't know it)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shoal.network.endpoint import ANY_ADDRESS, PublishedPort
+
+
+@dataclass(frozen=True, slots=True)
+class BridgedSubnet:
+    """One bridge that the table serves."""
+
+    bridge: str
+    subnet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A published port and the address of the container it leads to."""
+
+    port: PublishedPort
+    container_ip: str
+
+
+def render_table(table: str, networks: Iterable[BridgedSubnet], publications: Iterable[Publication]) -> str:
+    """Commands that put the whole table in place of whatever had its name, in one transaction."""
+    networks = list(networks)
+    return (
+        # `add` first, because deleting what isn't there would fail the transaction.
+        f"add table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n"
+        + _maps()
+        + _publish_chains()
+        + _postrouting(networks)
+        + _guard(networks)
+        + _forward(networks)
+        + "}\n"
+        + render_added(table, publications)
+    )
+
+
+def render_added(table: str, publications: Iterable[Publication]) -> str:
+    """Commands that publish ports."""
+    return "".join(
+        f"add element inet {table} {_map(publication)} {{ {_key(publication)} : {_target(publication)} }}\n"
+        for publication in publications
+    )
+
+
+def render_removed(table: str, publications: Iterable[Publication]) -> str:
+    """Commands that end the publication; they fail as a whole if one is missing."""
+    return "".join(
+        f"delete element inet {table} {_map(publication)} {{ {_key(publication)} }}\n" for publication in publications
+    )
+
+
+def render_destroyed(table: str) -> str:
+    """Commands after which there is no such table, whether there was one or not."""
+    return f"add table inet {table}\ndelete table inet {table}\n"
+
+
+def _maps() -> str:
+    target = "ipv4_addr . inet_service"
+    return (
+        f"  map published_at {{ type inet_proto . ipv4_addr . inet_service : {target}; }}\n"
+        f"  map published_any {{ type inet_proto . inet_service : {target}; }}\n"
+    )
+
+
+def _publish_chains() -> str:
+    # The prerouting hook leaves 127.0.0.0/8 alone: a packet from the wire with such a destination would otherwise be
+    # translated before the kernel can call it martian, and reach a port that is published to loopback only. What
+    # the host sends to its own loopback passes the output hook.
+    return """\
+  chain publish {
+    dnat ip to meta l4proto . ip daddr . th dport map @published_at
+    dnat ip to meta l4proto . th dport map @published_any
+  }
+  chain prerouting {
+    type nat hook prerouting priority -100; policy accept;
+    meta l4proto { tcp, udp, sctp } ip daddr != 127.0.0.0/8 fib daddr type local jump publish
+  }
+  chain output {
+    type nat hook output priority -100; policy accept;
+    meta nfproto ipv4 meta l4proto { tcp, udp, sctp } fib daddr type local jump publish
+  }
+"""
+
+
+def _postrouting(networks: list[BridgedSubnet]) -> str:
+    rules = ""
+    for network in networks:
+        rules += (
+            f'    ip saddr {network.subnet} oifname != "{network.bridge}" masquerade\n'
+            f'    ip saddr {{ {network.subnet}, 127.0.0.0/8 }} oifname "{network.bridge}" ct status dnat masquerade\n'
+        )
+    return f"  chain postrouting {{\n    type nat hook postrouting priority 100; policy accept;\n{rules}  }}\n"
+
+
+def _guard(networks: list[BridgedSubnet]) -> str:
+    # route_localnet makes the kernel accept 127.0.0.0/8 on the bridge, in both directions: without this rule a
+    # container could talk to whatever listens on the host's loopback.
+    rules = "".join(f'    iifname "{network.bridge}" ip daddr 127.0.0.0/8 drop\n' for network in networks)
+    return f"  chain guard {{\n    type filter hook prerouting priority -300; policy accept;\n{rules}  }}\n"
+
+
+def _forward(networks: list[BridgedSubnet]) -> str:
+    # Who routes to a container's own address from another machine, past the published ports, is turned away.
+    jumps = "".join(f'    oifname "{network.bridge}" jump inbound_{index}\n' for index, network in enumerate(networks))
+    chains = ""
+    for index, network in enumerate(networks):
+        chains += (
+            f"  chain inbound_{index} {{\n"
+            "    ct state established,related accept\n"
+            f'    iifname "{network.bridge}" accept\n'
+            "    ct status dnat accept\n"
+            "    drop\n"
+            "  }\n"
+        )
+    return chains + f"  chain forward {{\n    type filter hook forward priority 0; policy accept;\n{jumps}  }}\n"
+
+
+def _map(publication: Publication) -> str:
+    return "published_any" if publication.port.host_ip == ANY_ADDRESS else "published_at"
+
+
+def _key(publication: Publication) -> str:
+    port = publication.port
+    if port.host_ip == ANY_ADDRESS:
+        return f"{port.protocol} . {port.host_port}"
+    return f"{port.protocol} . {port.host_ip} . {port.host_port}"
+
+
+def _target(publication: Publication) -> str:
+    return f"{publication.container_ip} . {publication.port.container_port}"

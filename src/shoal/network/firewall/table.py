@@ -1,0 +1,91 @@
+"""A daemon's nftables table in the kernel: built whole, then changed element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from shoal.network.firewall.nftables import Nftables, NftError
+from shoal.network.firewall.ruleset import (
+    BridgedSubnet,
+    Publication,
+    render_added,
+    render_destroyed,
+    render_removed,
+    render_table,
+)
+
+
+class FirewallTable:
+    """The table `name`, for the one thread that owns `nft`. Blocking.
+
+    Knows what it should hold, so that it can mend itself when somebody flushed the whole ruleset.
+    """
+
+    def __init__(self, nft: Nftables, name: str) -> None:
+        self._nft = nft
+        self._name = name
+        self._networks: tuple[BridgedSubnet, ...] = ()
+        self._publications: dict[Publication, None] = {}
+
+    def rebuild(self, networks: Iterable[BridgedSubnet], publications: Iterable[Publication]) -> None:
+        """Replace the table, in one transaction, by one that holds exactly this.
+
+        Raises: NftError.
+        """
+        self._networks = tuple(networks)
+        self._publications = dict.fromkeys(publications)
+        self._nft.run(render_table(self._name, self._networks, self._publications))
+
+    def mend(self) -> bool:
+        """Put the table back if it is gone; whether it was.
+
+        Raises: NftError.
+        """
+        if self.exists():
+            return False
+        self._nft.run(render_table(self._name, self._networks, self._publications))
+        return True
+
+    def add(self, publications: Sequence[Publication]) -> None:
+        """Publish ports.
+
+        Raises: NftError.
+        """
+        if not publications:
+            return
+        self._publications.update(dict.fromkeys(publications))
+        try:
+            self._nft.run(render_added(self._name, publications))
+        except NftError:
+            # The table was flushed, or holds a stale element under one of the keys.
+            self._nft.run(render_table(self._name, self._networks, self._publications))
+
+    def remove(self, publications: Sequence[Publication]) -> None:
+        """End the publication of ports; harmless for those that aren't published.
+
+        Raises: NftError.
+        """
+        known = [publication for publication in publications if publication in self._publications]
+        if not known:
+            return
+        for publication in known:
+            del self._publications[publication]
+        try:
+            self._nft.run(render_removed(self._name, known))
+        except NftError:
+            self._nft.run(render_table(self._name, self._networks, self._publications))
+
+    def destroy(self) -> None:
+        """Take the table away; harmless when there is none. Raises: NftError."""
+        self._publications.clear()
+        self._nft.run(render_destroyed(self._name))
+
+    def exists(self) -> bool:
+        """Whether the kernel has the table. Raises: NftError."""
+        try:
+            self._nft.run(f"list chain inet {self._name} publish")
+        except NftError as error:
+            if error.missing:
+                return False
+            raise
+        return True

@@ -1,0 +1,142 @@
+"""Address management: which subnet a bridge gets, and which address of it a container. Pure, IPv4."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
+
+from shoal.errors import Forbidden, InvalidArgument, Unavailable
+
+# The same ranges that Docker tries, in its order: sixteen-bit ones first, then pieces of 192.168.
+DEFAULT_POOLS: tuple[tuple[str, int], ...] = (
+    *((f"172.{second}.0.0/16", 16) for second in range(17, 32)),
+    ("192.168.0.0/16", 20),
+)
+_SMALLEST_PREFIX = 30  # gateway and one container
+
+
+def candidate_subnets(pools: Iterable[tuple[str, int]] = DEFAULT_POOLS) -> Iterator[IPv4Network]:
+    """The subnets that may be chosen, in order: each pool cut into pieces of its prefix length."""
+    for pool, prefix in pools:
+        yield from IPv4Network(pool).subnets(new_prefix=prefix)
+
+
+def pick_pool(taken: Iterable[IPv4Network], pools: Iterable[tuple[str, int]] = DEFAULT_POOLS) -> IPv4Network:
+    """The first subnet of the pools that overlaps with nothing `taken`.
+
+    `taken` is what the host routes to, its own addresses, its name servers. A default route (/0) is no claim.
+    Raises: Unavailable.
+    """
+    claims = [network for network in taken if network.prefixlen > 0]
+    for candidate in candidate_subnets(pools):
+        if not any(candidate.overlaps(claim) for claim in claims):
+            return candidate
+    raise Unavailable(
+        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+        why="the host's routes cover all of 172.17.0.0–172.31.255.255 and 192.168.0.0/16",
+        fix="start shoald with a free subnet of your own: `--bip 10.200.0.1/16`",
+    )
+
+
+def parse_bip(text: str) -> IPv4Interface:
+    """The bridge's address and subnet of `--bip`, such as "192.168.5.1/24".
+
+    Raises: InvalidArgument.
+    """
+    try:
+        if "/" not in text:
+            raise ValueError("it has no prefix length")
+        bip = IPv4Interface(text)
+    except (AddressValueError, NetmaskValueError, ValueError) as error:
+        raise InvalidArgument(
+            f'invalid --bip "{text}"', why=str(error), fix="give an address with a prefix: `--bip 192.168.5.1/24`"
+        ) from None
+    network = bip.network
+    if network.prefixlen > _SMALLEST_PREFIX:
+        raise InvalidArgument(
+            f'invalid --bip "{text}"', why="the subnet has no room for a container", fix="use a prefix of /30 or less"
+        )
+    if bip.ip in (network.network_address, network.broadcast_address):
+        raise InvalidArgument(
+            f'invalid --bip "{text}"',
+            why="this is the subnet's own or its broadcast address",
+            fix=f"name the bridge's address, such as `--bip {network.network_address + 1}/{network.prefixlen}`",
+        )
+    return bip
+
+
+def default_mac(ip: str) -> str:
+    """The MAC that goes with an address, Docker's 02:42 and its four bytes: no stale neighbour entries."""
+    return "02:42:" + IPv4Address(ip).packed.hex(":")
+
+
+class Pool:
+    """The addresses of one subnet: the lowest free one is given first, as Docker does.
+
+    Constant time and memory for any size of subnet: what was given back waits in a heap, the rest is a counter.
+    Invariant: an address is at one place only: held, in the heap, or not below the counter.
+    """
+
+    __slots__ = ("_held", "_last", "_next", "_returned", "gateway", "subnet")
+
+    def __init__(self, subnet: IPv4Network, gateway: IPv4Address) -> None:
+        self.subnet = subnet
+        self.gateway = gateway
+        self._next = int(subnet.network_address) + 1
+        self._last = int(subnet.broadcast_address) - 1
+        self._returned: list[int] = []
+        self._held: set[int] = {int(gateway)}
+
+    def allocate(self) -> str:
+        """The lowest free address, held from now on.
+
+        Raises: Unavailable when all are in use.
+        """
+        while self._returned:
+            number = heapq.heappop(self._returned)
+            if number not in self._held:
+                return self._hold(number)
+        while self._next <= self._last:
+            number = self._next
+            self._next += 1
+            if number not in self._held:
+                return self._hold(number)
+        raise Unavailable(
+            "no available IPv4 addresses on this network's address pools",
+            why=f"all {self.subnet.num_addresses - 3} container addresses of {self.subnet} are in use",
+            fix="stop containers, or start shoald with a larger subnet, such as `--bip 10.200.0.1/16`",
+        )
+
+    def reserve(self, ip: str) -> str:
+        """The asked address, held from now on.
+
+        Raises: InvalidArgument (not an address, or not of this subnet), Forbidden (in use).
+        """
+        try:
+            address = IPv4Address(ip)
+        except AddressValueError as error:
+            raise InvalidArgument(f"invalid IPv4 address: {ip}", why=str(error)) from None
+        number = int(address)
+        if address not in self.subnet or not int(self.subnet.network_address) < number <= self._last:
+            raise InvalidArgument(
+                f"no configured subnet or ip-range contain the IP address {ip}",
+                fix=f"choose one of {self.subnet}",
+            )
+        if number in self._held:
+            raise Forbidden("Address already in use", why=f"{ip} is held by another container or the bridge")
+        return self._hold(number)
+
+    def release(self, ip: str) -> None:
+        """Free an address; harmless when it isn't held. The gateway stays held."""
+        number = int(IPv4Address(ip))
+        if number == int(self.gateway) or number not in self._held:
+            return
+        self._held.discard(number)
+        # Above the counter it is found again by counting; a second way to it would give it out twice.
+        if number < self._next:
+            heapq.heappush(self._returned, number)
+
+    def _hold(self, number: int) -> str:
+        self._held.add(number)
+        return str(IPv4Address(number))
