@@ -1,0 +1,104 @@
+"""What /proc tells about processes and the machine. proc(5).
+
+Used by the supervisor and by shoald.
+"""
+
+from __future__ import annotations
+
+import os
+
+from shoal.errors import SyscallError
+
+# Fields of /proc/PID/stat, counted from the one behind the name: proc_pid_stat(5) minus 3.
+_STATE = 0
+_PPID = 1
+_START_TIME = 19
+
+
+def _read(path: str) -> str:
+    """The text of a file of /proc.
+
+    Raises: SyscallError.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError as error:  # ESRCH comes from the read when the process ends behind the open
+        raise SyscallError("open", path, error.errno or 0) from None
+
+
+def _stat_fields(pid: int) -> list[str]:
+    # The name may hold spaces and parentheses: the fields begin behind the last one.
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def start_time_ticks(pid: int) -> int:
+    """When the process started, in clock ticks since boot: with the pid, and the boot id, it names a process.
+
+    Raises: SyscallError (ENOENT or ESRCH: no such process).
+    """
+    return int(_stat_fields(pid)[_START_TIME])
+
+
+def process_exists(pid: int, start_time: int) -> bool:
+    """Whether the process `pid` that started at `start_time` (ticks) is there and has not ended."""
+    try:
+        fields = _stat_fields(pid)
+    except SyscallError:
+        return False
+    return int(fields[_START_TIME]) == start_time and fields[_STATE] not in ("Z", "X")
+
+
+def parent(pid: int) -> int:
+    """The pid of the parent, 0 when that is outside our pid namespace.
+
+    Raises: SyscallError.
+    """
+    return int(_stat_fields(pid)[_PPID])
+
+
+def children(pid: int) -> list[int]:
+    """The children of all threads of `pid`. proc_tid_children(5); only reliable while none of them ends.
+
+    Raises: SyscallError.
+    """
+    path = f"/proc/{pid}/task"
+    try:
+        threads = os.listdir(path)
+    except OSError as error:
+        raise SyscallError("open", path, error.errno or 0) from None
+    found: list[int] = []
+    for thread in threads:
+        try:
+            found += [int(child) for child in _read(f"{path}/{thread}/children").split()]
+        except SyscallError:
+            pass  # the thread ended meanwhile
+    return found
+
+
+def pss_kib(pid: int) -> int:
+    """The memory of the process in KiB, with shared pages counted in proportion. proc_pid_smaps_rollup(5).
+
+    Raises: SyscallError.
+    """
+    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def boot_id() -> str:
+    """The random name of this boot of the machine.
+
+    Raises: SyscallError.
+    """
+    return _read("/proc/sys/kernel/random/boot_id").strip()
+
+
+def command_line(pid: int) -> list[str]:
+    """The arguments of the process; empty for a kernel thread or a zombie.
+
+    Raises: SyscallError.
+    """
+    text = _read(f"/proc/{pid}/cmdline")
+    return text.rstrip("\0").split("\0") if text else []
