@@ -1,0 +1,178 @@
+"""The flags of `run` and `create`: one table for those that go straight into the request, and the few others.
+
+Each Flag of the table names the field of the request that it fills; `request.create_request` applies them in order.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shoal.cli.arguments import Parser
+from shoal.cli.container import values
+from shoal.cli.container.mounts import parse_mount
+from shoal.cli.quantities import size_bytes
+from shoal.client.document import Json
+
+
+class ContainerOptions(argparse.Namespace):
+    """What `run` and `create` share. Flags of the table are read by their `dest`, through `flag_value`."""
+
+    image: str
+    command: list[str]
+    name: str
+    platform: str
+    pull: str
+    cidfile: str
+    interactive: bool
+    tty: bool
+    attach: list[str]
+    env: list[str]
+    env_file: list[str]
+    label: list[str]
+    label_file: list[str]
+    publish: list[str]
+    publish_all: bool
+    expose: list[str]
+    volume: list[str]
+    tmpfs: list[str]
+    sysctl: list[str]
+    log_opt: list[str]
+    network: list[str]
+    network_alias: list[str]
+    ip: str
+    mac_address: str
+    security_opt: list[str]
+    init: bool
+    entrypoint: str | None
+    stop_timeout: int | None
+    quiet: bool
+    help_shown: bool
+
+    def flag_value(self, dest: str) -> str | bool | int | list[str] | None:
+        """The parsed value of one flag of the table."""
+        value: str | bool | int | list[str] | None = getattr(self, dest)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag that fills the field `path` of the request.
+
+    `kind`: "text", "texts" (may be repeated), "toggle" or "integer". `convert` applies to a text, or to each of texts.
+    """
+
+    names: tuple[str, ...]
+    path: tuple[str, ...]
+    kind: str
+    help: str
+    convert: Callable[[str], Json] | None = None
+
+    @property
+    def dest(self) -> str:
+        """The name of its value in the parsed options."""
+        return "field_" + self.names[-1].lstrip("-").replace("-", "_")
+
+
+_HOST = "HostConfig"
+
+FLAGS = (
+    Flag(("-h", "--hostname"), ("Hostname",), "text", "Container host name"),
+    Flag(("--domainname",), ("Domainname",), "text", "Container NIS domain name"),
+    Flag(("-u", "--user"), ("User",), "text", "User name or UID, and group (name|uid[:group|gid])"),
+    Flag(("-w", "--workdir"), ("WorkingDir",), "text", "Working directory inside the container"),
+    Flag(("--stop-signal",), ("StopSignal",), "text", "Signal that stops the container"),
+    Flag(("--rm",), (_HOST, "AutoRemove"), "toggle", "Remove the container when it exits"),
+    Flag(("--privileged",), (_HOST, "Privileged"), "toggle", "Give extended privileges to the container"),
+    Flag(("--read-only",), (_HOST, "ReadonlyRootfs"), "toggle", "Mount the root file system read-only"),
+    Flag(("--cap-add",), (_HOST, "CapAdd"), "texts", "Add a Linux capability"),
+    Flag(("--cap-drop",), (_HOST, "CapDrop"), "texts", "Drop a Linux capability"),
+    Flag(("--group-add",), (_HOST, "GroupAdd"), "texts", "Add a group to join"),
+    Flag(("-m", "--memory"), (_HOST, "Memory"), "text", "Memory limit", size_bytes),
+    Flag(
+        ("--memory-swap",),
+        (_HOST, "MemorySwap"),
+        "text",
+        "Memory plus swap limit (-1: no limit)",
+        values.size_or_unlimited,
+    ),
+    Flag(("--memory-reservation",), (_HOST, "MemoryReservation"), "text", "Soft memory limit", size_bytes),
+    Flag(("--memory-swappiness",), (_HOST, "MemorySwappiness"), "integer", "Swappiness, 0 to 100"),
+    Flag(("--oom-kill-disable",), (_HOST, "OomKillDisable"), "toggle", "Disable the OOM killer"),
+    Flag(("--oom-score-adj",), (_HOST, "OomScoreAdj"), "integer", "OOM preference, -1000 to 1000"),
+    Flag(("--cpus",), (_HOST, "NanoCpus"), "text", "Number of CPUs", values.nano_cpus),
+    Flag(("-c", "--cpu-shares"), (_HOST, "CpuShares"), "integer", "CPU shares (relative weight)"),
+    Flag(("--cpu-period",), (_HOST, "CpuPeriod"), "integer", "CFS period in µs"),
+    Flag(("--cpu-quota",), (_HOST, "CpuQuota"), "integer", "CFS quota in µs"),
+    Flag(("--cpuset-cpus",), (_HOST, "CpusetCpus"), "text", "CPUs in which to run (0-3, 0,1)"),
+    Flag(("--cpuset-mems",), (_HOST, "CpusetMems"), "text", "Memory nodes in which to run"),
+    Flag(("--pids-limit",), (_HOST, "PidsLimit"), "integer", "Limit of processes (-1: no limit)"),
+    Flag(("--blkio-weight",), (_HOST, "BlkioWeight"), "integer", "Block IO weight, 10 to 1000"),
+    Flag(("--ulimit",), (_HOST, "Ulimits"), "texts", "Ulimit NAME=SOFT[:HARD]", values.ulimit),
+    Flag(("--shm-size",), (_HOST, "ShmSize"), "text", "Size of /dev/shm", size_bytes),
+    Flag(("--device",), (_HOST, "Devices"), "texts", "Add a host device", values.device),
+    Flag(("--device-cgroup-rule",), (_HOST, "DeviceCgroupRules"), "texts", "Add a rule to the devices allowed"),
+    Flag(("--mount",), (_HOST, "Mounts"), "texts", "Attach a file system mount", parse_mount),
+    Flag(("--volumes-from",), (_HOST, "VolumesFrom"), "texts", "Mount the volumes of another container"),
+    Flag(("--dns",), (_HOST, "Dns"), "texts", "DNS server"),
+    Flag(("--dns-search",), (_HOST, "DnsSearch"), "texts", "DNS search domain"),
+    Flag(("--dns-option",), (_HOST, "DnsOptions"), "texts", "DNS option"),
+    Flag(("--add-host",), (_HOST, "ExtraHosts"), "texts", "Add a line to /etc/hosts (NAME:ADDRESS)", values.extra_host),
+    Flag(("--ipc",), (_HOST, "IpcMode"), "text", "IPC namespace to use"),
+    Flag(("--pid",), (_HOST, "PidMode"), "text", "PID namespace to use"),
+    Flag(("--uts",), (_HOST, "UTSMode"), "text", "UTS namespace to use"),
+    Flag(("--userns",), (_HOST, "UsernsMode"), "text", "User namespace to use"),
+    Flag(("--cgroupns",), (_HOST, "CgroupnsMode"), "text", "Cgroup namespace to use (host|private)"),
+    Flag(("--cgroup-parent",), (_HOST, "CgroupParent"), "text", "Parent cgroup"),
+    Flag(("--restart",), (_HOST, "RestartPolicy"), "text", "Restart policy when it exits", values.restart_policy),
+    Flag(("--runtime",), (_HOST, "Runtime"), "text", "Runtime to use"),
+    Flag(("--isolation",), (_HOST, "Isolation"), "text", "Isolation: default, or vm for a kernel of its own"),
+    Flag(("--log-driver",), (_HOST, "LogConfig", "Type"), "text", "Log driver (json-file, none)"),
+)
+
+
+def add_container_flags(parser: Parser) -> None:
+    """Adds everything that `run` and `create` share, the positional words included."""
+    for flag in FLAGS:
+        if flag.kind == "toggle":
+            parser.toggle(*flag.names, dest=flag.dest, help=flag.help)
+        elif flag.kind == "integer":
+            parser.integer(*flag.names, dest=flag.dest, help=flag.help)
+        elif flag.kind == "texts":
+            parser.texts(*flag.names, dest=flag.dest, help=flag.help)
+        else:
+            parser.text(*flag.names, dest=flag.dest, help=flag.help)
+    _add_composed_flags(parser)
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+
+
+def _add_composed_flags(parser: Parser) -> None:
+    parser.text("--name", dest="name", help="Name of the container")
+    parser.text("--platform", dest="platform", help="Platform, if the engine has several (OS[/ARCH[/VARIANT]])")
+    parser.text("--pull", dest="pull", default="missing", help="Pull the image before (always, missing, never)")
+    parser.text("--cidfile", dest="cidfile", help="Write the container's id to this file")
+    parser.toggle("-i", "--interactive", dest="interactive", help="Keep stdin open even if not attached")
+    parser.toggle("-t", "--tty", dest="tty", help="Give it a terminal")
+    parser.toggle("-q", "--quiet", dest="quiet", help="Do not show the progress of a pull")
+    parser.texts("-a", "--attach", dest="attach", help="Attach to stdin, stdout or stderr")
+    parser.texts("-e", "--env", dest="env", help="Set an environment variable")
+    parser.texts("--env-file", dest="env_file", help="Read environment variables from a file")
+    parser.texts("-l", "--label", dest="label", help="Set a label")
+    parser.texts("--label-file", dest="label_file", help="Read labels from a file")
+    parser.texts("-p", "--publish", dest="publish", help="Publish a port to the host ([IP:][HOSTPORT:]PORT[/PROTO])")
+    parser.toggle("-P", "--publish-all", dest="publish_all", help="Publish all exposed ports to free host ports")
+    parser.texts("--expose", dest="expose", help="Expose a port or a range of ports")
+    parser.texts("-v", "--volume", dest="volume", help="Bind mount a directory or volume (SOURCE:TARGET[:ro])")
+    parser.texts("--tmpfs", dest="tmpfs", help="Mount a tmpfs (PATH[:OPTIONS])")
+    parser.texts("--sysctl", dest="sysctl", help="Set a kernel parameter (NAME=VALUE)")
+    parser.texts("--log-opt", dest="log_opt", help="Log driver option")
+    parser.texts("--network", "--net", dest="network", help="Network to join (bridge, none, host)")
+    parser.texts("--network-alias", "--net-alias", dest="network_alias", help="Add a name in the network")
+    parser.text("--ip", dest="ip", help="IPv4 address")
+    parser.text("--mac-address", dest="mac_address", help="MAC address")
+    parser.texts("--security-opt", dest="security_opt", help="Security option")
+    parser.toggle("--init", dest="init", help="Run an init that forwards signals and reaps processes")
+    parser.add_argument("--entrypoint", dest="entrypoint", help="Replace the image's entrypoint", metavar="TEXT")
+    parser.integer("--stop-timeout", dest="stop_timeout", help="Seconds to wait before it is killed")

@@ -1,0 +1,138 @@
+"""From the parsed flags to the body of `POST /containers/create` (Docker API v1.50 ContainerCreate)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shoal.cli.arguments import UsageError
+from shoal.cli.container import values
+from shoal.cli.container.flags import FLAGS, ContainerOptions, Flag
+from shoal.cli.container.ports import parse_ports
+from shoal.client.document import Json
+
+
+def create_request(options: ContainerOptions, environment: Mapping[str, str], *, detached: bool) -> dict[str, Json]:
+    """The request; `environment` is the client's own, for `-e NAME`. `detached` attaches no stream.
+
+    Raises: InvalidArgument in Docker's words.
+    """
+    host: dict[str, Json] = {}
+    body: dict[str, Json] = {"Image": options.image, "HostConfig": host}
+    for flag in FLAGS:
+        value = _converted(flag, options)
+        if value is not None:
+            _put(body, flag.path, value)
+    _put_process(body, options, environment)
+    _put_streams(body, options, detached=detached)
+    _put_storage(body, host, options)
+    _put_network(body, host, options)
+    _put_security(host, options)
+    return body
+
+
+def _converted(flag: Flag, options: ContainerOptions) -> Json:
+    """The flag's value for the request, None where it was not given."""
+    value = options.flag_value(flag.dest)
+    if isinstance(value, list):
+        converted: list[Json] = [flag.convert(item) if flag.convert else item for item in value]
+        return converted or None
+    if isinstance(value, str):
+        return (flag.convert(value) if flag.convert else value) if value else None
+    return value if value is not False else None
+
+
+def _put(body: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
+    for key in path[:-1]:
+        inner = body.setdefault(key, {})
+        assert isinstance(inner, dict)
+        body = inner
+    body[path[-1]] = value
+
+
+def _put_process(body: dict[str, Json], options: ContainerOptions, environment: Mapping[str, str]) -> None:
+    if options.command:
+        body["Cmd"] = list(options.command)
+    if options.entrypoint is not None:
+        # An empty text clears the image's entrypoint, which the API writes as one empty word.
+        body["Entrypoint"] = [options.entrypoint]
+    env = values.environment_list(options.env, options.env_file, environment)
+    if env:
+        body["Env"] = list(env)
+    labels = values.labels(options.label, options.label_file)
+    if labels:
+        body["Labels"] = labels
+    if options.stop_timeout is not None:
+        body["StopTimeout"] = options.stop_timeout
+    if options.log_opt:
+        _put(body, ("HostConfig", "LogConfig", "Config"), values.labels(options.log_opt))
+    if options.init:
+        _put(body, ("HostConfig", "Init"), True)
+
+
+def _put_streams(body: dict[str, Json], options: ContainerOptions, *, detached: bool) -> None:
+    wanted = {name.lower() for name in options.attach}
+    unknown = wanted - {"stdin", "stdout", "stderr"}
+    if unknown:
+        raise UsageError(
+            f'invalid argument "{unknown.pop()}" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR'
+        )
+    if not wanted:
+        wanted = {"stdout", "stderr"} | ({"stdin"} if options.interactive else set())
+    if detached:
+        wanted = set()
+    body["Tty"] = options.tty
+    body["OpenStdin"] = options.interactive
+    body["StdinOnce"] = options.interactive and "stdin" in wanted
+    for name in ("stdin", "stdout", "stderr"):
+        body[f"Attach{name.capitalize()}"] = name in wanted
+
+
+def _put_storage(body: dict[str, Json], host: dict[str, Json], options: ContainerOptions) -> None:
+    specs = [values.bind(text) for text in options.volume]
+    binds: list[Json] = [text for kind, text in specs if kind == "bind"]
+    volumes: dict[str, Json] = {text: {} for kind, text in specs if kind == "volume"}
+    if binds:
+        host["Binds"] = binds
+    if volumes:
+        body["Volumes"] = volumes
+    if options.tmpfs:
+        host["Tmpfs"] = values.tmpfs(options.tmpfs)
+    if options.sysctl:
+        host["Sysctls"] = values.labels(options.sysctl)
+
+
+def _put_network(body: dict[str, Json], host: dict[str, Json], options: ContainerOptions) -> None:
+    ports = parse_ports(options.publish, options.expose)
+    if ports.exposed:
+        body["ExposedPorts"] = ports.exposed
+    if ports.bindings:
+        host["PortBindings"] = dict(ports.bindings)
+    if options.publish_all:
+        host["PublishAllPorts"] = True
+    network = options.network[0] if options.network else "default"
+    host["NetworkMode"] = network
+    endpoint: dict[str, Json] = {}
+    if options.network_alias:
+        endpoint["Aliases"] = list(options.network_alias)
+    if options.ip:
+        endpoint["IPAMConfig"] = {"IPv4Address": options.ip}
+    if options.mac_address:
+        endpoint["MacAddress"] = options.mac_address
+        body["MacAddress"] = options.mac_address
+    endpoints: dict[str, Json] = {name: {} for name in options.network[1:]}
+    if endpoint or endpoints:
+        endpoints[network] = endpoint
+        body["NetworkingConfig"] = {"EndpointsConfig": endpoints}
+
+
+def _put_security(host: dict[str, Json], options: ContainerOptions) -> None:
+    kept: list[Json] = []
+    for text in options.security_opt:
+        if text in ("systempaths=unconfined", "systempaths:unconfined"):
+            # The client, not the engine, knows this option: it empties both lists.
+            host["MaskedPaths"] = []
+            host["ReadonlyPaths"] = []
+        else:
+            kept.append(values.security_option(text))
+    if kept:
+        host["SecurityOpt"] = kept

@@ -1,0 +1,61 @@
+"""Creating a container from flags, for `run` and `create`: pull policy, warnings, the file with its id."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from shoal.cli.arguments import UsageError
+from shoal.cli.container.flags import ContainerOptions
+from shoal.cli.context import Context
+from shoal.cli.references import split_tag, with_default_tag
+from shoal.client.document import Json
+from shoal.errors import InvalidArgument, NotFound
+
+_PULL_POLICIES = ("always", "missing", "never")
+
+
+def create_container(options: ContainerOptions, body: Mapping[str, Json], context: Context) -> str:
+    """The id of the new container; an image that is missing is pulled unless `--pull never`.
+
+    Raises: InvalidArgument, NotFound, and whatever else the engine answers.
+    """
+    if options.pull not in _PULL_POLICIES:
+        raise UsageError(f'invalid pull option: \'{options.pull}\': must be one of "always", "missing" or "never"')
+    if options.cidfile and os.path.exists(options.cidfile):
+        raise InvalidArgument(
+            f"container ID file found, make sure the other container isn't running or delete {options.cidfile}"
+        )
+    if options.pull == "always":
+        _pull(options, context)
+    containers = context.client.containers
+    try:
+        created = containers.create(body, name=options.name, platform=options.platform)
+    except NotFound as error:
+        if options.pull != "missing" or "no such image" not in str(error).lower():
+            raise
+        context.warn(f"Unable to find image '{with_default_tag(options.image)}' locally")
+        _pull(options, context)
+        created = containers.create(body, name=options.name, platform=options.platform)
+    for warning in created.texts("Warnings"):
+        context.warn(f"WARNING: {warning}")
+    container_id = created.text("Id")
+    if options.cidfile:
+        _write_id(options.cidfile, container_id)
+    return container_id
+
+
+def _pull(options: ContainerOptions, context: Context) -> None:
+    repo, tag = split_tag(with_default_tag(options.image))
+    for message in context.client.images.pull(repo, tag=tag, platform=options.platform):
+        layer, status = message.text("id"), message.text("status")
+        if status and not options.quiet and not message.mapping("progressDetail"):
+            context.warn(f"{layer}: {status}" if layer else status)
+
+
+def _write_id(path: str, container_id: str) -> None:
+    try:
+        with open(path, "x", encoding="ascii") as file:
+            file.write(container_id)
+    except OSError as error:
+        raise InvalidArgument(f"failed to create the container ID file {path}", why=error.strerror or "") from None

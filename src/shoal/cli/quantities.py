@@ -1,0 +1,105 @@
+"""Sizes and times, from and to the words that Docker's client uses. Pure."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from shoal.errors import InvalidArgument
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kKmMgGtTpP]?)(?:i?[bB])?")
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+def size_bytes(text: str) -> int:
+    """The bytes that `512m` or `1.5g` means, in powers of 1024.
+
+    Raises: InvalidArgument.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidArgument(f"invalid size: '{text}'", fix="write a number with b, k, m or g, like 512m")
+    return int(float(match[1]) * 1024 ** _POWERS[match[2].lower()])
+
+
+def decimal_size(size: float) -> str:
+    """`size` bytes in powers of 1000 with three significant digits: 7.81MB, as Docker shows images."""
+    return _scaled(size, 1000, ("B", "kB", "MB", "GB", "TB", "PB"))
+
+
+def binary_size(size: float) -> str:
+    """`size` bytes in powers of 1024 with four significant digits: 1.953MiB, as Docker shows memory."""
+    return _scaled(size, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), digits=4)
+
+
+def _scaled(size: float, base: int, units: tuple[str, ...], digits: int = 3) -> str:
+    index = 0
+    while size >= base and index < len(units) - 1:
+        size /= base
+        index += 1
+    return f"{size:.{digits}g}{units[index]}"
+
+
+def duration_words(seconds: float) -> str:
+    """How long that is in words: `About a minute`, `5 hours`, `3 weeks`, as `docker ps` writes it."""
+    minutes, hours = int(seconds // 60), round(seconds / 3600)
+    if seconds < 1:
+        return "Less than a second"
+    if seconds < 60:
+        return "1 second" if int(seconds) == 1 else f"{int(seconds)} seconds"
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    if hours == 1:
+        return "About an hour"
+    if hours < 48:
+        return f"{hours} hours"
+    days = hours // 24
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    if days < 730:
+        return f"{days // 30} months"
+    return f"{days // 365} years"
+
+
+def local_time(unix_seconds: float) -> str:
+    """`2026-08-01 12:00:00 +0000 UTC`, as Go prints a time in the local zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(unix_seconds))
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration_seconds(text: str) -> float | None:
+    """The seconds of a Go duration such as `1h30m`, None if it is none."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def moment(text: str, now: float) -> str:
+    """A `--since` or `--until` value as the API wants it: Unix seconds, with a fraction where there is one.
+
+    Takes Unix seconds, a Go duration before `now`, or a date (`2026-08-01`, `2026-08-01T12:00:00[.5][Z|+02:00]`).
+    Raises: InvalidArgument.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return text
+    back_s = duration_seconds(text)
+    if back_s is not None:
+        return f"{now - back_s:.9f}"
+    import datetime  # costs a millisecond, and only a date needs it
+
+    try:
+        # The API's dates may have nanoseconds, of which fromisoformat takes six digits.
+        parsed = datetime.datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    except ValueError:
+        raise InvalidArgument(
+            f"invalid time `{text}`", fix="write 10m, 2026-08-01T12:00:00Z, or Unix seconds"
+        ) from None
+    return f"{parsed.timestamp():.9f}"

@@ -1,0 +1,22 @@
+"""Columns of text, as Docker's client aligns them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_LEAST_WIDTH = 10
+_GAP = 3
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Each row as a line: a column is as wide as its widest cell plus a gap, and at least ten characters."""
+    if not rows:
+        return []
+    columns = range(len(rows[0]))
+    widths = [max(_LEAST_WIDTH, *(len(row[column]) + _GAP for row in rows)) for column in columns]
+    return ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def ellipsis(text: str, width: int) -> str:
+    """`text`, cut to `width` characters with … as the last if it is longer."""
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,1 @@
+"""The verbs of `shoal`, one module each; `table` names them, and only the asked one is imported."""

@@ -1,0 +1,70 @@
+"""`shoal history`: how an image was made, newest step first."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from shoal.cli.arguments import Parser
+from shoal.cli.context import Context
+from shoal.cli.quantities import decimal_size, duration_words, local_time
+from shoal.cli.table import ellipsis
+from shoal.cli.verbs.images import shown_id
+from shoal.cli.verbs.listing import Row, print_rows
+from shoal.client.document import Document
+
+_COLUMNS = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
+_HEADINGS = {
+    "ID": "IMAGE",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "CreatedBy": "CREATED BY",
+    "Size": "SIZE",
+    "Comment": "COMMENT",
+}
+
+
+class Options(argparse.Namespace):
+    """The parsed flags."""
+
+    human: bool
+    no_trunc: bool
+    quiet: bool
+    format: str
+    image: str
+
+
+def configure(parser: Parser) -> None:
+    """Adds the flags of `docker history`."""
+    parser.toggle("-H", "--human", dest="human", default=True, help="Print sizes and dates for people")
+    parser.toggle("--no-trunc", dest="no_trunc", help="Do not shorten anything")
+    parser.toggle("-q", "--quiet", dest="quiet", help="Show only ids")
+    parser.text("--format", dest="format", help="table, json, or a Go template")
+    parser.add_argument("image", metavar="IMAGE")
+
+
+def run(options: Options, context: Context) -> int:
+    """Prints the steps."""
+    steps = context.client.images.history(options.image)
+    if options.quiet:
+        for step in steps:
+            context.print(shown_id(step.text("Id"), whole=options.no_trunc))
+        return 0
+    now = time.time()
+    rows = [_row(step, now, options) for step in steps]
+    print_rows(rows, _COLUMNS, _HEADINGS, options.format, context)
+    return 0
+
+
+def _row(step: Document, now: float, options: Options) -> Row:
+    command = step.text("CreatedBy").replace("\t", " ")
+    created, size = step.number("Created"), step.number("Size")
+    since = f"{duration_words(now - created)} ago" if options.human else local_time(created)
+    return {
+        "ID": shown_id(step.text("Id"), whole=options.no_trunc),
+        "CreatedSince": since,
+        "CreatedAt": local_time(created),
+        "CreatedBy": command if options.no_trunc else ellipsis(command, 45),
+        "Size": decimal_size(size) if options.human else str(size),
+        "Comment": step.text("Comment"),
+    }

@@ -1,0 +1,64 @@
+"""What listing verbs share: `--filter`, `--format`, and the table they print without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from shoal.cli.context import Context
+from shoal.cli.table import aligned
+from shoal.cli.template.evaluate import Template
+from shoal.client.document import Json
+from shoal.errors import InvalidArgument
+
+Row = Mapping[str, Json]
+
+
+def parse_filters(texts: Sequence[str]) -> dict[str, list[str]]:
+    """`name=value` flags as filters. Raises: InvalidArgument."""
+    filters: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InvalidArgument(f"invalid filter '{text}'", fix="write NAME=VALUE, like name=web")
+        filters.setdefault(name.strip().lower(), []).append(value.strip())
+    return filters
+
+
+def print_rows(
+    rows: Sequence[Row], columns: Sequence[str], headings: Mapping[str, str], form: str, context: Context
+) -> None:
+    """Prints `rows` in the asked form: "" or "table" is the table of `columns`; "json" one object a line; else a
+    Go template for each row, with a heading if it begins with "table ". Raises: InvalidArgument."""
+    if form in ("", "table"):
+        heading = [headings[column] for column in columns]
+        cells = [[str(row[column]) for column in columns] for row in rows]
+        for line in aligned([heading, *cells]):
+            context.print(line)
+    elif form == "json":
+        for row in rows:
+            context.print(json.dumps(dict(row), separators=(",", ":"), ensure_ascii=False))
+    else:
+        _print_template(rows, headings, form, context)
+
+
+def _print_template(rows: Sequence[Row], headings: Mapping[str, str], form: str, context: Context) -> None:
+    as_table = form.startswith("table ")
+    template = Template(form.removeprefix("table ").replace("\\t", "\t").replace("\\n", "\n"))
+    lines = [template.render(dict(row)) for row in rows]
+    if as_table:
+        heading = template.render(dict(headings))
+        cells = [line.split("\t") for line in [heading, *lines]]
+        lines = aligned(cells)
+    for line in lines:
+        context.print(line)
+
+
+def field_rows(values: Sequence[Json], form: str, context: Context) -> None:
+    """Prints whole documents: indented JSON for "", one line each for "json", else a Go template for each."""
+    if not form:
+        context.print(json.dumps(list(values), indent=4, ensure_ascii=False))
+        return
+    template = Template("{{json .}}" if form == "json" else form.replace("\\t", "\t").replace("\\n", "\n"))
+    for value in values:
+        context.print(template.render(value))

@@ -1,0 +1,29 @@
+"""`shoal pause`: freezes the processes of containers."""
+
+from __future__ import annotations
+
+import argparse
+
+from shoal.cli.arguments import Parser
+from shoal.cli.context import Context
+from shoal.cli.verbs.each import for_each
+
+
+class Options(argparse.Namespace):
+    """The parsed words."""
+
+    containers: list[str]
+
+
+def configure(parser: Parser) -> None:
+    """Adds the words of `docker pause`."""
+    parser.add_argument("containers", metavar="CONTAINER", nargs="+")
+
+
+def run(options: Options, context: Context) -> int:
+    """Does it to each."""
+
+    def change(ref: str) -> None:
+        context.client.containers.change(ref, "pause")
+
+    return for_each(options.containers, change, context)

@@ -1,0 +1,38 @@
+"""`shoal rmi`: removes images, or names of them."""
+
+from __future__ import annotations
+
+import argparse
+
+from shoal.cli.arguments import Parser
+from shoal.cli.context import Context
+from shoal.errors import NotFound, ShoalError
+
+
+class Options(argparse.Namespace):
+    """The parsed flags."""
+
+    force: bool
+    no_prune: bool
+    images: list[str]
+
+
+def configure(parser: Parser) -> None:
+    """Adds the flags of `docker rmi`."""
+    parser.toggle("-f", "--force", dest="force", help="Remove it even if stopped containers use it")
+    parser.toggle("--no-prune", dest="no_prune", help="Keep untagged parents")
+    parser.add_argument("images", metavar="IMAGE", nargs="+")
+
+
+def run(options: Options, context: Context) -> int:
+    """Removes each and tells what was untagged and deleted."""
+    code = 0
+    for ref in options.images:
+        try:
+            for done in context.client.images.remove(ref, force=options.force, prune=not options.no_prune):
+                deleted = done.text("Deleted")
+                context.print(f"Deleted: {deleted}" if deleted else f"Untagged: {done.text('Untagged')}")
+        except ShoalError as error:
+            context.report(error)
+            code = code if options.force and isinstance(error, NotFound) else 1
+    return code

@@ -1,0 +1,49 @@
+"""`shoal start`: starts stopped containers, or one with its streams attached."""
+
+from __future__ import annotations
+
+import argparse
+
+from shoal.cli.arguments import Parser, UsageError
+from shoal.cli.attached import Attachment, attach_and_wait
+from shoal.cli.context import Context
+from shoal.cli.verbs.each import for_each
+
+
+class Options(argparse.Namespace):
+    """The parsed flags."""
+
+    attach: bool
+    interactive: bool
+    detach_keys: str
+    sig_proxy: bool
+    containers: list[str]
+
+
+def configure(parser: Parser) -> None:
+    """Adds the flags of `docker start`."""
+    parser.toggle("-a", "--attach", dest="attach", help="Attach to stdout and stderr, and forward signals")
+    parser.toggle("-i", "--interactive", dest="interactive", help="Attach to stdin")
+    parser.text("--detach-keys", dest="detach_keys", help="Key sequence that detaches (ctrl-p,ctrl-q)")
+    parser.toggle("--sig-proxy", dest="sig_proxy", default=True, help="Forward signals to the process")
+    parser.add_argument("containers", metavar="CONTAINER", nargs="+")
+
+
+def run(options: Options, context: Context) -> int:
+    """Starts them; with -a or -i the container's exit code."""
+    if not options.attach and not options.interactive:
+        return for_each(options.containers, context.client.containers.start, context)
+    if len(options.containers) > 1:
+        raise UsageError("you cannot start and attach multiple containers at once")
+    inspected = context.client.containers.inspect(options.containers[0])
+    attachment = Attachment(
+        container=inspected.text("Id"),
+        stdin=options.interactive and inspected.flag("Config", "OpenStdin"),
+        stdout=True,
+        stderr=True,
+        tty=inspected.flag("Config", "Tty"),
+        removes=inspected.flag("HostConfig", "AutoRemove"),
+        sig_proxy=options.sig_proxy,
+        detach_keys=options.detach_keys,
+    )
+    return attach_and_wait(attachment, context)

@@ -1,0 +1,100 @@
+"""The verbs by name. A module is imported when its verb is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from shoal.cli.arguments import Parser
+from shoal.cli.context import Context
+
+
+class Verb(Protocol):
+    """What the module of a verb has."""
+
+    Options: type[argparse.Namespace]
+
+    def configure(self, parser: Parser) -> None:
+        """Adds the verb's flags and positional words."""
+
+    # The options are of the module's own Options type, which this Protocol can't name.
+    def run(self, options: Any, context: Context) -> int:
+        """Does it; returns the exit code. Raises: ShoalError, ExitCode."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerbEntry:
+    """One line of the table. `takes_command`: options end at the first positional word."""
+
+    name: str
+    usage: str
+    summary: str
+    takes_command: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+VERBS = (
+    VerbEntry("run", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container", takes_command=True),
+    VerbEntry(
+        "exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Run a command in a running container", takes_command=True
+    ),
+    VerbEntry("ps", "[OPTIONS]", "List containers"),
+    VerbEntry("logs", "[OPTIONS] CONTAINER", "Show the output of a container"),
+    VerbEntry("create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", takes_command=True),
+    VerbEntry("start", "[OPTIONS] CONTAINER [CONTAINER...]", "Start stopped containers"),
+    VerbEntry("stop", "[OPTIONS] CONTAINER [CONTAINER...]", "Stop running containers"),
+    VerbEntry("restart", "[OPTIONS] CONTAINER [CONTAINER...]", "Restart containers"),
+    VerbEntry("kill", "[OPTIONS] CONTAINER [CONTAINER...]", "Send a signal to running containers"),
+    VerbEntry("pause", "CONTAINER [CONTAINER...]", "Freeze the processes of containers"),
+    VerbEntry("unpause", "CONTAINER [CONTAINER...]", "Let the processes of frozen containers go on"),
+    VerbEntry("wait", "CONTAINER [CONTAINER...]", "Wait until containers stop, then print their exit codes"),
+    VerbEntry("attach", "[OPTIONS] CONTAINER", "Attach to the streams of a running container"),
+    VerbEntry("rename", "CONTAINER NEW_NAME", "Rename a container"),
+    VerbEntry("rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers"),
+    VerbEntry("port", "CONTAINER [PORT[/PROTO]]", "List the published ports of a container"),
+    VerbEntry("images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images"),
+    VerbEntry("load", "[OPTIONS]", "Load images from an archive or stdin"),
+    VerbEntry("save", "[OPTIONS] IMAGE [IMAGE...]", "Save images to an archive"),
+    VerbEntry("import", "[OPTIONS] FILE|URL|- [REPOSITORY[:TAG]]", "Make an image from a tar of a file system"),
+    VerbEntry("tag", "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", "Give an image one more name"),
+    VerbEntry("rmi", "[OPTIONS] IMAGE [IMAGE...]", "Remove images"),
+    VerbEntry("history", "[OPTIONS] IMAGE", "Show the layers of an image"),
+    VerbEntry(
+        "inspect", "[OPTIONS] NAME|ID [NAME|ID...]", "Show everything about containers, images, networks, volumes"
+    ),
+    VerbEntry("events", "[OPTIONS]", "Show what happens, as it happens"),
+    VerbEntry("info", "[OPTIONS]", "Show the engine's state and what it can do here"),
+    VerbEntry("version", "[OPTIONS]", "Show the versions of client and engine"),
+    VerbEntry("demo", "[OPTIONS]", "Show on this machine what a container is"),
+)
+
+# `shoal container ls` and its like, as Docker's client groups them: group → word → verb.
+_CONTAINER_VERBS = (
+    *("run", "exec", "logs", "create", "start", "stop", "restart", "kill", "pause", "unpause"),
+    *("wait", "attach", "rename", "rm", "port"),
+)
+GROUPS: dict[str, dict[str, str]] = {
+    "container": {
+        **{name: name for name in _CONTAINER_VERBS},
+        "ls": "ps",
+        "list": "ps",
+        "ps": "ps",
+        "inspect": "inspect",
+    },
+    "image": {
+        "ls": "images",
+        "list": "images",
+        "rm": "rmi",
+        "inspect": "inspect",
+        **{name: name for name in ("load", "save", "import", "tag", "history")},
+    },
+    "system": {"info": "info", "events": "events"},
+}
+
+
+def load_verb(entry: VerbEntry) -> Verb:
+    """The module of a verb, imported now."""
+    suffix = "_" if entry.name in ("import", "exec") else ""
+    return cast(Verb, importlib.import_module(f"shoal.cli.verbs.{entry.name}{suffix}"))

@@ -1,0 +1,167 @@
+"""The Docker API as a Python object: one Client speaks to one engine, synchronously.
+
+    client = Client(parse_host("unix:///run/shoal/docker.sock"))
+    client.containers.list(all=True)
+
+Starts in milliseconds (no asyncio, no msgspec). Objects of the API are reached through `containers`, `execs`, `images`
+and `system`; what they do not cover goes through `call`. Not thread-safe.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, urlencode
+
+from shoal.api.version import MAXIMUM, MINIMUM, ApiVersion
+from shoal.client.containers import Containers
+from shoal.client.document import Document, Json, parse_document, parse_documents
+from shoal.client.execs import Execs
+from shoal.client.http import Hijacked, HttpConnection, Response
+from shoal.client.images import Images
+from shoal.client.refusals import error_from_answer
+from shoal.client.system import System
+from shoal.client.transport import Transport
+from shoal.errors import InvalidArgument, Unavailable, Unsupported
+
+Query = Mapping[str, str | Iterable[str]]
+
+
+class Client:
+    """Speaks the Docker API over `transport`; connects on the first call.
+
+    `version` fixes the API version (as DOCKER_API_VERSION does); otherwise the first call asks the engine and takes
+    the newest that both know. A context manager: leaving it closes the idle connection.
+    """
+
+    def __init__(self, transport: Transport, *, version: str = "") -> None:
+        if version and not re.fullmatch(r"\d+\.\d+", version):
+            raise InvalidArgument(f"invalid API version `{version}`", fix=f"write it like {MAXIMUM}")
+        self.transport = transport
+        self._version = version
+        self._idle: HttpConnection | None = None
+        self.containers = Containers(self)
+        self.execs = Execs(self)
+        self.images = Images(self)
+        self.system = System(self)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the idle connection; the next call opens a new one."""
+        if self._idle is not None:
+            self._idle.close()
+            self._idle = None
+
+    @property
+    def version(self) -> str:
+        """The API version of the calls, negotiated if need be.
+
+        Raises: Unavailable, Forbidden when no engine can be reached; Unsupported when it is too old.
+        """
+        if not self._version:
+            response = self._exchange("HEAD", "/_ping", {}, b"")
+            response.read()
+            self._version = _negotiate(response.headers.get("api-version", ""))
+        return self._version
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Mapping[str, Json] | bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The answer to one request, its body still unread. `path` is without the version prefix.
+
+        A mapping is sent as JSON. Raises: the kind of error that the engine answered, or Unavailable.
+        """
+        fields = dict(headers or {})
+        if body is None:
+            payload: bytes | Iterable[bytes] = b""
+        elif isinstance(body, Mapping):
+            payload = json.dumps(body).encode()
+            fields["Content-Type"] = "application/json"
+        else:
+            payload = body
+        target = f"/v{self.version}{quote(path, safe='/:@')}"
+        if query:
+            target += "?" + urlencode(_pairs(query))
+        response = self._exchange(method, target, fields, payload)
+        if response.status == 304 or response.status >= 400:
+            raise error_from_answer(response.status, response.read())
+        return response
+
+    def document(
+        self, method: str, path: str, *, query: Query | None = None, body: Mapping[str, Json] | None = None
+    ) -> Document:
+        """The JSON object that the engine answers. Raises: as `call`."""
+        return parse_document(self.call(method, path, query=query, body=body).read(), f"the answer to {method} {path}")
+
+    def documents(self, method: str, path: str, *, query: Query | None = None) -> list[Document]:
+        """The JSON objects of the list that the engine answers. Raises: as `call`."""
+        return parse_documents(self.call(method, path, query=query).read(), f"the answer to {method} {path}")
+
+    def perform(
+        self, method: str, path: str, *, query: Query | None = None, body: Mapping[str, Json] | None = None
+    ) -> None:
+        """Makes a call whose answer carries nothing. Raises: as `call`."""
+        self.call(method, path, query=query, body=body).read()
+
+    def hijack(self, path: str, *, query: Query | None = None, body: Mapping[str, Json] | None = None) -> Hijacked:
+        """The raw stream that `POST path` turns into (attach, exec start). The caller closes it. Raises: as `call`."""
+        upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
+        response = self.call("POST", path, query=query, body=body, headers=upgrade)
+        exchange = self._idle
+        assert exchange is not None, "an exchange just took place"
+        self._idle = None
+        return exchange.hijack(response)
+
+    def detach(self, response: Response) -> Response:
+        """The same response on a connection of its own, so that other calls may go on while it streams."""
+        self._idle = None
+        return response
+
+    def _exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes]
+    ) -> Response:
+        reused = self._idle
+        if reused is not None and reused.idle:
+            try:
+                return reused.send(method, target, headers, body)
+            except Unavailable:
+                # The engine may have closed the idle connection before this request: ask once more on a fresh one.
+                # Only what can be sent again without harm: nothing was answered, and a stream of pieces is used up.
+                if not isinstance(body, bytes) or method not in ("GET", "HEAD"):
+                    raise
+        self.close()
+        connection = HttpConnection(self.transport.connect(), "docker")
+        self._idle = connection
+        return connection.send(method, target, headers, body)
+
+
+def _pairs(query: Query) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in query.items():
+        pairs.extend([(name, value)] if isinstance(value, str) else [(name, item) for item in value])
+    return pairs
+
+
+def _negotiate(offered: str) -> str:
+    """The version to speak with an engine whose newest is `offered` ("" means that it does not say)."""
+    if not re.fullmatch(r"\d+\.\d+", offered):
+        return str(MINIMUM)
+    major, minor = offered.split(".")
+    version = ApiVersion(int(major), int(minor))
+    if version < MINIMUM:
+        raise Unsupported(
+            f"the engine speaks API version {offered}, this client needs {MINIMUM} or newer", fix="upgrade the engine"
+        )
+    return str(min(version, MAXIMUM))

@@ -1,0 +1,102 @@
+"""Parsed JSON with typed access, for answers that are shown rather than reasoned about.
+
+The command line must start quickly: msgspec and the structs of `api/` cost more to import than a whole `shoal ps`
+takes, so the client reads answers as plain JSON and asks for each field with the type it expects. A field that is
+missing, null, or of another type reads as the empty value of the asked type, because Docker omits empty fields.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TypeAlias
+
+from shoal.errors import Internal
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+class Document:
+    """One JSON object; every accessor takes the path of a field: `document.text("State", "Status")`."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: dict[str, Json]) -> None:
+        self.raw = raw
+
+    def value(self, *path: str) -> Json:
+        """The value at `path` as parsed, None where a part of the path is missing."""
+        here: Json = self.raw
+        for key in path:
+            if not isinstance(here, dict):
+                return None
+            here = here.get(key)
+        return here
+
+    def text(self, *path: str) -> str:
+        """The string at `path`, "" where there is none."""
+        value = self.value(*path)
+        return value if isinstance(value, str) else ""
+
+    def number(self, *path: str) -> int:
+        """The integer at `path`, 0 where there is none."""
+        value = self.value(*path)
+        return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+
+    def flag(self, *path: str) -> bool:
+        """Whether the value at `path` is true."""
+        return self.value(*path) is True
+
+    def texts(self, *path: str) -> list[str]:
+        """The strings of the list at `path`, [] where there is none."""
+        value = self.value(*path)
+        return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+    def mapping(self, *path: str) -> dict[str, Json]:
+        """The object at `path`, {} where there is none."""
+        value = self.value(*path)
+        return value if isinstance(value, dict) else {}
+
+    def child(self, *path: str) -> Document:
+        """The object at `path` as a Document, an empty one where there is none."""
+        return Document(self.mapping(*path))
+
+    def children(self, *path: str) -> list[Document]:
+        """The objects of the list at `path`, [] where there is none."""
+        value = self.value(*path)
+        return [Document(item) for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def parse_json(data: bytes | str, what: str) -> Json:
+    """The parsed value of `data`; `what` names it in the error.
+
+    Raises: Internal if it is not JSON.
+    """
+    try:
+        value: Json = json.loads(data)
+    except ValueError as error:
+        raise Internal(f"{what} is not JSON", why=str(error), fix="check that the host is a Docker API") from None
+    return value
+
+
+def parse_document(data: bytes | str, what: str) -> Document:
+    """The JSON object in `data`.
+
+    Raises: Internal if it is not JSON, or not an object.
+    """
+    value = parse_json(data, what)
+    if not isinstance(value, dict):
+        raise Internal(f"{what} is not a JSON object", fix="check that the host is a Docker API")
+    return Document(value)
+
+
+def parse_documents(data: bytes | str, what: str) -> list[Document]:
+    """The JSON objects of the list in `data` (null reads as an empty list, as Go's encoder means it).
+
+    Raises: Internal if it is not JSON, or not a list.
+    """
+    value = parse_json(data, what)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Internal(f"{what} is not a JSON list", fix="check that the host is a Docker API")
+    return [Document(item) for item in value if isinstance(item, dict)]

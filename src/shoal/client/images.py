@@ -1,0 +1,97 @@
+"""Calls on images. `ref` is a name with or without tag, a digest reference, or an id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from shoal.client.caller import Caller
+from shoal.client.containers import Filters, filters_query
+from shoal.client.document import Document, parse_document
+from shoal.client.http import Response
+from shoal.errors import Internal, NotFound, ShoalError
+
+
+class Images:
+    """The image calls of one client. Docker API v1.50, tag Image. All raise as `Client.call`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def list(self, *, all: bool = False, filters: Filters | None = None) -> list[Document]:
+        """Summaries of the tagged and dangling images, newest first; `all` adds intermediate ones."""
+        query = filters_query(filters or {})
+        if all:
+            query["all"] = "1"
+        return self._caller.documents("GET", "/images/json", query=query)
+
+    def inspect(self, ref: str) -> Document:
+        """Everything about one image."""
+        return self._caller.document("GET", f"/images/{ref}/json")
+
+    def history(self, ref: str) -> Sequence[Document]:
+        """Its layers and empty steps, newest first."""
+        return self._caller.documents("GET", f"/images/{ref}/history")
+
+    def tag(self, ref: str, *, repo: str, tag: str) -> None:
+        """Gives it one more name."""
+        self._caller.perform("POST", f"/images/{ref}/tag", query={"repo": repo, "tag": tag})
+
+    def remove(self, ref: str, *, force: bool = False, prune: bool = True) -> Sequence[Document]:
+        """What was done: objects with `Untagged` or `Deleted`."""
+        query = {name: "1" for name, on in (("force", force), ("noprune", not prune)) if on}
+        return self._caller.documents("DELETE", f"/images/{ref}", query=query)
+
+    def load(
+        self, archive: Iterable[bytes], *, size_bytes: int | None = None, quiet: bool = False
+    ) -> Iterator[Document]:
+        """The messages of loading an archive (docker save or OCI layout). Raises: also what a message reports."""
+        headers = {"Content-Type": "application/x-tar"}
+        if size_bytes is not None:
+            headers["Content-Length"] = str(size_bytes)
+        query = {"quiet": "1" if quiet else "0"}
+        return messages(self._caller.call("POST", "/images/load", query=query, body=archive, headers=headers))
+
+    def save(self, refs: Sequence[str]) -> Response:
+        """An archive of the images, as a stream."""
+        return self._caller.call("GET", "/images/get", query={"names": refs})
+
+    def import_archive(
+        self,
+        source: str,
+        archive: Iterable[bytes],
+        *,
+        repo: str = "",
+        changes: Sequence[str] = (),
+        message: str = "",
+        platform: str = "",
+    ) -> Iterator[Document]:
+        """The messages of making an image from a tar of a file system; the last has its id as `status`.
+
+        `source` is "-" (the archive is the body) or an address that the engine fetches.
+        """
+        query: dict[str, str | Sequence[str]] = {"fromSrc": source}
+        optional = (("repo", repo), ("changes", changes), ("message", message), ("platform", platform))
+        query.update({name: value for name, value in optional if value})
+        headers = {"Content-Type": "application/x-tar"}
+        return messages(self._caller.call("POST", "/images/create", query=query, body=archive, headers=headers))
+
+    def pull(self, repo: str, *, tag: str, platform: str = "") -> Iterator[Document]:
+        """The messages of pulling from a registry."""
+        query = {"fromImage": repo, "tag": tag}
+        if platform:
+            query["platform"] = platform
+        return messages(self._caller.call("POST", "/images/create", query=query))
+
+
+def messages(response: Response) -> Iterator[Document]:
+    """The JSON messages of a progress stream, as they come.
+
+    Raises: NotFound or Internal for a message that reports an error, which ends the stream (Docker API JSONMessage).
+    """
+    for line in response.lines():
+        message = parse_document(line, "a progress message")
+        text = message.text("errorDetail", "message") or message.text("error")
+        if text:
+            kind: type[ShoalError] = NotFound if message.number("errorDetail", "code") == 404 else Internal
+            raise kind(text, why=message.text("why"), fix=message.text("fix"))
+        yield message

@@ -1,0 +1,39 @@
+"""Calls on the engine itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shoal.client.caller import Caller
+from shoal.client.containers import Filters, filters_query
+from shoal.client.document import Document, parse_document
+
+
+class System:
+    """The system calls of one client. Docker API v1.50, tag System. All raise as `Client.call`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def version(self) -> Document:
+        """Versions of the engine and its components."""
+        return self._caller.document("GET", "/version")
+
+    def info(self) -> Document:
+        """The engine's state and what it can do here."""
+        return self._caller.document("GET", "/info")
+
+    def disk_usage(self) -> Document:
+        """What images, containers and volumes use, each layer counted once."""
+        return self._caller.document("GET", "/system/df")
+
+    def events(self, *, since: str = "", until: str = "", filters: Filters | None = None) -> Iterator[Document]:
+        """Events as they happen, until `until` where given; endless otherwise."""
+        query = filters_query(filters or {})
+        query.update({name: value for name, value in (("since", since), ("until", until)) if value})
+        for line in self._caller.call("GET", "/events", query=query).lines():
+            yield parse_document(line, "an event")
+
+    def inspect_other(self, kind: str, ref: str) -> Document:
+        """A network (`kind` "networks") or a volume ("volumes")."""
+        return self._caller.document("GET", f"/{kind}/{ref}")
