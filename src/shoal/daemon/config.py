@@ -1,7 +1,7 @@
 """What shoald is told: flags, the configuration file, defaults. Pure but for reading the file.
 
-The flags and keys are dockerd's where dockerd has them; a key of the file is a flag's name without the dashes. A value given
-in both places is an error, as with dockerd.
+The flags and keys are dockerd's where dockerd has them; a key of the file is a flag's name without the dashes. A value
+given in both places is an error, as with dockerd.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Config:
 
     @property
     def instance(self) -> str:
-        """ "" for the daemon on the default exec root, else 8 hex digits that tell this daemon's things from others'."""
+        """Eight hex digits that tell this daemon's things from others'; empty on the default exec root."""
         if str(self.exec_root) == DEFAULT_EXEC_ROOT:
             return ""
         return hashlib.sha256(os.fsencode(self.exec_root)).hexdigest()[:8]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from shoal.errors import ShoalError
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +23,27 @@ class Background:
     def spawn(self, work: Coroutine[Any, Any, object], what: str) -> asyncio.Task[None]:
         """Starts `work`; `what` names it in the log should it fail."""
         return self._tasks.create_task(_guard(work, what), name=what)
+
+    async def complete(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which runs to its end even when the caller is cancelled.
+
+        Raises: what `work` raises.
+        """
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tasks.create_task(_settle(work, outcome))
+        return await asyncio.shield(outcome)
+
+
+async def _settle(work: Coroutine[Any, Any, T], outcome: asyncio.Future[T]) -> None:
+    try:
+        result = await work
+    except Exception as problem:  # noqa: BLE001 - it is raised where the outcome is awaited
+        if not outcome.done():
+            outcome.set_exception(problem)
+            outcome.exception()  # seen: a caller that has gone needs no warning
+    else:
+        if not outcome.done():
+            outcome.set_result(result)
 
 
 async def _guard(work: Coroutine[Any, Any, object], what: str) -> None:

@@ -1,7 +1,7 @@
 """The engine's one SQLite file: metadata of containers, images and endpoints.
 
 Runs in shoald. WAL with synchronous=NORMAL: a killed process loses nothing that was committed; a power cut may lose the
-last transactions, never the file. Each part of shoal owns the tables whose names start with its own, and makes them itself.
+last transactions, never the file. Each part of shoal owns the tables that are named after it, and makes them itself.
 """
 
 from __future__ import annotations

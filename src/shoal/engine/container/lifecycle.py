@@ -2,7 +2,7 @@
 
 start ─▶ addresses and ports ─▶ specification ─▶ driver.start ─▶ running
                                                     │ fails: everything is given back, the error is kept
-driver tells the end ─▶ exited ─▶ addresses given back ─▶ waiters told ─▶ removed (--rm) or started again (--restart)
+driver tells the end ─▶ exited ─▶ addresses given back ─▶ waiters told ─▶ removed, or started again
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shoal.engine.container.removal import Remover
 from shoal.engine.container.restart import next_delay_s, should_restart
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.events import EventLog
-from shoal.engine.network_ports import ContainerNetworks
+from shoal.engine.networking import ContainerNetworks
 from shoal.errors import Conflict, NotModified, ShoalError
 from shoal.linux.procfs import start_time_ticks
 from shoal.runtime.driver import Exit, RuntimeDriver
@@ -83,7 +83,7 @@ class Lifecycle:
         try:
             await self._launch(record)
         except (ShoalError, asyncio.CancelledError) as problem:
-            self._failed(record, problem)
+            await self._failed(record, problem)
             raise
         self._events.publish("container", "start", record.id, record.attributes())
 
@@ -107,9 +107,9 @@ class Lifecycle:
         for warning in started.warnings:
             _log.warning("container %s: %s", record.name, warning)
 
-    def _failed(self, record: ContainerRecord, problem: BaseException) -> None:
+    async def _failed(self, record: ContainerRecord, problem: BaseException) -> None:
         """Gives back what the start took, and keeps the reason."""
-        self._networks.release(record)
+        await self._networks.release(record)
         record.move("fail")
         record.state.error = str(problem)
         record.state.exit_code = failure_code(str(problem))
@@ -128,13 +128,13 @@ class Lifecycle:
     async def _after_exit(self, record: ContainerRecord, exit: Exit) -> None:
         async with self._locks.hold(record.id):
             if record.is_running:
-                self.note_exit(record, exit)
+                await self.note_exit(record, exit)
         if record.host_config.auto_remove:
             await self._remove_ended(record)
         elif self._wants_restart(record):
             await self._restart_later(record)
 
-    def note_exit(self, record: ContainerRecord, exit: Exit) -> None:
+    async def note_exit(self, record: ContainerRecord, exit: Exit) -> None:
         """Brings the record, the network and everyone who waits up to date with the end of the process."""
         state = record.state
         record.move("exit")
@@ -142,7 +142,7 @@ class Lifecycle:
         state.exit_code, state.exit_known = (exit.code if exit.known else -1), exit.known
         state.error = "" if exit.known else UNKNOWN_EXIT
         state.oom_killed, state.finished_at_ns = exit.oom_killed, exit.finished_at_ns
-        self._networks.release(record)
+        await self._networks.release(record)
         self._registry.save(record)
         if exit.oom_killed:
             self._events.publish("container", "oom", record.id, record.attributes())

@@ -12,7 +12,7 @@ from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.events import EventLog
-from shoal.engine.network_ports import ContainerNetworks
+from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.errors import Internal
 from shoal.image.snapshot.snapshotter import Snapshotter
@@ -57,7 +57,7 @@ class Remover:
             raise Internal(
                 f"unable to remove filesystem for {record.id}", why=str(cause), fix=f"docker rm -f {record.name}"
             ) from cause
-        self._networks.release(record)
+        await self._networks.release(record)
         self._clients.drop(record.id)
         self._registry.delete(record)
         self._on_removed(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal as signals
 
+from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.signals import parse_signal
@@ -23,6 +24,7 @@ class Stopper:
     def __init__(self, registry: ContainerRegistry, driver: RuntimeDriver, waiters: Waiters, events: EventLog) -> None:
         self._registry = registry
         self._driver = driver
+        self._freezer = freezer
         self._waiters = waiters
         self._events = events
 
@@ -68,6 +70,8 @@ class Stopper:
     async def _send(self, record: ContainerRecord, number: int) -> None:
         self._events.publish("container", "kill", record.id, {**record.attributes(), "signal": str(number)})
         await self._driver.signal(record.id, None, number)
+        if record.state.status == "paused" and number == signals.SIGKILL:
+            await self._freezer.thaw(record)  # on cgroup v1 a frozen process does not even die
 
     async def _wait_killed(self, record: ContainerRecord, ended: asyncio.Future[Ending]) -> None:
         try:

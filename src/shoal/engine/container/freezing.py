@@ -1,0 +1,57 @@
+"""Pausing containers: every process frozen by its cgroup (Docker API v1.50 ContainerPause)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.events import EventLog
+from shoal.errors import Conflict
+from shoal.linux.cgroups.layout import Layout
+
+
+class Freezer:
+    """Freezes and thaws containers. `cgroup_path` gives the path of a container's cgroup in every hierarchy."""
+
+    def __init__(
+        self,
+        registry: ContainerRegistry,
+        cgroups: Layout,
+        cgroup_path: Callable[[str], str],
+        locks: ContainerLocks,
+        events: EventLog,
+    ) -> None:
+        self._registry = registry
+        self._cgroups = cgroups
+        self._cgroup_path = cgroup_path
+        self._locks = locks
+        self._events = events
+
+    async def pause(self, record: ContainerRecord) -> None:
+        """Returns when every process is frozen. Raises: Conflict, in Docker's words; SyscallError."""
+        async with self._locks.hold(record.id):
+            if record.state.status == "paused":
+                raise Conflict(f"Container {record.name} is already paused")
+            if not record.is_running:
+                raise Conflict(f"Container {record.name} is not running")
+            await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record.id)).freeze)
+            record.move("pause")
+            self._registry.save(record)
+        self._events.publish("container", "pause", record.id, record.attributes())
+
+    async def unpause(self, record: ContainerRecord) -> None:
+        """Returns when the processes go on. Raises: Conflict, in Docker's words; SyscallError."""
+        async with self._locks.hold(record.id):
+            if record.state.status != "paused":
+                raise Conflict(f"Container {record.name} is not paused")
+            await self.thaw(record)
+            record.move("unpause")
+            self._registry.save(record)
+        self._events.publish("container", "unpause", record.id, record.attributes())
+
+    async def thaw(self, record: ContainerRecord) -> None:
+        """Lets the processes go on without a word: for those that are about to be killed. Raises: SyscallError."""
+        await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record.id)).thaw)

@@ -1,0 +1,146 @@
+"""Which containers a list shows (Docker API v1.50 ContainerList, `filters`). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from shoal.api.filters import Filters
+from shoal.api.options import ListOptions
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.view import mount_points
+from shoal.errors import InvalidArgument
+
+_STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+_ACCEPTED = (
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+)
+
+
+def select(
+    records: Iterable[ContainerRecord],
+    options: ListOptions,
+    *,
+    find: Callable[[str], ContainerRecord],
+    ancestors: Callable[[str], Collection[str]],
+) -> list[ContainerRecord]:
+    """The containers that the options let through, the newest first.
+
+    `find` resolves a reference to a container, `ancestors` gives the ids of the images that descend from one.
+
+    Raises: InvalidArgument for a filter or a value that there is not; what `find` raises.
+    """
+    filters = options.filters
+    filters.validate(_ACCEPTED)
+    shows_all = options.all or options.limit is not None or "status" in filters or "exited" in filters
+    tests = _tests(filters, find, ancestors)
+    newest_first = sorted(records, key=lambda record: record.created_ns, reverse=True)
+    chosen = [
+        record
+        for record in newest_first
+        if (shows_all or record.is_running) and all(test(record) for test in tests)
+    ]
+    return chosen if options.limit is None else chosen[: options.limit]
+
+
+_Test = Callable[[ContainerRecord], bool]
+
+
+def _tests(
+    filters: Filters, find: Callable[[str], ContainerRecord], ancestors: Callable[[str], Collection[str]]
+) -> Sequence[_Test]:
+    tests: list[_Test] = [
+        lambda record: filters.matches_prefix("id", record.id),
+        lambda record: "name" not in filters or _name_matches(filters, record.name),
+        lambda record: filters.matches_labels(record.config.labels),
+    ]
+    if filters.boolean("is-task", default=False) or ("health" in filters and "none" not in filters.get("health")):
+        tests.append(lambda _: False)  # there are no swarm tasks, and no health checks yet
+    if "status" in filters:
+        statuses = _checked(filters, "status", _STATUSES)
+        tests.append(lambda record: record.state.status in statuses)
+    if "exited" in filters:
+        codes = _numbers(filters, "exited")
+        tests.append(lambda record: record.state.status == "exited" and record.state.exit_code in codes)
+    if "before" in filters:
+        limit_ns = min(find(ref).created_ns for ref in filters.get("before"))
+        tests.append(lambda record: record.created_ns < limit_ns)
+    if "since" in filters:
+        start_ns = max(find(ref).created_ns for ref in filters.get("since"))
+        tests.append(lambda record: record.created_ns > start_ns)
+    if "ancestor" in filters:
+        images = {image for ref in filters.get("ancestor") for image in ancestors(ref)}
+        tests.append(lambda record: record.image_id in images)
+    if "network" in filters:
+        tests.append(lambda record: (network_name(record)) in filters.get("network"))
+    if "volume" in filters:
+        tests.append(lambda record: _has_mount(record, filters.get("volume")))
+    for name in ("publish", "expose"):
+        if name in filters:
+            tests.append(_port_test(name, filters))
+    return tests
+
+
+def network_name(record: ContainerRecord) -> str:
+    """The name of the network that the container is in: `bridge` when it did not say."""
+    mode = record.host_config.network_mode
+    return "bridge" if mode in ("", "default") else mode
+
+
+def _name_matches(filters: Filters, name: str) -> bool:
+    return filters.matches_pattern("name", name) or filters.matches_pattern("name", f"/{name}")
+
+
+def _checked(filters: Filters, name: str, accepted: Collection[str]) -> tuple[str, ...]:
+    values = filters.get(name)
+    for value in values:
+        if value not in accepted:
+            raise InvalidArgument(f"invalid filter '{name}={value}'", fix=f"use one of {', '.join(accepted)}")
+    return values
+
+
+def _numbers(filters: Filters, name: str) -> set[int]:
+    try:
+        return {int(value) for value in filters.get(name)}
+    except ValueError as cause:
+        raise InvalidArgument(f"invalid filter '{name}={filters.get(name)[0]}'", why=str(cause)) from cause
+
+
+def _has_mount(record: ContainerRecord, wanted: Collection[str]) -> bool:
+    return any(point.source in wanted or point.destination in wanted for point in mount_points(record.host_config))
+
+
+def _port_test(name: str, filters: Filters) -> _Test:
+    wanted = {port for value in filters.get(name) for port in _port_range(name, value)}
+
+    def test(record: ContainerRecord) -> bool:
+        has = record.host_config.port_bindings if name == "publish" else record.config.exposed_ports
+        return any(port in wanted for port in has)
+
+    return test
+
+
+def _port_range(name: str, text: str) -> list[str]:
+    """`80`, `80/udp`, `8000-8010/tcp` as a list of `port/protocol`."""
+    numbers, _, protocol = text.partition("/")
+    first, _, last = numbers.partition("-")
+    try:
+        low, high = int(first), int(last or first)
+    except ValueError as cause:
+        raise InvalidArgument(f"invalid filter '{name}={text}'", why="a port is a number or a range") from cause
+    if not 0 < low <= high < 65536:
+        raise InvalidArgument(f"invalid filter '{name}={text}'", why="ports go from 1 to 65535")
+    return [f"{port}/{protocol or 'tcp'}" for port in range(low, high + 1)]

@@ -1,0 +1,237 @@
+"""Containers as the server asks for them: each call a use case, made of the parts in this package."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass
+
+from shoal.api.container import (
+    ContainerCreateRequest,
+    ContainerCreateResponse,
+    ContainerInspect,
+    ContainerSummary,
+    WaitExitError,
+    WaitResponse,
+)
+from shoal.api.detach_keys import parse_detach_keys
+from shoal.api.log import LogEntry, LogStream
+from shoal.api.options import AttachOptions, ListOptions, LogOptions
+from shoal.engine.background import Background
+from shoal.engine.clock import Clock
+from shoal.engine.container.attaching import ContainerAttachment
+from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.creation import Creator
+from shoal.engine.container.freezing import Freezer
+from shoal.engine.container.lifecycle import Lifecycle
+from shoal.engine.container.listing import select
+from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.names import normalise_name
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.removal import Remover
+from shoal.engine.container.stopping import Stopper
+from shoal.engine.container.view import Sizes, inspect_view, summary_view
+from shoal.engine.container.waiters import Ending, Waiters
+from shoal.engine.events import EventLog
+from shoal.engine.execs import Execs
+from shoal.engine.image_names import ImageNames
+from shoal.engine.networking import ContainerNetworks
+from shoal.engine.paths import Paths
+from shoal.errors import Conflict, InvalidArgument, NotModified
+from shoal.image.snapshot.snapshotter import Snapshotter
+from shoal.logs.follow import follow_log, read_log
+from shoal.logs.query import LogQuery
+from shoal.runtime.driver import RuntimeDriver
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """All containers of the daemon; what the server calls `ContainerBackend`."""
+
+    paths: Paths
+    registry: ContainerRegistry
+    creator: Creator
+    lifecycle: Lifecycle
+    stopper: Stopper
+    freezer: Freezer
+    remover: Remover
+    waiters: Waiters
+    clients: WaitingClients
+    locks: ContainerLocks
+    execs: Execs
+    networks: ContainerNetworks
+    image_names: ImageNames
+    snapshotter: Snapshotter
+    driver: RuntimeDriver
+    events: EventLog
+    clock: Clock
+    background: Background
+
+    async def create(
+        self, name: str | None, request: ContainerCreateRequest, platform: str | None
+    ) -> ContainerCreateResponse:
+        """The id of a new container. Raises: NotFound, Conflict, InvalidArgument, Unsupported."""
+        return await self.background.complete(self.creator.create(name, request, platform))
+
+    async def list(self, options: ListOptions) -> Sequence[ContainerSummary]:
+        """The containers that the options let through, the newest first. Raises: InvalidArgument, NotFound."""
+        chosen = select(
+            self.registry, options, find=self.registry.find, ancestors=self.image_names.descendants
+        )
+        now_ns = self.clock()
+        return [
+            summary_view(
+                record,
+                now_ns=now_ns,
+                image=self.image_names.show(record.config.image, record.image_id),
+                network=self.networks.view(record),
+                sizes=await self._sizes(record) if options.size else None,
+            )
+            for record in chosen
+        ]
+
+    async def inspect(self, ref: str, *, size: bool) -> ContainerInspect:
+        """All about one container. Raises: NotFound."""
+        record = self.registry.find(ref)
+        return inspect_view(
+            record,
+            paths=self.paths,
+            driver=self.snapshotter.name,
+            network=self.networks.view(record),
+            exec_ids=self.execs.ids_of(record.id),
+            sizes=await self._sizes(record) if size else None,
+        )
+
+    async def _sizes(self, record: ContainerRecord) -> Sizes:
+        usage = await asyncio.to_thread(self.snapshotter.usage, record.id)
+        return Sizes(usage.size_bytes, usage.size_bytes + self.image_names.size_bytes(record.image_id))
+
+    async def start(self, ref: str, *, detach_keys: str) -> None:
+        """Returns when the container's program runs. Raises: NotFound, NotModified, Conflict, InvalidArgument."""
+        parse_detach_keys(detach_keys)
+        await self.background.complete(self.lifecycle.start(self.registry.find(ref)))
+
+    async def stop(self, ref: str, *, signal: str | None, timeout_s: int | None) -> None:
+        """Returns when the container has ended. Raises: NotFound, NotModified, InvalidArgument."""
+        await self.background.complete(self.stopper.stop(self.registry.find(ref), signal, timeout_s))
+
+    async def restart(self, ref: str, *, signal: str | None, timeout_s: int | None) -> None:
+        """Returns when the container runs again. Raises: NotFound, InvalidArgument, what a start raises."""
+        await self.background.complete(self._restart(self.registry.find(ref), signal, timeout_s))
+
+    async def _restart(self, record: ContainerRecord, signal: str | None, timeout_s: int | None) -> None:
+        try:
+            await self.stopper.stop(record, signal, timeout_s)
+        except NotModified:
+            pass  # a stopped container is just started
+        await self.lifecycle.start(record)
+        self.events.publish("container", "restart", record.id, record.attributes())
+
+    async def kill(self, ref: str, *, signal: str | None) -> None:
+        """Sends a signal; SIGKILL returns when the container has ended. Raises: NotFound, Conflict, InvalidArgument."""
+        await self.stopper.kill(self.registry.find(ref), signal)
+
+    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
+        """Returns when the container is gone. Raises: NotFound, Conflict."""
+        del volumes  # none belongs to a container yet
+        if link:
+            raise Conflict("cannot remove a link of the default network", why="shoal keeps no links")
+        await self.background.complete(self._remove(self.registry.find(ref), force=force))
+
+    async def _remove(self, record: ContainerRecord, *, force: bool) -> None:
+        if record.is_running and not force:
+            raise Conflict(
+                f'cannot remove container "/{record.name}": container is {record.state.status}: '
+                "stop the container before removing or force remove",
+                fix=f"docker rm -f {record.name}",
+            )
+        if record.is_running:
+            try:
+                await self.stopper.kill(record, None)
+            except Conflict:
+                pass  # it ended by itself just now
+        async with self.locks.hold(record.id):
+            if self.registry.get(record.id) is record:
+                await self.remover.remove(record)
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Gives the container another name. Raises: NotFound, Conflict, InvalidArgument."""
+        record = self.registry.find(ref)
+        old = record.name
+        new = normalise_name(name)
+        if new == old:
+            raise InvalidArgument("Renaming a container with the same name as its current name")
+        self.registry.rename(record, new)
+        self.events.publish("container", "rename", record.id, {**record.attributes(), "oldName": f"/{old}"})
+
+    async def pause(self, ref: str) -> None:
+        """Returns when every process of the container is frozen. Raises: NotFound, Conflict."""
+        await self.freezer.pause(self.registry.find(ref))
+
+    async def unpause(self, ref: str) -> None:
+        """Returns when the container's processes go on. Raises: NotFound, Conflict."""
+        await self.freezer.unpause(self.registry.find(ref))
+
+    async def wait(self, ref: str, condition: str) -> Awaitable[WaitResponse]:
+        """A ticket that is registered already. Raises: NotFound, InvalidArgument."""
+        record = self.registry.find(ref)
+        if condition not in ("", "not-running", "next-exit", "removed"):
+            raise InvalidArgument(f'invalid condition: "{condition}"')
+        if condition in ("", "not-running") and not record.is_running:
+            done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+            done.set_result(Ending(record.state.exit_code, record.state.error))
+            return _wait_response(done)
+        if condition == "removed":
+            return _wait_response(self.waiters.wait(record.id, "removed"))
+        return _wait_response(self.waiters.wait(record.id, "next-exit" if condition == "next-exit" else "not-running"))
+
+    async def prepare_attach(self, ref: str, options: AttachOptions) -> ContainerAttachment:
+        """Leave to attach, whether the container runs yet or not. Raises: NotFound, Conflict."""
+        record = self.registry.find(ref)
+        if record.state.status == "paused":
+            raise Conflict(f"container {record.name} is paused, unpause the container before attach")
+        return ContainerAttachment(record, options, self.driver, self.clients, self.locks, self.paths, self.events)
+
+    async def logs(self, ref: str, options: LogOptions) -> LogStream:
+        """The entries that the options ask for. Raises: NotFound, InvalidArgument."""
+        record = self.registry.find(ref)
+        if record.host_config.log_config.type == "none":
+            raise InvalidArgument('configured logging driver does not support reading: "none"')
+        if not options.stdout and not options.stderr:
+            raise InvalidArgument("Bad parameters: you must choose at least one stream")
+        query = LogQuery(
+            stdout=options.stdout,
+            stderr=options.stderr,
+            since_ns=options.since_ns,
+            until_ns=options.until_ns,
+            tail=options.tail,
+        )
+        path = self.paths.log_file(record.id)
+        entries = self._follow(record, query) if options.follow and record.is_running else read_log(path, query)
+        return LogStream(record.config.tty, entries)
+
+    async def _follow(self, record: ContainerRecord, query: LogQuery) -> AsyncIterator[LogEntry]:
+        ended = asyncio.Event()
+        over = self.waiters.wait(record.id, "not-running")
+        over.add_done_callback(lambda _: ended.set())
+        try:
+            async for entry in follow_log(self.paths.log_file(record.id), query, ended):
+                yield entry
+        finally:
+            over.cancel()
+
+    async def resize(self, ref: str, rows: int, columns: int) -> None:
+        """Gives the container's terminal a size. Raises: NotFound, Conflict."""
+        record = self.registry.find(ref)
+        if not record.is_running:
+            raise Conflict(f"Container {record.id} is not running")
+        await self.driver.resize(record.id, None, rows, columns)
+
+
+async def _wait_response(ending: asyncio.Future[Ending]) -> WaitResponse:
+    try:
+        told = await ending
+    finally:
+        ending.cancel()
+    return WaitResponse(status_code=told.exit_code, error=WaitExitError(message=told.error) if told.error else None)

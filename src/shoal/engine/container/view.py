@@ -1,0 +1,199 @@
+"""Containers as Docker's clients see them: records turned into answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shoal.api.container import (
+    ContainerInspect,
+    ContainerState,
+    ContainerSummary,
+    MountPoint,
+    Port,
+    SummaryHostConfig,
+    SummaryNetworkSettings,
+)
+from shoal.api.host_config import HostConfig, PortBinding
+from shoal.api.image import DriverData
+from shoal.api.network import EndpointSettings, NetworkSettings
+from shoal.api.timestamps import NEVER, format_rfc3339
+from shoal.engine.container.record import ContainerRecord, StateRecord
+from shoal.engine.container.status_text import status_text
+from shoal.engine.paths import Paths
+from shoal.oci.rootfs import OverlayRootfs, Rootfs
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """What a container has of its network: the endpoint by the network's name, and its ports while it runs.
+
+    A port that is exposed and not published leads to None.
+    """
+
+    endpoints: dict[str, EndpointSettings]
+    ports: dict[str, list[PortBinding] | None]
+    sandbox_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of the writable layer, and of it together with the image."""
+
+    writable: int
+    total: int
+
+
+def inspect_view(
+    record: ContainerRecord,
+    *,
+    paths: Paths,
+    driver: str,
+    network: NetworkView,
+    exec_ids: Sequence[str],
+    sizes: Sizes | None,
+) -> ContainerInspect:
+    """The answer of GET /containers/ID/json."""
+    return ContainerInspect(
+        id=record.id,
+        created=format_rfc3339(record.created_ns),
+        path=record.path,
+        args=record.args,
+        state=state_view(record.state),
+        image=record.image_id,
+        resolv_conf_path=str(paths.resolv_conf_file(record.id)),
+        hostname_path=str(paths.hostname_file(record.id)),
+        hosts_path=str(paths.hosts_file(record.id)),
+        log_path="" if record.host_config.log_config.type == "none" else str(paths.log_file(record.id)),
+        name=f"/{record.name}",
+        restart_count=record.restart_count,
+        driver=driver,
+        platform="linux",
+        mount_label="",
+        process_label="",
+        app_armor_profile="",
+        exec_ids=list(exec_ids) or None,
+        host_config=record.host_config,
+        graph_driver=DriverData(name=driver, data=_rootfs_data(record.rootfs)),
+        size_rw=sizes.writable if sizes else None,
+        size_root_fs=sizes.total if sizes else None,
+        mounts=mount_points(record.host_config),
+        config=record.config,
+        network_settings=_network_settings(record, network),
+    )
+
+
+def state_view(state: StateRecord) -> ContainerState:
+    """A state in Docker's words; a time of 0 is its year 1."""
+    return ContainerState(
+        status=state.status,
+        running=state.status in ("running", "paused"),
+        paused=state.status == "paused",
+        restarting=False,
+        oom_killed=state.oom_killed,
+        dead=state.status == "dead",
+        pid=state.pid,
+        exit_code=state.exit_code,
+        error=state.error,
+        started_at=_time(state.started_at_ns),
+        finished_at=_time(state.finished_at_ns),
+    )
+
+
+def _time(time_ns: int) -> str:
+    return format_rfc3339(time_ns) if time_ns else NEVER
+
+
+def _rootfs_data(rootfs: Rootfs) -> dict[str, str]:
+    if isinstance(rootfs, OverlayRootfs):
+        return {"LowerDir": ":".join(rootfs.lower), "UpperDir": rootfs.upper, "WorkDir": rootfs.work}
+    return {"RootDir": rootfs.path}
+
+
+def _network_settings(record: ContainerRecord, network: NetworkView) -> NetworkSettings:
+    settings = NetworkSettings(
+        sandbox_id=record.id if network.sandbox_key else "",
+        sandbox_key=network.sandbox_key,
+        ports=network.ports,
+        networks=network.endpoints,
+    )
+    bridge = network.endpoints.get("bridge")
+    if bridge is not None:  # the fields of API 1.21 describe the default bridge
+        settings.endpoint_id, settings.gateway = bridge.endpoint_id, bridge.gateway
+        settings.ip_address, settings.ip_prefix_len = bridge.ip_address, bridge.ip_prefix_len
+        settings.mac_address = bridge.mac_address
+    return settings
+
+
+def mount_points(config: HostConfig) -> list[MountPoint]:
+    """The mounts that were asked for, as inspections and lists show them."""
+    points = []
+    for bind in config.binds:
+        source, destination, *rest = bind.split(":")
+        mode = rest[0] if rest else ""
+        options = mode.split(",")
+        spread = next((o for o in options if o in _PROPAGATIONS), "rprivate")
+        writable = "ro" not in options
+        points.append(
+            MountPoint(
+                type="bind", source=source, destination=destination, mode=mode, rw=writable, propagation=spread
+            )
+        )
+    for mount in config.mounts:
+        spread = mount.bind_options.propagation if mount.bind_options else ""
+        points.append(
+            MountPoint(
+                type=mount.type,
+                source=mount.source,
+                destination=mount.target,
+                mode="",
+                rw=not mount.read_only,
+                propagation=(spread or "rprivate") if mount.type == "bind" else "",
+            )
+        )
+    return points
+
+
+_PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+
+
+def summary_view(
+    record: ContainerRecord, *, now_ns: int, image: str, network: NetworkView, sizes: Sizes | None
+) -> ContainerSummary:
+    """One row of GET /containers/json; `image` is the name by which the row shows the image."""
+    return ContainerSummary(
+        id=record.id,
+        names=[f"/{record.name}"],
+        image=image,
+        image_id=record.image_id,
+        command=command_text(record.path, record.args),
+        created=record.created_ns // _NS,
+        ports=_ports(network),
+        size_rw=sizes.writable if sizes else None,
+        size_root_fs=sizes.total if sizes else None,
+        labels=record.config.labels,
+        state=record.state.status,
+        status=status_text(record.state, now_ns),
+        host_config=SummaryHostConfig(network_mode=record.host_config.network_mode or "default"),
+        network_settings=SummaryNetworkSettings(networks=network.endpoints),
+        mounts=mount_points(record.host_config),
+    )
+
+
+def command_text(path: str, args: Sequence[str]) -> str:
+    """The command as one line; words with blanks or quotes are quoted."""
+    return " ".join([path, *(f"'{arg}'" if " " in arg else arg for arg in args)])
+
+
+def _ports(network: NetworkView) -> list[Port]:
+    rows = []
+    for name, bindings in network.ports.items():
+        number, _, protocol = name.partition("/")
+        if not bindings:
+            rows.append(Port(private_port=int(number), type=protocol))
+        for binding in bindings or ():
+            public = int(binding.host_port)
+            rows.append(Port(ip=binding.host_ip, private_port=int(number), public_port=public, type=protocol))
+    return sorted(rows, key=lambda row: (row.private_port, row.public_port))

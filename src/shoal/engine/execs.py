@@ -1,0 +1,209 @@
+"""Further processes in running containers (Docker API v1.50 `Exec`).
+
+    create ──▶ waiting ──start──▶ running ──exit──▶ ended (kept five minutes for its exit code, or until the container ends)
+
+Kept in memory only, as with Docker: an exec whose daemon was killed ends like any process, and nobody can ask for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shoal.api.detach_keys import parse_detach_keys
+from shoal.api.exec import ExecConfig, ExecInspect, ExecProcessConfig, ExecStartConfig
+from shoal.engine.background import Background
+from shoal.engine.clock import Clock
+from shoal.engine.container.launches import LaunchBuilder
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.events import EventLog
+from shoal.errors import Conflict, InvalidArgument, NotFound, ShoalError
+from shoal.linux.fd import Fd
+from shoal.runtime.driver import AttachOptions, Client, Exit, RuntimeDriver
+
+_KEPT_NS = 300 * 1_000_000_000
+
+
+@dataclass(slots=True)
+class ExecRecord:
+    """One exec. `exit_code` is None until it has ended."""
+
+    id: str
+    container: ContainerRecord
+    config: ExecConfig
+    started: bool = False
+    running: bool = False
+    exit_code: int | None = None
+    pid: int = 0
+    ended_ns: int = 0
+
+
+class Execs:
+    """All execs of the daemon; what the server calls `ExecBackend`."""
+
+    def __init__(
+        self,
+        *,
+        registry: ContainerRegistry,
+        driver: RuntimeDriver,
+        launches: LaunchBuilder,
+        events: EventLog,
+        clock: Clock,
+        background: Background,
+    ) -> None:
+        self._registry = registry
+        self._driver = driver
+        self._launches = launches
+        self._events = events
+        self._clock = clock
+        self._background = background
+        self._execs: dict[str, ExecRecord] = {}
+
+    def ids_of(self, container_id: str) -> list[str]:
+        """The container's execs that wait or run."""
+        return [e.id for e in self._execs.values() if e.container.id == container_id and e.exit_code is None]
+
+    def forget(self, container_id: str) -> None:
+        """Drops the execs of a container that ended or is gone."""
+        for id in [e.id for e in self._execs.values() if e.container.id == container_id]:
+            del self._execs[id]
+
+    async def create(self, ref: str, config: ExecConfig) -> str:
+        """The id of a new exec. Raises: NotFound, Conflict, InvalidArgument."""
+        container = self._registry.find(ref)
+        if container.state.status == "paused":
+            raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
+        if not container.is_running:
+            raise Conflict(f"container {container.id} is not running", fix=f"docker start {container.name}")
+        if not config.cmd:
+            raise InvalidArgument("No exec command specified")
+        parse_detach_keys(config.detach_keys)
+        self._drop_old()
+        record = ExecRecord(secrets.token_hex(32), container, config)
+        self._execs[record.id] = record
+        self._tell(record, f"exec_create: {' '.join(config.cmd)}")
+        return record.id
+
+    def _drop_old(self) -> None:
+        limit_ns = self._clock() - _KEPT_NS
+        for id in [e.id for e in self._execs.values() if e.exit_code is not None and e.ended_ns < limit_ns]:
+            del self._execs[id]
+
+    def _find(self, exec_id: str) -> ExecRecord:
+        record = self._execs.get(exec_id)
+        if record is None:
+            raise NotFound(f"No such exec instance: {exec_id}")
+        return record
+
+    async def prepare_start(self, exec_id: str, config: ExecStartConfig) -> ExecAttachment | None:
+        """Leave to attach, which starts the exec; None for a detached one, started already.
+
+        Raises: NotFound; Conflict when it was started before, or its container does not run.
+        """
+        record = self._find(exec_id)
+        if record.running:
+            raise Conflict(f"exec {exec_id} is already running")
+        if record.started:
+            raise Conflict(f"Error: Exec command {exec_id} has already run")
+        if not record.container.is_running:
+            raise Conflict(f"container {record.container.id} is not running")
+        record.started = True
+        size = config.console_size or record.config.console_size
+        if not config.detach:
+            return ExecAttachment(self, record, size)
+        await self.run(record, size, None)
+        return None
+
+    async def run(self, record: ExecRecord, size: list[int] | None, client: Client | None) -> None:
+        """Starts the process, even if the client leaves meanwhile.
+
+        Raises: what the driver raises, with Docker's opening words.
+        """
+        await self._background.complete(self._run(record, size, client))
+
+    async def _run(self, record: ExecRecord, size: list[int] | None, client: Client | None) -> None:
+        rows, columns = size or (0, 0)
+        clients = (client,) if client else ()
+        self._tell(record, f"exec_start: {' '.join(record.config.cmd)}")
+        record.running = True
+        try:
+            started = await self._driver.exec(
+                self._launches.build_exec(record.container, record.id, record.config, rows, columns, clients)
+            )
+        except ShoalError as problem:
+            record.running, record.ended_ns = False, self._clock()
+            record.exit_code = 127 if "not found" in problem.what else 126
+            problem.what = f"OCI runtime exec failed: {problem.what}"
+            raise
+        record.pid = started.pid
+
+    def exited(self, container_id: str, exec_id: str, exit: Exit) -> None:
+        """The driver tells that the exec's process ended."""
+        record = self._execs.get(exec_id)
+        if record is not None and record.container.id == container_id:
+            record.running, record.exit_code, record.ended_ns = False, exit.code, self._clock()
+            self._tell(record, "exec_die", exitCode=str(exit.code))
+
+    async def inspect(self, exec_id: str) -> ExecInspect:
+        """The exec's state. Raises: NotFound."""
+        record = self._find(exec_id)
+        config = record.config
+        process = ExecProcessConfig(
+            tty=config.tty,
+            entrypoint=config.cmd[0],
+            arguments=config.cmd[1:],
+            privileged=config.privileged,
+            user=config.user,
+        )
+        return ExecInspect(
+            id=record.id,
+            running=record.running,
+            exit_code=record.exit_code,
+            process_config=process,
+            open_stdin=config.attach_stdin,
+            open_stderr=config.attach_stderr,
+            open_stdout=config.attach_stdout,
+            can_remove=False,
+            container_id=record.container.id,
+            detach_keys=config.detach_keys,
+            pid=record.pid,
+        )
+
+    async def resize(self, exec_id: str, rows: int, columns: int) -> None:
+        """Gives the exec's terminal a size. Raises: NotFound; Conflict when it does not run."""
+        record = self._find(exec_id)
+        if not record.running:
+            raise Conflict(f"exec {exec_id} is not running")
+        await self._driver.resize(record.container.id, record.id, rows, columns)
+
+    def _tell(self, record: ExecRecord, action: str, **more: str) -> None:
+        attributes = {**record.container.attributes(), "execID": record.id, **more}
+        self._events.publish("container", action, record.container.id, attributes)
+
+
+class ExecAttachment:
+    """Leave to attach to an exec that has not been started: connecting starts it."""
+
+    def __init__(self, execs: Execs, record: ExecRecord, size: list[int] | None) -> None:
+        self._execs = execs
+        self._record = record
+        self._size = size
+
+    @property
+    def mux(self) -> bool:
+        """Whether the streams are framed: they are without a terminal."""
+        return not self._record.config.tty
+
+    async def connect(self, client: Fd, early: bytes) -> None:
+        """Starts the process with `client` at its streams. Raises: what the driver raises."""
+        config = self._record.config
+        options = AttachOptions(
+            stdin=config.attach_stdin,
+            stdout=config.attach_stdout,
+            stderr=config.attach_stderr,
+            mux=self.mux,
+            detach_keys=parse_detach_keys(config.detach_keys) if config.tty else b"",
+        )
+        await self._execs.run(self._record, self._size, Client(options, client, early))
