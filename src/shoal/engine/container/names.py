@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 
 from shoal.errors import InvalidArgument
 
@@ -40,12 +40,12 @@ def normalise_name(name: str) -> str:
     return name.removeprefix("/")
 
 
-def invent_name(taken: Container[str], choose: Callable[[Sequence[str]], str]) -> str:
-    """A name like `quick_salmon` that is not in `taken`; `choose` picks one of a sequence."""
+def invent_name(is_taken: Callable[[str], bool], choose: Callable[[Sequence[str]], str]) -> str:
+    """A name like `quick_salmon` that is not taken; `choose` picks one of a sequence."""
     while True:
         name = f"{choose(_MOODS)}_{choose(_SWIMMERS)}"
-        if name not in taken:
+        if not is_taken(name):
             return name
         name = f"{name}{choose('0123456789')}{choose('0123456789')}{choose('0123456789')}"
-        if name not in taken:
+        if not is_taken(name):
             return name

@@ -1,0 +1,137 @@
+"""Making a container out of a request and an image (Docker API v1.50 ContainerCreate)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import shutil
+from collections.abc import Sequence
+
+import msgspec
+
+from shoal.api.container import ContainerConfig, ContainerCreateRequest, ContainerCreateResponse
+from shoal.api.host_config import HostConfig
+from shoal.engine.clock import Clock
+from shoal.engine.container.log_options import check_log_config
+from shoal.engine.container.names import invent_name, normalise_name
+from shoal.engine.container.record import SHORT_ID, ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.restart import check_policy
+from shoal.engine.container.unserved import check_served, unserved_warnings
+from shoal.engine.events import EventLog
+from shoal.engine.image_names import ImageNames
+from shoal.engine.paths import Paths
+from shoal.engine.specgen import SpecGenerator, command_line, merge_process
+from shoal.engine.specgen.namespaces import referenced_container
+from shoal.image.snapshot.snapshotter import Snapshotter
+from shoal.oci.digest import ChainId
+from shoal.oci.rootfs import Rootfs
+
+_SHM_BYTES = 64 << 20
+
+
+class Creator:
+    """Creates containers."""
+
+    def __init__(
+        self,
+        *,
+        paths: Paths,
+        registry: ContainerRegistry,
+        images: ImageNames,
+        snapshotter: Snapshotter,
+        generator: SpecGenerator,
+        events: EventLog,
+        clock: Clock,
+    ) -> None:
+        self._paths = paths
+        self._registry = registry
+        self._images = images
+        self._snapshotter = snapshotter
+        self._generator = generator
+        self._events = events
+        self._clock = clock
+
+    async def create(
+        self, name: str | None, request: ContainerCreateRequest, platform: str | None
+    ) -> ContainerCreateResponse:
+        """The new container. Nothing is kept of one that fails.
+
+        Raises: NotFound (image, or a container that a mode names), Conflict (name), InvalidArgument, Unsupported.
+        """
+        if name:
+            name = normalise_name(name)
+            self._registry.check_name_free(name)
+        image = self._images.find(request.image, platform)
+        config = merge_process(_own_config(request), self._images.config(image))
+        warnings = self._generator.validate(request)
+        check_policy(request.host_config.restart_policy, auto_remove=request.host_config.auto_remove)
+        check_log_config(request.host_config.log_config)
+        check_served(request)
+        host = self._normalise(request.host_config)
+        id = secrets.token_hex(32)
+        try:
+            rootfs = await asyncio.to_thread(self._prepare, id, image.chain_ids)
+            record = self._record(id, name, config, host, request, image.id, rootfs)
+            self._registry.add(record)
+        except BaseException:
+            await asyncio.to_thread(self._discard, id)
+            raise
+        self._events.publish("container", "create", record.id, record.attributes())
+        return ContainerCreateResponse(id=id, warnings=[*warnings, *unserved_warnings(config)])
+
+    def _prepare(self, id: str, chain_ids: Sequence[ChainId]) -> Rootfs:
+        self._paths.container_dir(id).mkdir(mode=0o710)
+        return self._snapshotter.prepare(id, chain_ids)
+
+    def _discard(self, id: str) -> None:
+        self._snapshotter.remove(id)
+        shutil.rmtree(self._paths.container_dir(id), ignore_errors=True)
+
+    def _record(
+        self,
+        id: str,
+        name: str | None,
+        config: ContainerConfig,
+        host: HostConfig,
+        request: ContainerCreateRequest,
+        image_id: str,
+        rootfs: Rootfs,
+    ) -> ContainerRecord:
+        command = command_line(config)
+        if not config.hostname and host.uts_mode != "host" and host.network_mode != "host":
+            config.hostname = id[:SHORT_ID]
+        return ContainerRecord(
+            id=id,
+            name=name or invent_name(self._registry.has_name, random.SystemRandom().choice),
+            created_ns=self._clock(),
+            image_id=image_id,
+            config=config,
+            host_config=host,
+            networking=request.networking_config,
+            path=command[0],
+            args=list(command[1:]),
+            rootfs=rootfs,
+        )
+
+    def _normalise(self, host: HostConfig) -> HostConfig:
+        """Docker's defaults written out, and names of containers in modes replaced by their ids."""
+        changes: dict[str, object] = {
+            "network_mode": "bridge" if host.network_mode in ("", "default") else host.network_mode,
+            "ipc_mode": host.ipc_mode or "private",
+            "shm_size": host.shm_size or _SHM_BYTES,
+            "log_config": msgspec.structs.replace(host.log_config, type=host.log_config.type or "json-file"),
+            "restart_policy": msgspec.structs.replace(host.restart_policy, name=host.restart_policy.name or "no"),
+        }
+        for field in ("network_mode", "ipc_mode", "pid_mode"):
+            ref = referenced_container(str(changes.get(field, getattr(host, field))))
+            if ref is not None:
+                changes[field] = f"container:{self._registry.find(ref).id}"
+        return msgspec.structs.replace(host, **changes)
+
+
+def _own_config(request: ContainerCreateRequest) -> ContainerConfig:
+    """The request without its host's and networks' parts."""
+    fields = ContainerConfig.__struct_fields__
+    return ContainerConfig(**{field: getattr(request, field) for field in fields})

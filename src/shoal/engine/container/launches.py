@@ -1,0 +1,141 @@
+"""Everything about one start, decided: the specification, the files that the container sees, where its streams go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from shoal.api.exec import ExecConfig
+from shoal.engine.container.container_files import ContainerFiles
+from shoal.engine.container.log_options import log_sink
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.paths import Paths
+from shoal.engine.specgen import ContainerFacts, SpecGenerator
+from shoal.engine.specgen.namespaces import referenced_container
+from shoal.errors import Conflict, Internal
+from shoal.network.endpoint import Endpoint
+from shoal.oci.runtime_spec import RuntimeSpec
+from shoal.runtime.driver import Client, ExecLaunch, KnownContainer, Launch
+
+
+class LaunchBuilder:
+    """Builds launches. `cgroup_path` gives the path of a container's cgroup in every hierarchy."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        registry: ContainerRegistry,
+        generator: SpecGenerator,
+        files: ContainerFiles,
+        cgroup_path: Callable[[ContainerRecord], str],
+    ) -> None:
+        self._paths = paths
+        self._registry = registry
+        self._generator = generator
+        self._files = files
+        self._cgroup_path = cgroup_path
+
+    def build(self, record: ContainerRecord, endpoint: Endpoint | None, clients: tuple[Client, ...]) -> Launch:
+        """The launch of a container; writes its bundle's config.json and the files that are bound into it.
+
+        Raises: Conflict when a container whose namespaces it shares does not run; InvalidArgument; Internal (disk).
+        """
+        try:
+            self._files.write(record, endpoint)
+            spec = self._generator.generate(record.config, record.host_config, self._facts(record))
+            self._config_file(record.id).write_bytes(msgspec.json.encode(spec))
+            self._paths.run_dir(record.id).mkdir(mode=0o710, parents=True, exist_ok=True)
+        except OSError as cause:
+            raise Internal(f"cannot write the files of container {record.name}", why=str(cause)) from cause
+        return self._launch(record, spec, endpoint, clients)
+
+    def _launch(
+        self, record: ContainerRecord, spec: RuntimeSpec, endpoint: Endpoint | None, clients: tuple[Client, ...]
+    ) -> Launch:
+        rows, columns = (*record.host_config.console_size, 0, 0)[:2]
+        return Launch(
+            id=record.id,
+            spec=spec,
+            rootfs=record.rootfs,
+            run_dir=str(self._paths.run_dir(record.id)),
+            bundle_dir=str(self._paths.container_dir(record.id)),
+            log=log_sink(record.host_config.log_config, self._paths.log_file(record.id)),
+            exit_file=str(self._paths.exit_file(record.id)),
+            cgroup_path=self._cgroup_path(record),
+            terminal=record.config.tty,
+            open_stdin=record.config.open_stdin,
+            stdin_once=record.config.stdin_once,
+            rows=rows,
+            columns=columns,
+            interface=endpoint.interface if endpoint else None,
+            clients=clients,
+        )
+
+    def _facts(self, record: ContainerRecord) -> ContainerFacts:
+        host = record.host_config
+        return ContainerFacts(
+            id=record.id,
+            hostname=record.config.hostname,
+            cgroup_path=self._cgroup_path(record),
+            hosts_path=str(self._paths.hosts_file(record.id)),
+            hostname_path=str(self._paths.hostname_file(record.id)),
+            resolv_conf_path=str(self._paths.resolv_conf_file(record.id)),
+            network_pid=self._pid_of(host.network_mode, "network"),
+            ipc_pid=self._pid_of(host.ipc_mode, "IPC"),
+            pid_pid=self._pid_of(host.pid_mode, "PID"),
+        )
+
+    def _pid_of(self, mode: str, kind: str) -> int | None:
+        """The first process of the container that a mode names."""
+        ref = referenced_container(mode)
+        if ref is None:
+            return None
+        other = self._registry.find(ref)
+        if not other.is_running:
+            raise Conflict(f"cannot join {kind} namespace of a non running container: {other.id}")
+        return other.state.pid
+
+    def _config_file(self, id: str) -> Path:
+        return self._paths.container_dir(id) / "config.json"
+
+    def known(self, record: ContainerRecord, endpoint: Endpoint | None) -> KnownContainer:
+        """A container that ran when shoald went away, for the driver's recovery."""
+        launch = self._launch(record, self.spec_of(record), endpoint, ())
+        state = record.state
+        return KnownContainer(launch, state.pid, state.started_at_ns, state.start_ticks)
+
+    def spec_of(self, record: ContainerRecord) -> RuntimeSpec:
+        """The specification that the container was last started with. Raises: Internal when it is lost."""
+        try:
+            return msgspec.json.decode(self._config_file(record.id).read_bytes(), type=RuntimeSpec)
+        except (OSError, msgspec.DecodeError) as cause:
+            raise Internal(f"cannot read the bundle of container {record.name}", why=str(cause)) from cause
+
+    def build_exec(
+        self,
+        record: ContainerRecord,
+        exec_id: str,
+        config: ExecConfig,
+        rows: int,
+        columns: int,
+        clients: tuple[Client, ...],
+    ) -> ExecLaunch:
+        """The launch of a further process. Raises: Internal when the bundle is lost."""
+        spec = self.spec_of(record)
+        return ExecLaunch(
+            id=record.id,
+            exec_id=exec_id,
+            pid=record.state.pid,
+            process=self._generator.exec_process(config, record.config, spec),
+            spec=spec,
+            run_dir=str(self._paths.run_dir(record.id)),
+            cgroup_path=self._cgroup_path(record),
+            terminal=config.tty,
+            open_stdin=config.attach_stdin,
+            rows=rows,
+            columns=columns,
+            clients=clients,
+        )

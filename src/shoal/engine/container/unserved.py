@@ -1,0 +1,46 @@
+"""What this version of shoal does not do for a container yet: refused where it would matter, warned of where not. Pure."""
+
+from __future__ import annotations
+
+from shoal.api.container import ContainerConfig, ContainerCreateRequest
+from shoal.errors import InvalidArgument, Unsupported
+
+
+def check_served(request: ContainerCreateRequest) -> None:
+    """Raises: Unsupported for what is to come, InvalidArgument, in Docker's words, for what never will."""
+    host = request.host_config
+    if host.isolation == "vm":
+        raise Unsupported("isolation 'vm' is not served yet", fix="leave --isolation out")
+    if host.isolation not in ("", "default"):
+        raise InvalidArgument(f"invalid isolation '{host.isolation}' on linux")
+    if host.runtime not in ("", "shoal"):
+        raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
+    if host.device_requests:
+        wanted = host.device_requests[0]
+        capabilities = "[" + " ".join(f"[{' '.join(group)}]" for group in wanted.capabilities) + "]"
+        raise InvalidArgument(f'could not select device driver "{wanted.driver}" with capabilities: {capabilities}')
+    if host.storage_opt:
+        raise InvalidArgument("--storage-opt is not supported", why="overlay has no quota of its own")
+    if host.volumes_from:
+        raise Unsupported("--volumes-from is not served yet", fix="bind a directory of the host: -v /path:/path")
+    if host.links:
+        raise Unsupported("--link is not served yet", fix="use --add-host NAME:ADDRESS")
+    for bind in host.binds:
+        if not bind.partition(":")[0].startswith("/"):
+            raise Unsupported("named volumes are not served yet", fix=f"bind a directory of the host instead of {bind!r}")
+    for mount in host.mounts:
+        if mount.type in ("volume", "image", "cluster"):
+            raise Unsupported(f"mounts of type {mount.type!r} are not served yet", fix="use type=bind or type=tmpfs")
+    if request.volumes:
+        raise Unsupported("anonymous volumes are not served yet", fix="bind a directory of the host: -v /path:/path")
+
+
+def unserved_warnings(config: ContainerConfig) -> list[str]:
+    """What a client is told about the image's wishes that are passed over. `config` is the merged one."""
+    warnings = []
+    if config.volumes:
+        paths = ", ".join(config.volumes)
+        warnings.append(f"This version of shoal makes no anonymous volumes: {paths} will be part of the container's layer.")
+    if config.healthcheck and config.healthcheck.test and config.healthcheck.test != ["NONE"]:
+        warnings.append("This version of shoal runs no health checks.")
+    return warnings
