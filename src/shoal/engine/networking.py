@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from shoal.api.network import EndpointSettings
 from shoal.engine.container.listing import network_name
@@ -24,6 +24,17 @@ class ContainerNetworks:
     def __init__(self, drivers: Mapping[str, NetworkDriver], events: EventLog) -> None:
         self._drivers = drivers
         self._events = events
+
+    async def start(self, live: Collection[str]) -> list[str]:
+        """Makes every network work, with the endpoints of the containers in `live`; what was repaired or is degraded.
+
+        Raises: ShoalError when a network cannot work at all.
+        """
+        notes = []
+        for driver in self._drivers.values():
+            notes += await driver.start()
+            await driver.restore(live)
+        return notes
 
     def driver_of(self, record: ContainerRecord) -> NetworkDriver | None:
         """The driver of the container's network; None when it shares another container's.

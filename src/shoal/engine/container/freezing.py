@@ -20,7 +20,7 @@ class Freezer:
         self,
         registry: ContainerRegistry,
         cgroups: Layout,
-        cgroup_path: Callable[[str], str],
+        cgroup_path: Callable[[ContainerRecord], str],
         locks: ContainerLocks,
         events: EventLog,
     ) -> None:
@@ -37,7 +37,7 @@ class Freezer:
                 raise Conflict(f"Container {record.name} is already paused")
             if not record.is_running:
                 raise Conflict(f"Container {record.name} is not running")
-            await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record.id)).freeze)
+            await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).freeze)
             record.move("pause")
             self._registry.save(record)
         self._events.publish("container", "pause", record.id, record.attributes())
@@ -54,4 +54,4 @@ class Freezer:
 
     async def thaw(self, record: ContainerRecord) -> None:
         """Lets the processes go on without a word: for those that are about to be killed. Raises: SyscallError."""
-        await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record.id)).thaw)
+        await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).thaw)

@@ -176,6 +176,10 @@ class Lifecycle:
                 record.restart_count += 1
                 await self._start_locked(record)
 
+    def start_by_policy(self, record: ContainerRecord) -> None:
+        """Starts a container that its restart policy wants back, without anybody waiting for it."""
+        self._background.spawn(self.start(record), f"starting container {record.name} by its restart policy")
+
     def forget(self, record: ContainerRecord) -> None:
         """Drops what is remembered of a container between its runs."""
         self._delays_s.pop(record.id, None)

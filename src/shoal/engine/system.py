@@ -1,0 +1,130 @@
+"""The engine about itself (Docker API v1.50 SystemVersion, SystemInfo, SystemDataUsage, SystemEvents)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoal import __version__
+from shoal.api.event import EventMessage
+from shoal.api.options import EventOptions, ImageListOptions, ListOptions
+from shoal.api.system import Component, DiskUsage, PlatformName, Runtime, SystemInfo, SystemVersion
+from shoal.api.timestamps import format_rfc3339
+from shoal.api.version import MAXIMUM, MINIMUM
+from shoal.engine.clock import Clock
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.service import Containers
+from shoal.engine.events import EventLog
+from shoal.engine.images import Images
+from shoal.engine.machine import Machine
+from shoal.engine.paths import Paths
+from shoal.linux.cgroups.layout import Layout
+
+DAEMON_ID_FILE = "engine-id"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What the server calls `SystemBackend`."""
+
+    id: str
+    machine: Machine
+    paths: Paths
+    labels: tuple[str, ...]
+    debug: bool
+    storage_driver: str
+    cgroups: Layout
+    registry: ContainerRegistry
+    containers: Containers
+    images: Images
+    event_log: EventLog
+    clock: Clock
+    init_path: str
+
+    async def version(self) -> SystemVersion:
+        """The engine's version and its parts'."""
+        details = {"ApiVersion": str(MAXIMUM), "MinAPIVersion": str(MINIMUM), "Os": "linux", "Arch": self.machine.architecture}
+        return SystemVersion(
+            platform=PlatformName(name="shoal"),
+            components=[Component(name="Engine", version=__version__, details=details)],
+            version=__version__,
+            api_version=str(MAXIMUM),
+            min_api_version=str(MINIMUM),
+            git_commit="",
+            go_version="",
+            os="linux",
+            arch=self.machine.architecture,
+            kernel_version=self.machine.kernel,
+        )
+
+    async def info(self) -> SystemInfo:
+        """The engine's state and the machine's abilities."""
+        states = [record.state.status for record in self.registry]
+        running, paused = states.count("running"), states.count("paused")
+        has = self.cgroups.controllers.__contains__
+        return SystemInfo(
+            id=self.id,
+            containers=len(states),
+            containers_running=running,
+            containers_paused=paused,
+            containers_stopped=len(states) - running - paused,
+            images=await self.images.count(),
+            driver=self.storage_driver,
+            driver_status=[],
+            memory_limit=has("memory"),
+            swap_limit=has("memory"),
+            cpu_cfs_period=has("cpu"),
+            cpu_cfs_quota=has("cpu"),
+            cpu_shares=has("cpu"),
+            cpu_set=has("cpuset"),
+            pids_limit=has("pids"),
+            ipv4_forwarding=_is_on("/proc/sys/net/ipv4/ip_forward"),
+            debug=self.debug,
+            nfd=len(os.listdir("/proc/self/fd")),
+            oom_kill_disable=self.cgroups.version == "v1",
+            n_goroutines=threading.active_count() + len(asyncio.all_tasks()),
+            system_time=format_rfc3339(self.clock()),
+            cgroup_version=self.cgroups.version.removeprefix("v"),
+            kernel_version=self.machine.kernel,
+            operating_system=self.machine.operating_system,
+            os_version=self.machine.os_version,
+            architecture=self.machine.machine,
+            ncpu=self.machine.cpus,
+            mem_total=self.machine.memory_bytes,
+            docker_root_dir=str(self.paths.data_root),
+            name=self.machine.hostname,
+            labels=list(self.labels),
+            server_version=__version__,
+            runtimes={"shoal": Runtime(path="shoal")},
+            default_runtime="shoal",
+            init_binary=self.init_path,
+            security_options=["name=seccomp,profile=builtin"],
+        )
+
+    def events(self, options: EventOptions) -> AsyncIterator[EventMessage]:
+        """Events that the options let through."""
+        return self.event_log.subscribe(options.since_ns, options.until_ns, options.filters)
+
+    async def disk_usage(self, kinds: Collection[str]) -> DiskUsage:
+        """What is on disk, of the kinds asked for."""
+        usage = DiskUsage(layers_size=await self.images.layers_size())
+        if "container" in kinds:
+            usage.containers = list(await self.containers.list(ListOptions(all=True, size=True)))
+        if "image" in kinds:
+            usage.images = list(await self.images.list(ImageListOptions(shared_size=True)))
+        if "volume" in kinds:
+            usage.volumes = []
+        if "build-cache" in kinds:
+            usage.build_cache = []
+        return usage
+
+
+def _is_on(path: str) -> bool:
+    try:
+        return Path(path).read_text().strip() == "1"
+    except OSError:
+        return False
