@@ -1,0 +1,92 @@
+"""The engines that the cases run against, each started at its first use and shared by the session.
+
+`--engine shoald` or `--engine dockerd` runs the cases against one of them alone. A case that takes the fixture `cli`
+needs the docker command and is left out, as the header says, where there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engines import dockerd
+from tests.engines.engine import DOCKER, Engine
+from tests.engines.shoald import Shoald
+
+ENGINES: dict[str, Callable[[], Engine]] = {"dockerd": dockerd.Dockerd, "shoald": Shoald}
+
+
+def chosen_engines(config: pytest.Config) -> list[str]:
+    """The engines to run against: shoald always, dockerd where it is installed."""
+    if only := config.getoption("--engine", None):
+        return [str(only)]
+    return ["dockerd", "shoald"] if dockerd.is_installed() else ["shoald"]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Says which engines and clients the cases run with."""
+    engines = ", ".join(chosen_engines(config))
+    return f"conformance: {engines}; docker command: {DOCKER or 'not installed, docker-py alone'}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each case that takes `engine` runs once per engine."""
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", chosen_engines(metafunc.config), indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All these cases need root; those that need the docker command go where there is none."""
+    here = Path(__file__).parent
+    absent = []
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.root)
+            if DOCKER is None and "cli" in getattr(item, "fixturenames", ()):
+                absent.append(item)
+    if absent:
+        config.hook.pytest_deselected(items=absent)
+        items[:] = [item for item in items if item not in absent]
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Callable[[str], Engine]]:
+    """Gives the engine of a name, started at the first call; all are stopped, and checked for leaks, at the end."""
+    running: dict[str, Engine] = {}
+
+    def get(name: str) -> Engine:
+        if name not in running:
+            running[name] = ENGINES[name]()
+            running[name].start()
+            running[name].import_busybox()
+        return running[name]
+
+    with contextlib.ExitStack() as stack:
+        yield get
+        for engine in running.values():
+            stack.callback(engine.close)
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, engines: Callable[[str], Engine]) -> Iterator[Engine]:
+    """An engine without containers and with the one image `busybox`, whatever the case before it did."""
+    engine = engines(request.param)
+    yield engine
+    engine.remove_containers()
+
+
+@pytest.fixture
+def images(engine: Engine) -> Iterator[Engine]:
+    """The same engine for a case that makes images: afterwards only `busybox` is there."""
+    yield engine
+    engine.remove_containers()
+    engine.remove_images()
+
+
+@pytest.fixture
+def cli() -> None:
+    """Marks a case that uses the docker command."""
+    assert DOCKER is not None

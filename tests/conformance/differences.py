@@ -1,0 +1,40 @@
+"""Where shoald knowingly answers otherwise than Debian's dockerd 20.10, and why. A data table.
+
+A case asks for its sentence with `sentence(engine, key)`; what stands here is all that may differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.engines.engine import Engine
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What each of the two says, as a regular expression, and the reason for it."""
+
+    dockerd: str
+    shoald: str
+    reason: str
+
+
+NEWER_WORDING = "the wording of Docker 23 and later"
+
+DIFFERENCES: dict[str, Difference] = {
+    "privileged-on-a-host-with-fewer-capabilities": Difference(
+        dockerd="unable to apply caps: operation not permitted",
+        shoald="",
+        reason="runc asks for capabilities that the host itself lacks, and gives up; shoal gives those there are",
+    ),
+    "rm-running": Difference(
+        dockerd=r"You cannot remove a running container {id}\. Stop the container before attempting removal",
+        shoald=r'cannot remove container "/idle": container is running: stop the container before removing or force',
+        reason=NEWER_WORDING,
+    ),
+}
+
+
+def sentence(engine: Engine, key: str) -> str:
+    """The regular expression that this engine's answer must match."""
+    return str(getattr(DIFFERENCES[key], engine.name))

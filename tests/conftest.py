@@ -1,0 +1,58 @@
+"""Fixtures that more than one kind of test uses: a shoald for the session and a private one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engines.shoald import Shoald
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--engine NAME`: the conformance cases against this engine only."""
+    parser.addoption("--engine", choices=["dockerd", "shoald"], default=None, help="conformance against this one only")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that needs root is skipped, and says so, for one who is not root; `./dev test` asks for root itself."""
+    if os.geteuid() != 0:
+        for item in items:
+            if item.get_closest_marker("root"):
+                item.add_marker(pytest.mark.skip(reason="needs root: run  sudo ./dev test"))
+
+
+@pytest.fixture(scope="session")
+def shoald_session() -> Iterator[Shoald]:
+    """One shoald with the busybox image for the whole session; its end checks that nothing is left."""
+    engine = Shoald()
+    try:
+        engine.start()
+        engine.import_busybox()
+        yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture
+def shoald(shoald_session: Shoald) -> Iterator[Shoald]:
+    """The session's shoald, without containers before and after the test."""
+    if shoald_session.process is None:
+        shoald_session.start()
+    yield shoald_session
+    shoald_session.remove_containers()
+
+
+@pytest.fixture
+def private_shoald() -> Iterator[Shoald]:
+    """A shoald for one test alone, which may kill it; the busybox image is in place."""
+    engine = Shoald()
+    try:
+        engine.start()
+        engine.import_busybox()
+        yield engine
+        if engine.process is None:
+            engine.start()
+    finally:
+        engine.close()
