@@ -1,8 +1,8 @@
 """The sockets that shoald listens on.
 
-    unix:///path       made here, mode 0660, group `docker` where there is one; a dead daemon's leftover is replaced
-    tcp://host:port    made here, plain text: only for addresses of this machine
-    fd://              passed by whoever started shoald (sd_listen_fds(3))
+unix:///path       made here, mode 0660, group `docker` where there is one; a dead daemon's leftover is replaced
+tcp://host:port    made here, plain text: only for addresses of this machine
+fd://              passed by whoever started shoald (sd_listen_fds(3))
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def _remove_leftover(path: str) -> None:
         except OSError:
             os.unlink(path)
             return
-    raise Conflict(f"cannot listen on unix://{path}", why="another daemon serves it", fix="give another -H and --exec-root")
+    raise Conflict(
+        f"cannot listen on unix://{path}", why="another daemon serves it", fix="give another -H and --exec-root"
+    )
 
 
 def _group_id() -> int | None:
@@ -140,7 +142,9 @@ def _passed_sockets() -> list[socket.socket]:
     """The sockets that systemd passes. Raises: InvalidArgument when there are none."""
     count = int(os.environ.get("LISTEN_FDS", "0"))
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or count < 1:
-        raise InvalidArgument("cannot listen on fd://", why="no socket was passed", fix="start shoald by its socket unit")
+        raise InvalidArgument(
+            "cannot listen on fd://", why="no socket was passed", fix="start shoald by its socket unit"
+        )
     passed = []
     for number in range(_FIRST_PASSED_FD, _FIRST_PASSED_FD + count):
         os.set_inheritable(number, False)

@@ -52,8 +52,8 @@ class EventLog:
         """The kept events from `since_ns` on (none without it), then those to come, up to `until_ns`."""
         subscriber = _Subscriber()
         if since_ns is not None:
-            for message in self._recent:
-                subscriber.put(message)
+            for kept in self._recent:
+                subscriber.put(kept)
         self._subscribers.add(subscriber)
         try:
             while (message := await self._next(subscriber, until_ns)) is not None:

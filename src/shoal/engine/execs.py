@@ -1,6 +1,6 @@
 """Further processes in running containers (Docker API v1.50 `Exec`).
 
-    create ──▶ waiting ──start──▶ running ──exit──▶ ended (kept five minutes for its exit code, or until the container ends)
+    create ──▶ waiting ──start──▶ running ──exit──▶ ended (kept five minutes for its exit code)
 
 Kept in memory only, as with Docker: an exec whose daemon was killed ends like any process, and nobody can ask for it.
 """
@@ -8,7 +8,6 @@ Kept in memory only, as with Docker: an exec whose daemon was killed ends like a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from shoal.api.detach_keys import parse_detach_keys

@@ -104,7 +104,7 @@ class Recovery:
 
     def _sweep(self, known: set[str]) -> None:
         """Removes what belongs to no container."""
-        for key in self._snapshotter.keys():
+        for key in list(self._snapshotter.keys()):
             if key not in known:
                 self._snapshotter.remove(key)
                 _log.warning("removed the layer of a container that was never finished: %s", key)

@@ -47,7 +47,12 @@ class System:
 
     async def version(self) -> SystemVersion:
         """The engine's version and its parts'."""
-        details = {"ApiVersion": str(MAXIMUM), "MinAPIVersion": str(MINIMUM), "Os": "linux", "Arch": self.machine.architecture}
+        details = {
+            "ApiVersion": str(MAXIMUM),
+            "MinAPIVersion": str(MINIMUM),
+            "Os": "linux",
+            "Arch": self.machine.architecture,
+        }
         return SystemVersion(
             platform=PlatformName(name="shoal"),
             components=[Component(name="Engine", version=__version__, details=details)],

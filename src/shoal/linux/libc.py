@@ -155,9 +155,7 @@ def path_bytes(path: str) -> bytes:
     """
     encoded = os.fsencode(path)
     if b"\0" in encoded:
-        raise SyscallError(
-            "open", path.replace("\0", "\\0"), errno.EINVAL, fix="remove the NUL from the path"
-        )
+        raise SyscallError("open", path.replace("\0", "\\0"), errno.EINVAL, fix="remove the NUL from the path")
     return encoded
 
 

@@ -460,9 +460,7 @@ def configure(fs_fd: Fd, source: str, options: list[str] | tuple[str, ...]) -> N
         raise _with_log(fs_fd, error) from None
 
 
-def mount_legacy(
-    fstype: str, target_fd: FdLike, source: str, options: list[str] | tuple[str, ...], attrs: int
-) -> Fd:
+def mount_legacy(fstype: str, target_fd: FdLike, source: str, options: list[str] | tuple[str, ...], attrs: int) -> Fd:
     """mount_filesystem by mount(2), for kernels before 5.2.
 
     Raises: SyscallError.

@@ -117,9 +117,7 @@ def write_user_maps(
     """
     for inside, outside, count in (*uid_map, *gid_map):
         if inside < 0 or outside < 0 or count <= 0:
-            raise InvalidArgument(
-                f"invalid identity map {inside} {outside} {count}", why="ranges are positive"
-            )
+            raise InvalidArgument(f"invalid identity map {inside} {outside} {count}", why="ranges are positive")
     if not allow_setgroups:
         # Before gid_map: the kernel refuses an unprivileged gid_map while setgroups is allowed.
         _write(f"/proc/{pid}/setgroups", "deny")

@@ -55,9 +55,7 @@ def mount_overlay(
     except SyscallError as error:
         # ENOSYS: no fsopen (Linux < 5.2, or a filter). EINVAL of the first option: no `lowerdir+` (Linux <
         # 6.5).
-        if error.errno != errno.ENOSYS and not (
-            error.errno == errno.EINVAL and error.object.startswith("lowerdir+=")
-        ):
+        if error.errno != errno.ENOSYS and not (error.errno == errno.EINVAL and error.object.startswith("lowerdir+=")):
             raise
         return mount_overlay_legacy(target_fd, lower, upper, work, options, attrs)
 

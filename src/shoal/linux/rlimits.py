@@ -49,9 +49,7 @@ def set_rlimit(name: str, soft: int, hard: int) -> str | None:
         raise InvalidArgument(f"invalid rlimit type {name!r}", fix="see getrlimit(2) for the names")
     soft, hard = _number(soft), _number(hard)
     if _above(soft, hard):
-        raise InvalidArgument(
-            f"invalid {name}: the soft limit {_text(soft)} is above the hard limit {_text(hard)}"
-        )
+        raise InvalidArgument(f"invalid {name}: the soft limit {_text(soft)} is above the hard limit {_text(hard)}")
     number = RLIMITS[name]
     try:
         resource.setrlimit(number, (soft, hard))

@@ -18,9 +18,7 @@ def sysctl_path(name: str) -> str:
     """
     parts = name.split("/") if "/" in name else name.split(".")
     if not all(parts) or ".." in parts or "." in parts or "\0" in name:
-        raise InvalidArgument(
-            f"invalid sysctl {name!r}", why="it is a dotted name such as net.ipv4.ip_forward"
-        )
+        raise InvalidArgument(f"invalid sysctl {name!r}", why="it is a dotted name such as net.ipv4.ip_forward")
     return "/proc/sys/" + "/".join(parts)
 
 

@@ -39,7 +39,9 @@ class ContainerFiles:
                 host_gateway=self._gateway,
             )
             source = files.resolv_conf_source(host_resolv)
-            resolv = files.resolv_conf_file(_read(source) if source != files.HOST_RESOLV_CONF else host_resolv, resolver)
+            resolv = files.resolv_conf_file(
+                _read(source) if source != files.HOST_RESOLV_CONF else host_resolv, resolver
+            )
         self._paths.hosts_file(record.id).write_text(hosts)
         self._paths.hostname_file(record.id).write_text(files.hostname_file(hostname))
         self._paths.resolv_conf_file(record.id).write_text(resolv)

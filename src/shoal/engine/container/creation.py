@@ -25,7 +25,7 @@ from shoal.engine.paths import Paths
 from shoal.engine.specgen import SpecGenerator, command_line, merge_process
 from shoal.engine.specgen.namespaces import referenced_container
 from shoal.image.snapshot.snapshotter import Snapshotter
-from shoal.oci.digest import ChainId
+from shoal.oci.digest import Digest
 from shoal.oci.rootfs import Rootfs
 
 _SHM_BYTES = 64 << 20
@@ -81,7 +81,7 @@ class Creator:
         self._events.publish("container", "create", record.id, record.attributes())
         return ContainerCreateResponse(id=id, warnings=[*warnings, *unserved_warnings(config)])
 
-    def _prepare(self, id: str, chain_ids: Sequence[ChainId]) -> Rootfs:
+    def _prepare(self, id: str, chain_ids: Sequence[Digest]) -> Rootfs:
         self._paths.container_dir(id).mkdir(mode=0o710)
         return self._snapshotter.prepare(id, chain_ids)
 

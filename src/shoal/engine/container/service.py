@@ -76,9 +76,7 @@ class Containers:
 
     async def list(self, options: ListOptions) -> Sequence[ContainerSummary]:
         """The containers that the options let through, the newest first. Raises: InvalidArgument, NotFound."""
-        chosen = select(
-            self.registry, options, find=self.registry.find, ancestors=self.image_names.descendants
-        )
+        chosen = select(self.registry, options, find=self.registry.find, ancestors=self.image_names.descendants)
         now_ns = self.clock()
         return [
             summary_view(

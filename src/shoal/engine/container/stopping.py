@@ -21,7 +21,14 @@ _KILL_TIMEOUT_S = 30.0
 class Stopper:
     """Ends containers. Takes no lock: a start that hangs must be stoppable."""
 
-    def __init__(self, registry: ContainerRegistry, driver: RuntimeDriver, waiters: Waiters, events: EventLog) -> None:
+    def __init__(
+        self,
+        registry: ContainerRegistry,
+        driver: RuntimeDriver,
+        freezer: Freezer,
+        waiters: Waiters,
+        events: EventLog,
+    ) -> None:
         self._registry = registry
         self._driver = driver
         self._freezer = freezer

@@ -1,4 +1,4 @@
-"""What this version of shoal does not do for a container yet: refused where it would matter, warned of where not. Pure."""
+"""What this version of shoal does not do for a container yet: refused, or warned of where it matters less. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def check_served(request: ContainerCreateRequest) -> None:
         raise Unsupported("--link is not served yet", fix="use --add-host NAME:ADDRESS")
     for bind in host.binds:
         if not bind.partition(":")[0].startswith("/"):
-            raise Unsupported("named volumes are not served yet", fix=f"bind a directory of the host instead of {bind!r}")
+            raise Unsupported(
+                "named volumes are not served yet", fix=f"bind a directory of the host instead of {bind!r}"
+            )
     for mount in host.mounts:
         if mount.type in ("volume", "image", "cluster"):
             raise Unsupported(f"mounts of type {mount.type!r} are not served yet", fix="use type=bind or type=tmpfs")
@@ -40,7 +42,9 @@ def unserved_warnings(config: ContainerConfig) -> list[str]:
     warnings = []
     if config.volumes:
         paths = ", ".join(config.volumes)
-        warnings.append(f"This version of shoal makes no anonymous volumes: {paths} will be part of the container's layer.")
+        warnings.append(
+            f"This version of shoal makes no anonymous volumes: {paths} will be part of the container's layer."
+        )
     if config.healthcheck and config.healthcheck.test and config.healthcheck.test != ["NONE"]:
         warnings.append("This version of shoal runs no health checks.")
     return warnings

@@ -137,9 +137,7 @@ def mount_points(config: HostConfig) -> list[MountPoint]:
         spread = next((o for o in options if o in _PROPAGATIONS), "rprivate")
         writable = "ro" not in options
         points.append(
-            MountPoint(
-                type="bind", source=source, destination=destination, mode=mode, rw=writable, propagation=spread
-            )
+            MountPoint(type="bind", source=source, destination=destination, mode=mode, rw=writable, propagation=spread)
         )
     for mount in config.mounts:
         spread = mount.bind_options.propagation if mount.bind_options else ""

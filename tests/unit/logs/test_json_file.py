@@ -1,0 +1,133 @@
+"""Reading json-file logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from shoal.api.log import LogEntry
+from shoal.logs.follow import follow_log, read_log
+from shoal.logs.json_file import log_files, parse_line, read_tail
+from shoal.logs.query import LogQuery
+
+_SECOND = 1_000_000_000
+
+
+def _line(text: str, second: int, stream: str = "stdout") -> bytes:
+    time = f"1970-01-01T00:{second // 60:02d}:{second % 60:02d}Z"
+    return json.dumps({"log": text, "stream": stream, "time": time}).encode() + b"\n"
+
+
+async def _all(path: Path, query: LogQuery) -> list[bytes]:
+    return [entry.data async for entry in read_log(path, query)]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of three files with lines 0 to 8, three in each; every third line is on stderr."""
+    path = tmp_path / "c-json.log"
+    for number, name in enumerate(("c-json.log.2", "c-json.log.1", "c-json.log")):
+        lines = [_line(f"{n}\n", n, "stderr" if n % 3 == 2 else "stdout") for n in range(number * 3, number * 3 + 3)]
+        path.with_name(name).write_bytes(b"".join(lines))
+    return path
+
+
+def test_log_files_rotated_oldest_first(log: Path) -> None:
+    """The files are read in the order in which they were written."""
+    assert [file.name for file in log_files(log)] == ["c-json.log.2", "c-json.log.1", "c-json.log"]
+
+
+def test_parse_line_damaged_is_none() -> None:
+    """A line that a crash cut short is passed over."""
+    assert parse_line(_line("whole\n", 1)[:-9]) is None
+    assert parse_line(b"") is None
+
+
+def test_parse_line_whole_has_time_in_ns() -> None:
+    """Stream, time and text come back exactly."""
+    line = b'{"log":"\xc3\xa4\\n","stream":"stderr","time":"1970-01-01T00:00:01.000000005Z"}'
+    assert parse_line(line) == LogEntry(2, _SECOND + 5, "ä\n".encode())
+
+
+def test_read_log_all_spans_files(log: Path) -> None:
+    """Without bounds every line of every file comes, the oldest first."""
+    assert asyncio.run(_all(log, LogQuery())) == [f"{n}\n".encode() for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (LogQuery(tail=0), []),
+        (LogQuery(tail=4), [5, 6, 7, 8]),
+        (LogQuery(tail=99), list(range(9))),
+        (LogQuery(tail=2, stdout=False), [5, 8]),
+        (LogQuery(since_ns=7 * _SECOND), [7, 8]),
+        (LogQuery(until_ns=1 * _SECOND), [0, 1]),
+        (LogQuery(until_ns=4 * _SECOND, tail=2), [3, 4]),
+        (LogQuery(stderr=False, since_ns=6 * _SECOND), [6, 7]),
+    ],
+)
+def test_read_log_query_selects(log: Path, query: LogQuery, expected: list[int]) -> None:
+    """Tail, times and streams select as `docker logs` documents them."""
+    assert asyncio.run(_all(log, query)) == [f"{n}\n".encode() for n in expected]
+
+
+def test_read_tail_parts_of_a_line_count_once(tmp_path: Path) -> None:
+    """A line that was logged in parts is one line for --tail."""
+    path = tmp_path / "log"
+    path.write_bytes(_line("a\n", 1) + _line("part ", 2) + _line("end\n", 3))
+    assert [entry.data for entry in read_tail([path], LogQuery(), 1)] == [b"part ", b"end\n"]
+
+
+def test_read_tail_longer_than_a_block_is_whole(tmp_path: Path) -> None:
+    """Reading backwards cuts no line at the border of a block."""
+    path = tmp_path / "log"
+    path.write_bytes(b"".join(_line(f"{n:060}\n", n % 3600) for n in range(9000)))
+    entries = read_tail([path], LogQuery(), 8000)
+    assert [int(entry.data) for entry in entries] == list(range(1000, 9000))
+
+
+def test_follow_log_grows_and_rotates_loses_nothing(tmp_path: Path) -> None:
+    """Lines written while the log is followed come through, also across two rotations."""
+    path = tmp_path / "log"
+    path.write_bytes(_line("0\n", 0))
+
+    async def follow() -> list[int]:
+        ended = asyncio.Event()
+        seen: list[int] = []
+        async for entry in follow_log(path, LogQuery(), ended):
+            seen.append(int(entry.data))
+            number = seen[-1] + 1
+            if number == 7:
+                ended.set()
+                continue
+            if number in (3, 5):
+                path.rename(path.with_name(f"log.{number}"))
+            with path.open("ab") as file:
+                file.write(_line(f"{number}\n", number))
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(follow(), 10)) == list(range(7))
+
+
+def test_follow_log_tail_shows_the_last_and_what_comes(tmp_path: Path) -> None:
+    """`logs -f --tail 1` begins with the last line."""
+    path = tmp_path / "log"
+    path.write_bytes(_line("0\n", 0) + _line("1\n", 1))
+
+    async def follow() -> list[int]:
+        ended = asyncio.Event()
+        seen: list[int] = []
+        async for entry in follow_log(path, LogQuery(tail=1), ended):
+            seen.append(int(entry.data))
+            if seen == [1]:
+                with path.open("ab") as file:
+                    file.write(_line("2\n", 2))
+            else:
+                ended.set()
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(follow(), 10)) == [1, 2]
