@@ -1,0 +1,109 @@
+"""A host with a LAN, made of namespaces, and shoal's bridge network on it; leak checks around every test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Coroutine, Iterator
+from typing import TypeVar
+
+import pytest
+
+from shoal.linux.netlink import Netlink
+from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.endpoint import Endpoint
+from shoal.network.ports import PortRequest
+from tests.kernel.network.namespaces import Namespace, inside_new_namespace, link_names, nft, read_sysctl, write_sysctl
+
+T = TypeVar("T")
+HOST_IP, LAN_IP = "192.0.2.2", "192.0.2.1"
+
+
+class Site:
+    """The host's namespace (this thread's), a LAN machine that is its router, and what tests make on it."""
+
+    def __init__(self, lan: Namespace) -> None:
+        self.lan = lan
+        self.database = sqlite3.connect(":memory:", check_same_thread=False)
+        self._loop = asyncio.new_event_loop()
+        self._containers: list[Namespace] = []
+        self._networks: list[BridgeNetwork] = []
+        self._count = 0
+
+    def run(self, coroutine: Coroutine[object, object, T]) -> T:
+        """The result of a coroutine, within ten seconds."""
+        return self._loop.run_until_complete(asyncio.wait_for(coroutine, 10))
+
+    def network(
+        self, exec_root: str = "/run/shoal", *, bip: str | None = None, ip_forward: bool = True
+    ) -> BridgeNetwork:
+        """A started bridge network of the daemon with this exec root."""
+        config = BridgeConfig.for_daemon(exec_root, bip=bip, ip_forward=ip_forward)
+        database = self.database if exec_root == "/run/shoal" else sqlite3.connect(":memory:", check_same_thread=False)
+        network = BridgeNetwork(config, database)
+        self._networks.append(network)
+        self.run(network.start())
+        return network
+
+    def container(self, network: BridgeNetwork, *ports: PortRequest) -> tuple[Namespace, Endpoint]:
+        """A process in a namespace of its own, on the network, its interface configured."""
+        self._count += 1
+        endpoint = self.run(network.allocate(f"{self._count:064x}", ports=ports))
+        namespace = Namespace()
+        self._containers.append(namespace)
+        self.run(network.connect(endpoint, namespace.pid))
+        interface = endpoint.interface
+        assert interface is not None
+        assert interface.address is not None
+        namespace.configure(interface.name, interface.address, interface.gateway)
+        return namespace, endpoint
+
+    def end(self, namespace: Namespace) -> None:
+        """Let a container die."""
+        self._containers.remove(namespace)
+        namespace.close()
+
+    def close(self) -> None:
+        """End all containers, remove all networks."""
+        for namespace in self._containers:
+            namespace.close()
+        for network in self._networks:
+            self.run(network.stop(remove=True))
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+        self.database.close()
+
+
+@pytest.fixture
+def real_host_untouched() -> Iterator[None]:
+    """The test leaves the machine's own links, tables, forwarding and this process's descriptors as they were."""
+    before = (link_names(), nft("list", "tables"), read_sysctl("net.ipv4.ip_forward"))
+    descriptors = len(os.listdir("/proc/self/fd"))
+    yield
+    links, tables, forwarding = before
+    assert {name for name in link_names() if name.startswith(("ve", "sh"))} <= links
+    assert nft("list", "tables") == tables
+    assert read_sysctl("net.ipv4.ip_forward") == forwarding
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@pytest.fixture
+def site(real_host_untouched: None) -> Iterator[Site]:
+    """A host of its own with eth0 192.0.2.2/24, its router 192.0.2.1 in another namespace, forwarding off."""
+    with inside_new_namespace(), Namespace() as lan:
+        write_sysctl("net.ipv4.ip_forward", "0")
+        with Netlink() as netlink:
+            netlink.link_add_veth("eth0", "eth0", peer_netns_pid=lan.pid)
+            lan.configure("eth0", f"{LAN_IP}/24", None)
+            netlink.configure_interface("eth0", f"{HOST_IP}/24", LAN_IP)
+        links, ruleset = link_names(), nft("list", "ruleset")
+        site = Site(lan)
+        try:
+            yield site
+        finally:
+            site.close()
+        # veths go when their namespaces do, a moment after their processes
+        assert {name for name in link_names() if not name.startswith("ve")} == links
+        assert nft("list", "ruleset") == ruleset
+        assert read_sysctl("net.ipv4.ip_forward") == "0"
