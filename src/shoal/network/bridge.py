@@ -91,7 +91,7 @@ class BridgeNetwork:
         self._ports = ports or PortReservations()
         self._new_id = new_id
         self._clock_ns = clock_ns
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"network-{config.bridge}")
+        self._worker: ThreadPoolExecutor | None = None
         self._kernel: _Kernel | None = None
         self._record = self._store.network(config.name) or NetworkRecord(config.name, new_id(), "bridge", clock_ns())
         self._endpoints: dict[str, Endpoint] = {}
@@ -144,6 +144,7 @@ class BridgeNetwork:
     async def stop(self, *, remove: bool) -> None:
         """Let go; with `remove` also take bridge, table and accepts from the host, and forget all endpoints.
 
+        Harmless when repeated, and without a `start` before it removes what a killed daemon left.
         Raises: SyscallError, NftError; whatever can be removed is removed first.
         """
         try:
@@ -159,7 +160,9 @@ class BridgeNetwork:
             kernel, self._kernel = self._kernel, None
             if kernel is not None:
                 await self._in_worker(kernel.close)
-            self._worker.shutdown()
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                worker.shutdown()
 
     # -- life of an endpoint ----------------------------------------------------------------------------------
 
@@ -263,6 +266,8 @@ class BridgeNetwork:
         return self._kernel
 
     async def _in_worker(self, work: Callable[[], T]) -> T:
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"network-{self._config.bridge}")
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
     def _take_back(self, endpoint: Endpoint) -> list[str]:

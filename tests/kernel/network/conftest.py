@@ -89,7 +89,7 @@ def real_host_untouched() -> Iterator[None]:
 
 
 @pytest.fixture
-def site(real_host_untouched: None) -> Iterator[Site]:
+def site(real_host_untouched: None) -> Iterator[Site]:  # noqa: ARG001 - the outer leak check
     """A host of its own with eth0 192.0.2.2/24, its router 192.0.2.1 in another namespace, forwarding off."""
     with inside_new_namespace(), Namespace() as lan:
         write_sysctl("net.ipv4.ip_forward", "0")

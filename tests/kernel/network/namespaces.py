@@ -31,7 +31,8 @@ class Namespace:
             ["unshare", "-n", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=True
         )
         self.pid = self._process.pid
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         # The echo proves that unshare has become cat, in the new namespace.
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()

@@ -136,9 +136,7 @@ def test_allocate_port_of_a_host_process_is_refused_and_reserves_nothing(site: S
     with listen("127.0.0.1", 8080):
         with pytest.raises(Internal) as caught:
             site.run(network.allocate("a" * 64, ports=[dns(), web()]))
-    assert caught.value.what == (
-        "failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use"
-    )
+    assert caught.value.what == ("failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use")
     _, endpoint = site.container(network, dns(), web())
     assert endpoint.ip == "172.17.0.2"
 

@@ -1,0 +1,320 @@
+"""The bridge network's life: start, containers, a killed daemon, neighbours, and nothing left at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import subprocess
+
+import pytest
+
+from shoal.errors import Conflict, SyscallError
+from shoal.linux.netlink import Netlink
+from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.ports import PortRequest
+from tests.kernel.network.conftest import HOST_IP, LAN_IP, Site
+from tests.kernel.network.namespaces import (
+    Namespace,
+    exchange,
+    link_names,
+    listen,
+    nft,
+    ping_udp,
+    read_sysctl,
+    write_sysctl,
+)
+
+pytestmark = pytest.mark.root
+WEB = PortRequest("tcp", 80, "0.0.0.0", range(8080, 8081))
+
+
+def test_container_reaches_the_host(site: Site) -> None:
+    """A service of the host on its own address answers a container."""
+    container, endpoint = site.container(site.network(ip_forward=False))
+    with listen(HOST_IP, 9000) as server:
+        assert exchange(server, container.connect(HOST_IP, 9000)) == endpoint.ip
+
+
+def test_container_to_a_machine_on_the_lan_is_masqueraded(site: Site) -> None:
+    """The LAN answers, and sees the host's address."""
+    container, _ = site.container(site.network())
+    with site.lan.listen(LAN_IP, 9000) as server, site.lan.udp(LAN_IP, 9001) as datagrams:
+        assert exchange(server, container.connect(LAN_IP, 9000)) == HOST_IP
+        with container.udp("0.0.0.0", 0) as client:
+            assert ping_udp(datagrams, client, (LAN_IP, 9001)) == HOST_IP
+
+
+@pytest.mark.parametrize("bridge_netfilter", ["0", "1"])
+def test_containers_reach_each_other_with_their_own_addresses(site: Site, bridge_netfilter: str) -> None:
+    """Neighbours on the bridge talk directly, whether bridged packets pass the ip hooks or not."""
+    write_sysctl("net.bridge.bridge-nf-call-iptables", bridge_netfilter)
+    network = site.network(ip_forward=False)
+    one, endpoint = site.container(network)
+    two, other = site.container(network)
+    with one.listen("0.0.0.0", 80) as server:
+        assert exchange(server, two.connect(endpoint.ip, 80)) == other.ip
+
+
+def test_container_does_not_reach_the_hosts_loopback(site: Site) -> None:
+    """A container that routes 127.0.0.1 to the bridge doesn't reach what listens there only."""
+    container, _ = site.container(site.network())
+    for interface in ("all", "eth0"):
+        container.write_sysctl(f"net.ipv4.conf.{interface}.route_localnet", "1")
+    container.ip("route", "del", "local", "127.0.0.1", "table", "local")
+    container.ip("route", "del", "local", "127.0.0.0/8", "table", "local")
+    container.ip("route", "add", "127.0.0.1/32", "via", "172.17.0.1")
+    with listen("127.0.0.1", 9000), pytest.raises(TimeoutError):
+        container.connect("127.0.0.1", 9000, timeout_s=0.5)
+
+
+def test_container_interface_is_named_and_addressed_as_the_endpoint_says(site: Site) -> None:
+    """eth0 in the container has the endpoint's MAC and address; the host's end is a port of the bridge."""
+    container, endpoint = site.container(site.network())
+
+    def look() -> tuple[str, int, bool, list[str]]:
+        with Netlink() as netlink:
+            link = netlink.link_get("eth0")
+            return link.mac, link.mtu, link.is_up, [address.address for address in netlink.addr_list("eth0")]
+
+    mac, mtu, up, addresses = container.call(look)
+    assert (mac, mtu, up, endpoint.ip in addresses) == ("02:42:ac:11:00:02", 1500, True, True)
+    with Netlink() as netlink:
+        assert netlink.link_get(endpoint.veth).master == netlink.link_get("shoal0").index
+
+
+def test_connect_to_a_process_that_is_gone_tells_so_and_can_be_released(site: Site) -> None:
+    """ESRCH with the name of the pair; afterwards the address is free again."""
+    network = site.network()
+    with Namespace() as gone:
+        pid = gone.pid
+    endpoint = site.run(network.allocate("a" * 64, ports=[WEB]))
+    with pytest.raises(SyscallError) as caught:
+        site.run(network.connect(endpoint, pid))
+    assert caught.value.errno == errno.ESRCH
+    site.run(network.release("a" * 64))
+    assert site.container(network, WEB)[1].ip == endpoint.ip
+
+
+def test_connect_fifty_at_once_all_work(site: Site) -> None:
+    """Concurrent starts get distinct addresses and ports, and the last one answers."""
+    network = site.network(ip_forward=False)
+    namespaces = [Namespace() for _ in range(50)]
+
+    async def start(number: int, namespace: Namespace) -> object:
+        endpoint = await network.allocate(f"{number:064x}", ports=[PortRequest("tcp", 80)])
+        await network.connect(endpoint, namespace.pid)
+        return endpoint.ip, endpoint.ports[0].host_port
+
+    async def start_all() -> list[object]:
+        return await asyncio.gather(*(start(number, each) for number, each in enumerate(namespaces)))
+
+    try:
+        assert len(set(site.run(start_all()))) == 50
+        last = network.endpoint(f"{49:064x}")
+        assert last is not None
+        namespaces[49].configure("eth0", f"{last.ip}/16", last.gateway)
+        with namespaces[49].listen("0.0.0.0", 80) as server:
+            exchange(server, socket.create_connection(("127.0.0.1", last.ports[0].host_port), timeout=3))
+    finally:
+        for namespace in namespaces:
+            namespace.close()
+
+
+def test_restart_of_a_container_while_its_old_pair_still_exists_works(site: Site) -> None:
+    """The new pair has another name, so the namespace that dies slowly is no obstacle."""
+    network = site.network()
+    old, endpoint = site.container(network, WEB)
+    site.run(network.release(endpoint.container_id))
+    again = site.run(network.allocate(endpoint.container_id, ports=[WEB]))
+    with Namespace() as new:
+        site.run(network.connect(again, new.pid))
+        assert {endpoint.veth, again.veth} <= link_names()
+    assert old.pid
+
+
+def test_start_after_a_killed_daemon_keeps_the_living_and_drops_the_dead(site: Site) -> None:
+    """A second daemon over the same database holds the ports again, serves the living container and mends the rest."""
+    first = site.network()
+    container, living = site.container(first, WEB)
+    ended, dead = site.container(first, PortRequest("udp", 53, "0.0.0.0", range(5353, 5354)))
+    site.end(ended)
+    first._ports.close()  # what the kernel does with a killed daemon's sockets
+    nft("add", "element", "inet", "shoal", "published_any", "{ tcp . 1234 : 172.17.0.99 . 1 }")
+
+    second = site.network()
+    stayed = site.run(second.restore({living.container_id}))
+
+    assert [endpoint.container_id for endpoint in stayed] == [living.container_id]
+    assert stayed[0] == living
+    table = nft("list", "table", "inet", "shoal")
+    assert "1234" not in table
+    assert "5353" not in table
+    with pytest.raises(OSError, match="in use"):
+        listen("0.0.0.0", 8080)
+    with container.listen("0.0.0.0", 80) as server:
+        exchange(server, site.lan.connect(HOST_IP, 8080))
+    assert site.container(second)[1].ip == dead.ip
+
+
+def test_start_after_the_bridge_was_deleted_makes_it_anew(site: Site) -> None:
+    """Somebody's `ip link del` costs running containers their network, but not the next ones."""
+    network = site.network()
+    subprocess.run(["ip", "link", "del", "shoal0"], check=True)
+    site.run(network.start())
+    container, _ = site.container(network, WEB)
+    with container.listen("0.0.0.0", 80) as server:
+        exchange(server, site.lan.connect(HOST_IP, 8080))
+
+
+def test_start_twice_changes_nothing(site: Site) -> None:
+    """start() is idempotent: same subnet, same table, endpoints kept."""
+    network = site.network()
+    container, endpoint = site.container(network, WEB)
+    before = network.inspect()
+    assert site.run(network.start()) == []
+    assert network.inspect() == before
+    with container.listen("0.0.0.0", 80) as server:
+        exchange(server, socket.create_connection(("127.0.0.1", 8080), timeout=3))
+    assert endpoint == network.endpoint(endpoint.container_id)
+
+
+def test_start_when_the_name_belongs_to_another_kind_of_link_is_a_conflict(site: Site) -> None:
+    """A foreign interface of the bridge's name is left alone."""
+    subprocess.run(["ip", "link", "add", "sh-ae3f4d5b", "type", "veth"], check=True)
+    try:
+        config = BridgeConfig(bridge="sh-ae3f4d5b", table="sh-ae3f4d5b", ip_forward=False)
+        network = BridgeNetwork(config, site.database)
+        with pytest.raises(Conflict) as caught:
+            site.run(network.start())
+        assert caught.value.what == "the interface sh-ae3f4d5b exists and is not a bridge"
+        site.run(network.stop(remove=False))
+    finally:
+        subprocess.run(["ip", "link", "del", "sh-ae3f4d5b"], check=True)
+
+
+def test_start_avoids_what_the_host_routes(site: Site) -> None:
+    """A route over 172.17 moves the default bridge to the next range."""
+    subprocess.run(["ip", "route", "add", "172.17.128.0/17", "via", LAN_IP], check=True)
+    assert site.network().inspect().subnet == "172.18.0.0/16"
+
+
+def test_start_with_a_bip_uses_it(site: Site) -> None:
+    """`--bip` sets gateway, subnet and the containers' addresses."""
+    network = site.network(bip="10.9.8.1/28")
+    container, endpoint = site.container(network, WEB)
+    assert (endpoint.ip, endpoint.prefix, endpoint.gateway) == ("10.9.8.2", 28, "10.9.8.1")
+    with container.listen("0.0.0.0", 80) as server:
+        exchange(server, site.lan.connect(HOST_IP, 8080))
+
+
+def test_start_with_another_bip_waits_for_the_running_containers(site: Site) -> None:
+    """A running container keeps its address; without one the bridge takes the new one and drops the old."""
+    first = site.network()
+    _, endpoint = site.container(first)
+    first._ports.close()
+    second = BridgeNetwork(BridgeConfig.for_daemon("/run/shoal", bip="10.9.8.1/24"), site.database)
+    assert "waits" in site.run(second.start())[0]
+    assert second.inspect().gateway == "172.17.0.1"
+    site.run(second.release(endpoint.container_id))
+    assert site.run(second.start()) == ["took the address 172.17.0.1/16 from the bridge shoal0"]
+    assert second.inspect().gateway == "10.9.8.1"
+    site.run(second.stop(remove=False))
+
+
+def test_two_daemons_side_by_side_have_subnets_and_tables_of_their_own(site: Site) -> None:
+    """Each publishes its port; when one goes, with all its traces, the other works on."""
+    first, second = site.network(), site.network("/run/other")
+    assert first.inspect().subnet != second.inspect().subnet
+    assert first.inspect().bridge != second.inspect().bridge
+    container, _ = site.container(first, WEB)
+    other, _ = site.container(second, PortRequest("tcp", 80, "0.0.0.0", range(8081, 8082)))
+    with container.listen("0.0.0.0", 80) as server, other.listen("0.0.0.0", 80) as other_server:
+        exchange(server, site.lan.connect(HOST_IP, 8080))
+        exchange(other_server, site.lan.connect(HOST_IP, 8081))
+        exchange(other_server, container.connect(HOST_IP, 8081))
+        site.run(second.stop(remove=True))
+        assert second.inspect().bridge not in link_names()
+        exchange(server, site.lan.connect(HOST_IP, 8080))
+    assert read_sysctl("net.ipv4.ip_forward") == "1"
+
+
+def test_stop_with_remove_leaves_foreign_tables_as_they_were(site: Site) -> None:
+    """Another program's tables come through start, publish and stop unchanged."""
+    nft("add table inet foreign; add chain inet foreign c { type filter hook forward priority 5; }")
+    try:
+        before = nft("list", "ruleset")
+        network = site.network()
+        site.container(network, WEB)
+        assert nft("list", "table", "inet", "foreign") in nft("list", "ruleset")
+        site.run(network.stop(remove=True))
+        assert nft("list", "ruleset") == before
+        assert "shoal0" not in link_names()
+        assert read_sysctl("net.ipv4.ip_forward") == "0"
+    finally:
+        nft("delete", "table", "inet", "foreign")
+
+
+def test_mend_after_the_whole_ruleset_was_flushed_publishes_again(site: Site) -> None:
+    """A firewall's reload that flushes everything costs the published ports only until the next look."""
+    network = site.network()
+    container, _ = site.container(network, WEB)
+    nft("flush", "ruleset")
+    with container.listen("0.0.0.0", 80) as server:
+        with pytest.raises(ConnectionRefusedError):
+            site.lan.connect(HOST_IP, 8080)
+        assert site.run(network.mend()) == ["put the firewall table shoal back"]
+        exchange(server, site.lan.connect(HOST_IP, 8080))
+        assert site.run(network.mend()) == []
+
+
+def test_connect_after_the_ruleset_was_flushed_publishes_old_and_new_ports(site: Site) -> None:
+    """The next container's start finds the table gone and puts it back whole."""
+    network = site.network()
+    container, _ = site.container(network, WEB)
+    nft("flush", "ruleset")
+    site.container(network, PortRequest("tcp", 80, "0.0.0.0", range(8081, 8082)))
+    with container.listen("0.0.0.0", 80) as server:
+        exchange(server, site.lan.connect(HOST_IP, 8080))
+
+
+def test_start_beside_dockers_forward_policy_goes_through_docker_user(site: Site) -> None:
+    """With FORWARD DROP the LAN still reaches the port by two accepts in DOCKER-USER, which go at the end."""
+    iptables("-P", "FORWARD", "DROP")
+    try:
+        iptables("-N", "DOCKER-USER")
+        iptables("-A", "DOCKER-USER", "-j", "RETURN")
+        iptables("-A", "FORWARD", "-j", "DOCKER-USER")
+        before = iptables("-S")
+        network = site.network()
+        container, _ = site.container(network, WEB)
+        with container.listen("0.0.0.0", 80) as server:
+            exchange(server, site.lan.connect(HOST_IP, 8080))
+        with site.lan.listen(LAN_IP, 9000) as server:
+            exchange(server, container.connect(LAN_IP, 9000))
+        assert iptables("-S").count("-A DOCKER-USER -o shoal0") == iptables("-S").count("-A DOCKER-USER -i shoal0") == 1
+        assert site.run(network.mend()) == []
+        assert iptables("-S").count("-A DOCKER-USER -o shoal0") == iptables("-S").count("-A DOCKER-USER -i shoal0") == 1
+        site.run(network.stop(remove=True))
+        assert iptables("-S") == before
+    finally:
+        nft("delete", "table", "ip", "filter")
+
+
+def test_start_beside_a_forward_policy_without_docker_user_warns(site: Site) -> None:
+    """Where nobody leaves room for others, shoal says what is dropped and what allows it."""
+    iptables("-P", "FORWARD", "DROP")
+    try:
+        network = BridgeNetwork(BridgeConfig.for_daemon("/run/shoal"), site.database)
+        warnings = site.run(network.start())
+        assert "a foreign firewall drops forwarded packets" in warnings[0]
+        assert "iptables -I FORWARD -i shoal0 -j ACCEPT" in warnings[0]
+        site.run(network.stop(remove=True))
+    finally:
+        nft("delete", "table", "ip", "filter")
+
+
+def iptables(*arguments: str) -> str:
+    """The output of iptables-nft in this thread's namespace."""
+    command = ["iptables-nft", "-w", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
