@@ -1,0 +1,120 @@
+"""The API server: accepts clients on listening sockets that it is given, and ends in order.
+
+    serve(sockets)    accept ── a task for each client, all in one TaskGroup
+    close(grace_s)    1. no new clients   2. idle and endless connections end   3. the others end, or are ended
+
+Runs in shoald, on its event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from functools import partial
+
+from shoal.server.backend import Backend
+from shoal.server.connection import Activity, Connection, Limits, Service
+from shoal.server.handlers import HANDLERS
+from shoal.server.hangup import HangupWatch
+from shoal.server.head import HeadWriter
+from shoal.server.operations import OPERATIONS, UNPUBLISHED
+from shoal.server.router import Route, Router
+from shoal.server.unserved import unserved
+
+_log = logging.getLogger(__name__)
+
+_ACCEPT_PAUSE_S = 0.2
+
+
+def api_router() -> Router:
+    """The router of the whole API, from the table of operations."""
+    return Router(
+        Route(operation.method, operation.path, HANDLERS.get(operation.id) or unserved(operation), operation.since)
+        for operation in (*OPERATIONS, *UNPUBLISHED)
+    )
+
+
+class ApiServer:
+    """Serves the Docker API for an engine. One `serve` in the life of an object."""
+
+    def __init__(self, backend: Backend, *, limits: Limits | None = None) -> None:
+        self._backend = backend
+        self._limits = limits or Limits()
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._stop = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._room = asyncio.Event()
+        self._grace_s = 0.0
+
+    @property
+    def connection_count(self) -> int:
+        """How many clients are connected now; handed-over ones are not counted."""
+        return len(self._connections)
+
+    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Nothing, when `close` has ended it all. Owns the listening sockets from the call on."""
+        hangups = HangupWatch(asyncio.get_running_loop())
+        service = Service(self._backend, api_router(), hangups, self._limits, HeadWriter())
+        try:
+            async with asyncio.TaskGroup() as clients:
+                acceptors = [clients.create_task(self._accept(listener, service, clients)) for listener in sockets]
+                await self._stop.wait()
+                service.is_stopping = True
+                for acceptor in acceptors:
+                    acceptor.cancel()
+                await self._end_connections()
+        finally:
+            for listener in sockets:
+                listener.close()
+            hangups.close()
+            self._stopped.set()
+
+    async def close(self, *, grace_s: float = 10.0) -> None:
+        """Nothing, once no connection is left: requests that run get `grace_s` seconds to end."""
+        self._grace_s = grace_s
+        self._stop.set()
+        await self._stopped.wait()
+
+    async def _accept(self, listener: socket.socket, service: Service, clients: asyncio.TaskGroup) -> None:
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wait_for_room()
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                # Out of descriptors, or the client left again: neither is a reason to stop listening.
+                _log.warning("accept failed: %s", error)
+                await asyncio.sleep(_ACCEPT_PAUSE_S)
+                continue
+            if client.family != socket.AF_UNIX:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(client, service)
+            self._connections[connection] = task = clients.create_task(connection.run())
+            task.add_done_callback(partial(self._forget, connection))
+
+    async def _wait_for_room(self) -> None:
+        while len(self._connections) >= self._limits.connections:
+            for connection, task in self._connections.items():
+                if connection.activity is Activity.IDLE:
+                    task.cancel()  # the oldest idle one makes room
+                    break
+            self._room.clear()
+            await self._room.wait()
+
+    def _forget(self, connection: Connection, _task: asyncio.Task[None]) -> None:
+        connection.close()  # a task that is cancelled before it began has not done so
+        self._connections.pop(connection, None)
+        self._room.set()
+
+    async def _end_connections(self) -> None:
+        for connection, task in self._connections.items():
+            if connection.activity is not Activity.BUSY:
+                task.cancel()
+        remaining = list(self._connections.values())
+        if remaining:
+            _, late = await asyncio.wait(remaining, timeout=self._grace_s)
+            for task in late:
+                task.cancel()

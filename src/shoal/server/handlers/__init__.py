@@ -1,0 +1,21 @@
+"""What the served operations do: read the request's parameters, ask the engine, answer. One module an object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoal.server.handlers import containers, execs, images, networks, system, volumes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shoal.server.messages import Handler
+
+HANDLERS: Mapping[str, Handler] = {
+    **containers.HANDLERS,
+    **execs.HANDLERS,
+    **images.HANDLERS,
+    **networks.HANDLERS,
+    **system.HANDLERS,
+    **volumes.HANDLERS,
+}

@@ -1,0 +1,209 @@
+"""Containers. Docker API v1.50 `Container*`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoal.api.container import ContainerCreateRequest
+from shoal.api.detach_keys import parse_detach_keys
+from shoal.api.options import AttachOptions, ListOptions, LogOptions
+from shoal.api.timestamps import parse_unix
+from shoal.api.wire import decode
+from shoal.errors import InvalidArgument
+from shoal.server.messages import (
+    JSON,
+    MOST_JSON_BYTES,
+    NO_CONTENT,
+    HijackReply,
+    Reply,
+    Request,
+    StreamReply,
+    json_reply,
+)
+from shoal.server.streams import as_one, log_bytes, stream_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shoal.server.backend import Backend
+    from shoal.server.messages import Handler
+    from shoal.server.query import Query
+
+
+async def list_containers(backend: Backend, request: Request) -> Reply:
+    """ContainerList."""
+    query = request.query
+    limit = query.integer("limit")
+    options = ListOptions(
+        all=query.flag("all"),
+        limit=limit if limit and limit > 0 else None,
+        size=query.flag("size"),
+        filters=query.filters(),
+    )
+    return json_reply(await backend.containers.list(options))
+
+
+async def create(backend: Backend, request: Request) -> Reply:
+    """ContainerCreate."""
+    body = await request.body.read(MOST_JSON_BYTES)
+    request.require_json()
+    if not body:
+        raise InvalidArgument("invalid JSON", why="got EOF while reading request body")
+    if body.strip() == b"null":
+        raise InvalidArgument("config cannot be empty in order to create a container")
+    created = await backend.containers.create(
+        request.query.optional("name"), decode(body, ContainerCreateRequest), request.query.optional("platform")
+    )
+    return json_reply(created, 201)
+
+
+async def inspect(backend: Backend, request: Request) -> Reply:
+    """ContainerInspect."""
+    return json_reply(await backend.containers.inspect(request.name, size=request.query.flag("size")))
+
+
+async def start(backend: Backend, request: Request) -> Reply:
+    """ContainerStart."""
+    keys = request.query.text("detachKeys")
+    parse_detach_keys(keys)
+    await backend.containers.start(request.name, detach_keys=keys)
+    return NO_CONTENT
+
+
+async def stop(backend: Backend, request: Request) -> Reply:
+    """ContainerStop."""
+    query = request.query
+    await backend.containers.stop(request.name, signal=query.optional("signal"), timeout_s=query.integer("t"))
+    return NO_CONTENT
+
+
+async def restart(backend: Backend, request: Request) -> Reply:
+    """ContainerRestart."""
+    query = request.query
+    await backend.containers.restart(request.name, signal=query.optional("signal"), timeout_s=query.integer("t"))
+    return NO_CONTENT
+
+
+async def kill(backend: Backend, request: Request) -> Reply:
+    """ContainerKill."""
+    await backend.containers.kill(request.name, signal=request.query.optional("signal"))
+    return NO_CONTENT
+
+
+async def remove(backend: Backend, request: Request) -> Reply:
+    """ContainerDelete."""
+    query = request.query
+    await backend.containers.remove(
+        request.name, force=query.flag("force"), volumes=query.flag("v"), link=query.flag("link")
+    )
+    return NO_CONTENT
+
+
+async def rename(backend: Backend, request: Request) -> Reply:
+    """ContainerRename."""
+    await backend.containers.rename(request.name, request.query.text("name"))
+    return NO_CONTENT
+
+
+async def pause(backend: Backend, request: Request) -> Reply:
+    """ContainerPause."""
+    await backend.containers.pause(request.name)
+    return NO_CONTENT
+
+
+async def unpause(backend: Backend, request: Request) -> Reply:
+    """ContainerUnpause."""
+    await backend.containers.unpause(request.name)
+    return NO_CONTENT
+
+
+async def wait(backend: Backend, request: Request) -> StreamReply:
+    """ContainerWait. The head goes out at once: `docker run` starts the container only when it has seen it."""
+    ticket = await backend.containers.wait(request.name, request.query.text("condition") or "not-running")
+    return StreamReply(as_one(ticket), JSON, is_endless=True)
+
+
+async def attach(backend: Backend, request: Request) -> HijackReply:
+    """ContainerAttach."""
+    query = request.query
+    options = AttachOptions(
+        stream=query.flag("stream"),
+        stdin=query.flag("stdin"),
+        stdout=query.flag("stdout"),
+        stderr=query.flag("stderr"),
+        logs=query.flag("logs"),
+        detach_keys=parse_detach_keys(query.text("detachKeys")),
+    )
+    attachment = await backend.containers.prepare_attach(request.name, options)
+    content_type = stream_type(mux=attachment.mux, version=request.version)
+    return HijackReply(attachment.connect, attachment.mux, content_type)
+
+
+async def logs(backend: Backend, request: Request) -> StreamReply:
+    """ContainerLogs."""
+    options = _log_options(request.query)
+    stream = await backend.containers.logs(request.name, options)
+    mux = not stream.tty
+    pieces = log_bytes(stream.entries, options, mux=mux)
+    return StreamReply(pieces, stream_type(mux=mux, version=request.version), is_endless=options.follow)
+
+
+def _log_options(query: Query) -> LogOptions:
+    stdout, stderr = query.flag("stdout"), query.flag("stderr")
+    if not (stdout or stderr):
+        raise InvalidArgument("Bad parameters: you must choose at least one stream")
+    return LogOptions(
+        follow=query.flag("follow"),
+        stdout=stdout,
+        stderr=stderr,
+        since_ns=_moment(query, "since"),
+        until_ns=_moment(query, "until"),
+        timestamps=query.flag("timestamps"),
+        details=query.flag("details"),
+        tail=_tail(query.text("tail")),
+    )
+
+
+def _moment(query: Query, name: str) -> int | None:
+    """A Unix time in nanoseconds; 0 is what clients send for "no limit"."""
+    text = query.text(name)
+    return (parse_unix(text) or None) if text else None
+
+
+def _tail(text: str) -> int | None:
+    # "all", a negative number and anything that is no number mean all of it, as in the reference.
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+async def resize(backend: Backend, request: Request) -> Reply:
+    """ContainerResize."""
+    rows, columns = window_size(request.query)
+    await backend.containers.resize(request.name, rows, columns)
+    return Reply(200)
+
+
+def window_size(query: Query) -> tuple[int, int]:
+    """Rows and columns of a terminal. Raises: InvalidArgument."""
+    rows, columns = query.integer("h"), query.integer("w")
+    if rows is None or columns is None or not (0 <= rows < 65536 and 0 <= columns < 65536):
+        raise InvalidArgument(f"invalid terminal size {query.text('h')!r}x{query.text('w')!r}")
+    return rows, columns
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "ContainerList": list_containers,
+    "ContainerCreate": create,
+    "ContainerInspect": inspect,
+    "ContainerLogs": logs,
+    "ContainerResize": resize,
+    "ContainerStart": start,
+    "ContainerStop": stop,
+    "ContainerRestart": restart,
+    "ContainerKill": kill,
+    "ContainerRename": rename,
+    "ContainerPause": pause,
+    "ContainerUnpause": unpause,
+    "ContainerAttach": attach,
+    "ContainerWait": wait,
+    "ContainerDelete": remove,
+}

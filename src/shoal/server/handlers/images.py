@@ -1,0 +1,118 @@
+"""Images. Docker API v1.50 `Image*`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoal import __version__
+from shoal.api.options import ImageListOptions
+from shoal.errors import InvalidArgument, Unsupported
+from shoal.server.messages import TAR, Reply, Request, StreamReply, json_reply
+from shoal.server.streams import as_json, begun, json_stream_type
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from shoal.api.progress import JSONMessage
+    from shoal.server.backend import Backend
+    from shoal.server.messages import Handler
+
+
+async def list_images(backend: Backend, request: Request) -> Reply:
+    """ImageList."""
+    query = request.query
+    filters = query.filters()
+    options = ImageListOptions(
+        all=query.flag("all"), shared_size=query.flag("shared-size"), filters=filters, version=request.version
+    )
+    return json_reply(await backend.images.list(options))
+
+
+async def inspect(backend: Backend, request: Request) -> Reply:
+    """ImageInspect."""
+    return json_reply(await backend.images.inspect(request.name))
+
+
+async def history(backend: Backend, request: Request) -> Reply:
+    """ImageHistory."""
+    return json_reply(await backend.images.history(request.name))
+
+
+async def tag(backend: Backend, request: Request) -> Reply:
+    """ImageTag."""
+    repository = request.query.text("repo")
+    if not repository:
+        raise InvalidArgument("invalid reference format", why="the name of the repository is empty")
+    await backend.images.tag(request.name, repository, request.query.text("tag"))
+    return Reply(201)
+
+
+async def remove(backend: Backend, request: Request) -> Reply:
+    """ImageDelete."""
+    query = request.query
+    removed = await backend.images.remove(request.name, force=query.flag("force"), prune=not query.flag("noprune"))
+    return json_reply(removed)
+
+
+async def load(backend: Backend, request: Request) -> StreamReply:
+    """ImageLoad."""
+    return await _progress(backend.images.load(request.body, quiet=request.query.flag("quiet")), request)
+
+
+async def create(backend: Backend, request: Request) -> StreamReply:
+    """ImageCreate: `docker pull` with `fromImage`, `docker import` with `fromSrc`."""
+    query = request.query
+    platform = query.optional("platform")
+    image = query.text("fromImage")
+    if image:
+        auth = request.header(b"x-registry-auth").decode("latin-1") or None
+        messages = backend.images.pull(image, tag=query.text("tag"), platform=platform, registry_auth=auth)
+        return await _progress(messages, request)
+    source = query.text("fromSrc")
+    if source != "-":
+        raise Unsupported(
+            f"shoal {__version__} does not serve the import from a URL yet", fix="send the archive itself"
+        )
+    messages = backend.images.import_(
+        request.body,
+        repository=query.text("repo"),
+        tag=query.text("tag"),
+        changes=query.all("changes"),
+        message=query.text("message"),
+        platform=platform,
+    )
+    return await _progress(messages, request)
+
+
+async def _progress(messages: AsyncIterator[JSONMessage], request: Request) -> StreamReply:
+    content_type, prefix = json_stream_type(request.header(b"accept"))
+    return StreamReply(as_json(await begun(messages), prefix), content_type)
+
+
+async def save_one(backend: Backend, request: Request) -> StreamReply:
+    """ImageGet."""
+    return StreamReply(await begun(backend.images.save([request.name])), TAR)
+
+
+async def save_several(backend: Backend, request: Request) -> StreamReply:
+    """ImageGetAll."""
+    return StreamReply(await begun(backend.images.save(request.query.all("names"))), TAR)
+
+
+async def prune(backend: Backend, request: Request) -> Reply:
+    """ImagePrune."""
+    return json_reply(await backend.images.prune(request.query.filters()))
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "ImageList": list_images,
+    "ImageInspect": inspect,
+    "ImageHistory": history,
+    "ImageTag": tag,
+    "ImageDelete": remove,
+    "ImageLoad": load,
+    "ImageCreate": create,
+    "ImageGet": save_one,
+    "ImageGetAll": save_several,
+    "ImagePrune": prune,
+}

@@ -1,0 +1,79 @@
+"""The engine as a whole: ping, version, info, events, disk usage. Docker API v1.50 `System*`, `BuildPrune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shoal.api.options import EventOptions
+from shoal.api.timestamps import parse_unix
+from shoal.server.messages import JSON, TEXT, Reply, Request, StreamReply, json_reply
+from shoal.server.streams import as_json, json_stream_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shoal.server.backend import Backend
+    from shoal.server.messages import Handler
+    from shoal.server.query import Query
+
+# Builder 1 makes the docker command post its context to /build; 2 would make it look for BuildKit.
+_PING_HEADERS = (
+    (b"Builder-Version", b"1"),
+    (b"Cache-Control", b"no-cache, no-store, must-revalidate"),
+    (b"Pragma", b"no-cache"),
+    (b"Swarm", b"inactive"),
+)
+_PONG = Reply(200, b"OK", TEXT, _PING_HEADERS)
+_ALL_KINDS = frozenset({"container", "image", "volume", "build-cache"})
+
+
+async def ping(_backend: Backend, _request: Request) -> Reply:
+    """SystemPing and SystemPingHead."""
+    return _PONG
+
+
+async def version(backend: Backend, _request: Request) -> Reply:
+    """SystemVersion."""
+    return json_reply(await backend.system.version())
+
+
+async def info(backend: Backend, _request: Request) -> Reply:
+    """SystemInfo."""
+    return json_reply(await backend.system.info())
+
+
+async def events(backend: Backend, request: Request) -> StreamReply:
+    """SystemEvents. The head goes out at once, so that a client knows that it misses nothing from here on."""
+    query = request.query
+    options = EventOptions(since_ns=_moment(query, "since"), until_ns=_moment(query, "until"), filters=query.filters())
+    messages = await backend.system.events(options)
+    content_type, prefix = json_stream_type(request.header(b"accept"))
+    return StreamReply(as_json(messages, prefix), content_type, is_endless=True)
+
+
+def _moment(query: Query, name: str) -> int | None:
+    text = query.text(name)
+    return parse_unix(text) if text else None
+
+
+async def disk_usage(backend: Backend, request: Request) -> Reply:
+    """SystemDataUsage."""
+    kinds = request.query.all("type")
+    return json_reply(await backend.system.disk_usage(frozenset(kinds) & _ALL_KINDS if kinds else _ALL_KINDS))
+
+
+async def prune_builds(_backend: Backend, request: Request) -> Reply:
+    """BuildPrune: there is no build cache, so nothing is reclaimed."""
+    request.query.filters()
+    return Reply(200, b'{"CachesDeleted":null,"SpaceReclaimed":0}\n', JSON)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "SystemPing": ping,
+    "SystemPingHead": ping,
+    "SystemVersion": version,
+    "SystemInfo": info,
+    "SystemEvents": events,
+    "SystemDataUsage": disk_usage,
+    "BuildPrune": prune_builds,
+}

@@ -1,0 +1,163 @@
+"""Answers that go on: JSON messages one by one, logs, raw bytes.
+
+A stream is flushed per message. Log entries that are there already travel together, since a write for each line of
+a long log costs far more than the line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
+from urllib.parse import quote_plus
+
+from shoal.api.options import LogOptions
+from shoal.api.progress import JSONMessage
+from shoal.api.stdcopy import encode_frame
+from shoal.api.timestamps import format_fixed
+from shoal.api.version import V1_42, ApiVersion
+from shoal.api.wire import encode
+from shoal.errors import ShoalError
+from shoal.server.backend import LogEntry
+from shoal.server.messages import JSON
+
+RAW_STREAM = b"application/vnd.docker.raw-stream"
+MULTIPLEXED_STREAM = b"application/vnd.docker.multiplexed-stream"
+
+_JSON_SEQ = b"application/json-seq"
+_NDJSON = (b"application/x-ndjson", b"application/jsonl", b"application/ndjson")
+_BATCH_BYTES = 64 * 1024
+
+T = TypeVar("T")
+
+
+def stream_type(*, mux: bool, version: ApiVersion) -> bytes:
+    """The content type of a stream of output; before API 1.42 a framed one did not say so."""
+    return MULTIPLEXED_STREAM if mux and version >= V1_42 else RAW_STREAM
+
+
+def json_stream_type(accept: bytes) -> tuple[bytes, bytes]:
+    """The content type for a stream of JSON messages that a client accepts, and what goes before each message."""
+    wanted = [part.partition(b";")[0].strip().lower() for part in accept.split(b",")]
+    for content_type in wanted:
+        if content_type == _JSON_SEQ:
+            return _JSON_SEQ, b"\x1e"  # RFC 7464: a record separator first
+        if content_type in _NDJSON:
+            return content_type, b""
+    return JSON, b""
+
+
+async def as_json(messages: AsyncIterator[object], prefix: bytes = b"") -> AsyncIterator[bytes]:
+    """One line of JSON for each message. An error ends the stream as its last message, as Docker does."""
+    async with closing(messages):
+        try:
+            async for message in messages:
+                yield prefix + encode(message) + b"\n"
+        except ShoalError as error:
+            yield prefix + encode(JSONMessage.failure(str(error))) + b"\n"
+
+
+async def as_one(result: Awaitable[object]) -> AsyncIterator[bytes]:
+    """One JSON text, when it is there: the head of the answer has gone out long before."""
+    yield encode(await result) + b"\n"
+
+
+async def begun(items: AsyncIterator[T]) -> AsyncIterator[T]:
+    """The same items, after the first one was had: what is refused is refused before the status line goes out."""
+    try:
+        first = await anext(items)
+    except StopAsyncIteration:
+        return _rest(items)
+    except BaseException:
+        await _close(items)
+        raise
+    return _rest(items, first)
+
+
+async def _rest(items: AsyncIterator[T], *first: T) -> AsyncIterator[T]:
+    async with closing(items):
+        for item in first:
+            yield item
+        async for item in items:
+            yield item
+
+
+def closing(items: AsyncIterator[Any]) -> aclosing[Any]:
+    """A context that closes an iterator at its end, where it can be closed."""
+    return aclosing(_Closable(items))
+
+
+class _Closable:
+    __slots__ = ("_items",)
+
+    def __init__(self, items: AsyncIterator[Any]) -> None:
+        self._items = items
+
+    async def aclose(self) -> None:
+        await _close(self._items)
+
+
+async def _close(items: AsyncIterator[Any]) -> None:
+    close = cast("Callable[[], Awaitable[None]] | None", getattr(items, "aclose", None))
+    if close is not None:
+        await close()
+
+
+def log_bytes(entries: AsyncIterator[LogEntry], options: LogOptions, *, mux: bool) -> AsyncIterator[bytes]:
+    """A log as `docker logs` reads it: framed unless it is a terminal's, with times and attributes if asked for."""
+    return batched(_encoded_log(entries, options, mux=mux))
+
+
+async def _encoded_log(entries: AsyncIterator[LogEntry], options: LogOptions, *, mux: bool) -> AsyncIterator[bytes]:
+    wanted = {1: options.stdout, 2: options.stderr}
+    async with closing(entries):
+        async for entry in entries:
+            if wanted.get(entry.stream, True):
+                line = _log_line(entry, options)
+                yield encode_frame(entry.stream, line) if mux else line
+
+
+def _log_line(entry: LogEntry, options: LogOptions) -> bytes:
+    line = entry.data
+    if options.details:
+        pairs = ",".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in sorted(entry.attributes.items()))
+        line = pairs.encode() + b" " + line
+    if options.timestamps:
+        line = format_fixed(entry.time_ns).encode() + b" " + line
+    return line
+
+
+async def batched(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in fewer pieces: whatever is there when the reader comes back, up to about 64 KiB."""
+    batch = bytearray()
+    filled, room = asyncio.Event(), asyncio.Event()
+
+    async def fill() -> None:
+        try:
+            async with closing(pieces):
+                async for piece in pieces:
+                    batch.extend(piece)
+                    filled.set()
+                    if len(batch) >= _BATCH_BYTES:
+                        room.clear()
+                        await room.wait()
+        finally:
+            filled.set()
+
+    task = asyncio.create_task(fill())
+    try:
+        while batch or not task.done():
+            await filled.wait()
+            filled.clear()
+            if batch:
+                piece = bytes(batch)
+                batch.clear()
+                room.set()
+                yield piece
+        task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # seen here: what failed after the reader had gone is nobody's
