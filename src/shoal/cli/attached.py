@@ -50,7 +50,7 @@ def check_terminal(context: Context, *, stdin: bool, tty: bool) -> None:
 
 
 def attach_and_wait(attachment: Attachment, context: Context) -> int:
-    """The container's exit code; 0 if the user detached.
+    """The container's exit code; after the detach keys 0 where it was started here, 1 where it ran before.
 
     Raises: ExitCode with 125, 126 or 127 when it can't be started; ShoalError when it can't be attached.
     """
@@ -74,12 +74,19 @@ def attach_and_wait(attachment: Attachment, context: Context) -> int:
             if attachment.tty:
                 reactions.on_resize()
             if _carry(attachment, hijacked, inbox, reactions, keys, context):
-                context.warn("read escape sequence")
-                return 0
+                return _detached(attachment, context)
             return _exit_code(waiting, inbox, reactions)
         finally:
             hijacked.close()
             waiting.close()
+
+
+def _detached(attachment: Attachment, context: Context) -> int:
+    """Docker's client says nothing and succeeds after `run`, and calls the end of an `attach` a failure."""
+    if attachment.start:
+        return 0
+    context.warn("read escape sequence")
+    return 1
 
 
 def _start(client: Client, attachment: Attachment) -> None:

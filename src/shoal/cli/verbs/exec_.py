@@ -67,7 +67,7 @@ def run(options: Options, context: Context) -> int:
         raise ExitCode(1 if code == ENGINE_ERROR else code, error) from None
     if detached:
         context.warn("read escape sequence")
-        return 0
+        return 1
     return execs.inspect(exec_id).number("ExitCode")
 
 
