@@ -32,19 +32,19 @@ def open_sockets(hosts: Sequence[str]) -> list[socket.socket]:
         for host in hosts:
             opened += _open(host)
     except BaseException:
-        close_sockets(opened)
+        for listening in opened:
+            listening.close()
         raise
     return opened
 
 
-def close_sockets(sockets: Sequence[socket.socket]) -> None:
-    """Closes the sockets and removes the files of those that have one."""
-    for listening in sockets:
-        name = listening.getsockname() if listening.family == socket.AF_UNIX else ""
-        listening.close()
-        if name:
+def remove_socket_files(hosts: Sequence[str]) -> None:
+    """Removes the files of the unix sockets among `hosts`."""
+    for host in hosts:
+        scheme, _, path = host.partition("://")
+        if scheme == "unix":
             try:
-                os.unlink(name)
+                os.unlink(path)
             except FileNotFoundError:
                 pass
 

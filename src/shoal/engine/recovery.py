@@ -27,7 +27,7 @@ from shoal.engine.container.restart import should_restart, wants_start_at_boot
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.errors import ShoalError
-from shoal.image.snapshot.snapshotter import Snapshotter
+from shoal.image.snapshot.protocol import Snapshotter
 from shoal.runtime.driver import Exit, KnownContainer, Recovered, RuntimeDriver
 
 _log = logging.getLogger(__name__)

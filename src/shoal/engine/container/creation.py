@@ -24,7 +24,7 @@ from shoal.engine.image_names import ImageNames
 from shoal.engine.paths import Paths
 from shoal.engine.specgen import SpecGenerator, command_line, merge_process
 from shoal.engine.specgen.namespaces import referenced_container
-from shoal.image.snapshot.snapshotter import Snapshotter
+from shoal.image.snapshot.protocol import Snapshotter
 from shoal.oci.digest import Digest
 from shoal.oci.rootfs import Rootfs
 

@@ -15,7 +15,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.errors import Internal
-from shoal.image.snapshot.snapshotter import Snapshotter
+from shoal.image.snapshot.protocol import Snapshotter
 
 
 class Remover:

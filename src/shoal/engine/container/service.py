@@ -39,7 +39,7 @@ from shoal.engine.image_names import ImageNames
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.errors import Conflict, InvalidArgument, NotModified
-from shoal.image.snapshot.snapshotter import Snapshotter
+from shoal.image.snapshot.protocol import Snapshotter
 from shoal.logs.follow import follow_log, read_log
 from shoal.logs.query import LogQuery
 from shoal.runtime.driver import RuntimeDriver

@@ -1,0 +1,63 @@
+"""The whole engine, as the server and the daemon see it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.service import Containers
+from shoal.engine.database import Database
+from shoal.engine.execs import Execs
+from shoal.engine.images import Images
+from shoal.engine.networks import Networks
+from shoal.engine.recovery import Recovery
+from shoal.engine.system import System
+from shoal.errors import ShoalError
+from shoal.network.driver import NetworkDriver
+from shoal.runtime.driver import RuntimeDriver
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The nouns of the Docker API, and the engine's own beginning and end."""
+
+    containers: Containers
+    execs: Execs
+    images: Images
+    networks: Networks
+    system: System
+    recovery: Recovery
+    registry: ContainerRegistry
+    driver: RuntimeDriver
+    network_drivers: Sequence[NetworkDriver]
+    database: Database
+
+    async def stop_containers(self) -> None:
+        """Stops every container that runs, each in its own time. A failure is logged."""
+        running = [record for record in self.registry if record.is_running]
+        results = await asyncio.gather(
+            *(self.containers.stop(record.id, signal=None, timeout_s=None) for record in running), return_exceptions=True
+        )
+        for record, result in zip(running, results, strict=True):
+            if isinstance(result, BaseException):
+                _log.error("cannot stop container %s: %s", record.name, result)
+
+    async def close(self) -> None:
+        """Lets go of everything. Containers that run go on, and so does what they need of the host.
+
+        When none runs, nothing of this daemon stays on the host but its files.
+        """
+        remove = not any(record.is_running for record in self.registry)
+        await self.driver.close()
+        for network in self.network_drivers:
+            try:
+                await network.stop(remove=remove)
+            except ShoalError as problem:
+                _log.error("cannot take network %s from the host: %s", network.name, problem)
+        self.images.close()
+        self.database.close()

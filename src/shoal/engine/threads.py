@@ -1,0 +1,153 @@
+"""Blocking work on streams, in threads: the image store reads and writes files, the server awaits.
+
+    AsyncIterator[bytes] ──▶ BodyReader ──▶ a thread's read()
+    a thread's put()     ──▶ produced_by ──▶ AsyncIterator[T]
+
+Nothing is buffered beyond a few pieces, so the slower side holds the faster back. When the awaiting side leaves, the thread
+is told by `ClientGone` out of its next read or put.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import CancelledError as FutureCancelled
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+from shoal.errors import ShoalError
+
+T = TypeVar("T")
+PIECE_BYTES = 256 * 1024
+_WAITING = 4
+
+
+class ClientGone(ShoalError):
+    """Whoever the work was for has left."""
+
+
+class BodyReader(io.RawIOBase):
+    """A request's body as a file that a thread reads. Made, and abandoned, on the event loop."""
+
+    def __init__(self, body: AsyncIterator[bytes]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._body = body
+        self._rest = memoryview(b"")
+        self._calls = _Calls()
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills `buffer` as far as the next piece goes; 0 at the end. Raises: ClientGone."""
+        while not self._rest:
+            piece = self._calls.wait(lambda: asyncio.run_coroutine_threadsafe(_next(self._body), self._loop))
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def abandon(self) -> None:
+        """Makes the thread's present and later reads fail."""
+        self._calls.abandon()
+
+
+async def _next(body: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(body, None)
+
+
+class _Calls:
+    """What a thread waits for on the event loop, one thing at a time, until the loop's side gives it up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: Future[Any] | None = None
+        self._abandoned = False
+
+    def wait(self, begin: Callable[[], Future[T]]) -> T:
+        """The result of what `begin` starts on the loop. Raises: ClientGone."""
+        with self._lock:
+            if self._abandoned:
+                raise ClientGone("the client has gone")
+            pending = self._pending = begin()
+        try:
+            return pending.result()
+        except FutureCancelled:
+            raise ClientGone("the client has gone") from None
+
+    def abandon(self) -> None:
+        """Ends the thread's wait, and every later one."""
+        with self._lock:
+            self._abandoned = True
+            if self._pending is not None:
+                self._pending.cancel()
+
+
+class Outlet(Generic[T]):
+    """The thread's end of a stream."""
+
+    def __init__(self, queue: asyncio.Queue[T | None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue = queue
+        self._calls = _Calls()
+
+    def put(self, item: T) -> None:
+        """Passes `item` on, waiting for room. Raises: ClientGone."""
+        self._calls.wait(lambda: asyncio.run_coroutine_threadsafe(self._queue.put(item), self._loop))
+
+    def abandon(self) -> None:
+        """Makes the thread's present and later puts fail."""
+        self._calls.abandon()
+
+
+async def produced_by(work: Callable[[Outlet[T]], None]) -> AsyncIterator[T]:
+    """What `work` puts into its outlet, in a thread, while it is asked for.
+
+    Raises: what `work` raises.
+    """
+    queue: asyncio.Queue[T | None] = asyncio.Queue(_WAITING)
+    outlet = Outlet(queue)
+    thread = asyncio.get_running_loop().run_in_executor(None, work, outlet)
+    thread.add_done_callback(lambda _: queue.put_nowait(None) if not queue.full() else None)
+    try:
+        while True:
+            if thread.done() and queue.empty():
+                break
+            item = await queue.get()
+            if item is not None:
+                yield item
+        thread.result()
+    finally:
+        outlet.abandon()
+        await asyncio.wait((thread,))
+
+
+class PieceWriter(io.RawIOBase):
+    """A file for a thread to write to, whose contents come out of `outlet` in pieces of some size."""
+
+    def __init__(self, outlet: Outlet[bytes]) -> None:
+        self._outlet = outlet
+        self._waiting = bytearray()
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Takes all of `data`. Raises: ClientGone."""
+        self._waiting += data
+        if len(self._waiting) >= PIECE_BYTES:
+            self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        """Passes on what has been written. Raises: ClientGone."""
+        if self._waiting and not self.closed:
+            piece, self._waiting = bytes(self._waiting), bytearray()
+            self._outlet.put(piece)
