@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from shoal.api.event import EventActor, EventMessage
 from shoal.api.filters import Filters
@@ -46,44 +46,65 @@ class EventLog:
         for subscriber in self._subscribers:
             subscriber.put(message)
 
-    async def subscribe(
-        self, since_ns: int | None, until_ns: int | None, filters: Filters
-    ) -> AsyncIterator[EventMessage]:
-        """The kept events from `since_ns` on (none without it), then those to come, up to `until_ns`."""
-        subscriber = _Subscriber()
-        if since_ns is not None:
-            for kept in self._recent:
-                subscriber.put(kept)
+    def subscribe(self, since_ns: int | None, until_ns: int | None, filters: Filters) -> EventStream:
+        """The kept events from `since_ns` on (none without it), then those to come from now on, up to `until_ns`."""
+        recent = [] if since_ns is None else [message for message in self._recent if message.time_ns >= since_ns]
+        subscriber = _Subscriber(recent)
         self._subscribers.add(subscriber)
-        try:
-            while (message := await self._next(subscriber, until_ns)) is not None:
-                if since_ns is not None and message.time_ns < since_ns:
-                    continue
-                if matches(message, filters):
-                    yield message
-        finally:
-            self._subscribers.discard(subscriber)
+        return EventStream(subscriber, self._clock, until_ns, filters, self._subscribers.discard)
 
-    async def _next(self, subscriber: _Subscriber, until_ns: int | None) -> EventMessage | None:
+
+class EventStream:
+    """The events that one listener gets; it listens until `aclose`, or until its time is over."""
+
+    def __init__(
+        self,
+        subscriber: _Subscriber,
+        clock: Clock,
+        until_ns: int | None,
+        filters: Filters,
+        leave: Callable[[_Subscriber], None],
+    ) -> None:
+        self._subscriber = subscriber
+        self._clock = clock
+        self._until_ns = until_ns
+        self._filters = filters
+        self._leave = leave
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> EventMessage:
+        while (message := await self._next()) is not None:
+            if matches(message, self._filters):
+                return message
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Stops listening."""
+        self._leave(self._subscriber)
+
+    async def _next(self) -> EventMessage | None:
         """The next event; None once `until_ns` is past."""
-        if until_ns is None:
-            return await subscriber.get()
-        left_s = (until_ns - self._clock()) / NS
+        if self._until_ns is None:
+            return await self._subscriber.get()
+        left_s = (self._until_ns - self._clock()) / NS
         if left_s <= 0:
-            message = subscriber.get_nowait()
+            message = self._subscriber.get_nowait()
         else:
             try:
-                message = await asyncio.wait_for(subscriber.get(), left_s)
+                message = await asyncio.wait_for(self._subscriber.get(), left_s)
             except TimeoutError:
                 return None
-        return message if message is not None and message.time_ns <= until_ns else None
+        return message if message is not None and message.time_ns <= self._until_ns else None
 
 
 class _Subscriber:
     """What waits for one listener."""
 
-    def __init__(self) -> None:
-        self._waiting: deque[EventMessage] = deque(maxlen=_WAITING)
+    def __init__(self, waiting: Iterable[EventMessage]) -> None:
+        self._waiting: deque[EventMessage] = deque(waiting, maxlen=_WAITING)
         self._arrived = asyncio.Event()
 
     def put(self, message: EventMessage) -> None:

@@ -110,7 +110,7 @@ class System:
             security_options=["name=seccomp,profile=builtin"],
         )
 
-    def events(self, options: EventOptions) -> AsyncIterator[EventMessage]:
+    async def events(self, options: EventOptions) -> AsyncIterator[EventMessage]:
         """Events that the options let through."""
         return self.event_log.subscribe(options.since_ns, options.until_ns, options.filters)
 

@@ -106,8 +106,8 @@ class Outlet(Generic[T]):
         self._calls.abandon()
 
 
-async def produced_by(work: Callable[[Outlet[T]], None]) -> AsyncIterator[T]:
-    """What `work` puts into its outlet, in a thread, while it is asked for.
+async def produced_by(work: Callable[[Outlet[T]], None], source: BodyReader | None = None) -> AsyncIterator[T]:
+    """What `work` puts into its outlet, in a thread, while it is asked for; `source` is what it reads from.
 
     Raises: what `work` raises.
     """
@@ -125,6 +125,8 @@ async def produced_by(work: Callable[[Outlet[T]], None]) -> AsyncIterator[T]:
         thread.result()
     finally:
         outlet.abandon()
+        if source is not None:
+            source.abandon()
         await asyncio.wait((thread,))
 
 

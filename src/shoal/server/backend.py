@@ -17,8 +17,7 @@ Runs in shoald.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -33,29 +32,12 @@ if TYPE_CHECKING:
     from shoal.api.exec import ExecConfig, ExecInspect, ExecStartConfig
     from shoal.api.filters import Filters
     from shoal.api.image import HistoryItem, ImageDeleteItem, ImageInspect, ImagesPruneReport, ImageSummary
+    from shoal.api.log import LogStream
     from shoal.api.network import NetworkResource
     from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
     from shoal.api.progress import JSONMessage
     from shoal.api.system import DiskUsage, SystemInfo, SystemVersion
     from shoal.linux.fd import Fd
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """A piece of a log: `stream` is 1 for stdout, 2 for stderr; `data` has its newline, unless the line goes on."""
-
-    stream: int
-    time_ns: int
-    data: bytes
-    attributes: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class LogStream:
-    """A container's log, the oldest entry first; with `tty` there is one stream only and it is sent unframed."""
-
-    tty: bool
-    entries: AsyncIterator[LogEntry]
 
 
 class Attachment(Protocol):

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar, cast
 from urllib.parse import quote_plus
 
+from shoal.api.log import LogEntry
 from shoal.api.options import LogOptions
 from shoal.api.progress import JSONMessage
 from shoal.api.stdcopy import encode_frame
@@ -19,7 +20,6 @@ from shoal.api.timestamps import format_fixed
 from shoal.api.version import V1_42, ApiVersion
 from shoal.api.wire import encode
 from shoal.errors import ShoalError
-from shoal.server.backend import LogEntry
 from shoal.server.messages import JSON
 
 RAW_STREAM = b"application/vnd.docker.raw-stream"

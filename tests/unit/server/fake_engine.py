@@ -36,6 +36,7 @@ from shoal.api.image import (
     ImageSummary,
     RootFS,
 )
+from shoal.api.log import LogEntry, LogStream
 from shoal.api.network import NetworkResource, NetworkSettings
 from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
 from shoal.api.progress import JSONMessage
@@ -44,7 +45,7 @@ from shoal.api.system import Component, DiskUsage, PlatformName, Runtime, System
 from shoal.api.timestamps import NEVER
 from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified, Unsupported
 from shoal.linux.fd import Fd
-from shoal.server.backend import Attachment, LogEntry, LogStream
+from shoal.server.backend import Attachment
 
 CONTAINER_ID = "c1" + "0" * 62
 IMAGE_ID = "sha256:" + "a" * 64
