@@ -33,11 +33,12 @@ class Context:
 
     `stdio` are the descriptors to become 0, 1 and 2, or None with a terminal. `joins` maps a kind of
     namespace ("net", "ipc", …, or "process": a pidfd) to the descriptor to enter it by. `root_fd` is the
-    container's root while it is being built, -1 before and after.
+    container's root, -1 before it is mounted. `trees` are detached mounts that a step took for the bind mount
+    at a target (the key).
     """
 
     __slots__ = (
-        "channel", "cwd", "env", "gid", "groups", "home", "joins", "root_fd", "stdio", "uid",
+        "channel", "cwd", "env", "gid", "groups", "home", "joins", "root_fd", "stdio", "trees", "uid",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +47,7 @@ class Context:
         self.channel = channel
         self.stdio = stdio
         self.joins = joins or {}
+        self.trees: dict[str, int] = {}
         self.root_fd = -1
         self.uid = 0
         self.gid = 0

@@ -1,0 +1,69 @@
+"""The specification's mounts as steps. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from shoal.linux.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SHARED
+from shoal.oci.runtime_spec import Mount
+from shoal.runtime.compile.options import read_options
+from shoal.runtime.compile.plan import HostFacts
+from shoal.supervisor.steps.cgroup import MountCgroupV1, MountCgroupV2
+from shoal.supervisor.steps.mounts import BindMount, MountFilesystem, ShareTree
+from shoal.supervisor.steps.rootfs import TakeTree
+from shoal.supervisor.steps.step import Step
+
+# A path as another process sees it, for `--ipc container:ID`.
+_SEEN_BY = re.compile(r"/proc/(\d+)/root(/.*)")
+
+
+def trees_before_cut(mounts: tuple[Mount, ...]) -> list[Step]:
+    """Steps that take mount trees of the host while they still are its peers, for `shared` binds."""
+    steps: list[Step] = []
+    for mount in mounts:
+        words = read_options(mount.options)
+        if mount.type == "bind" and words.propagation == MS_SHARED and not _SEEN_BY.fullmatch(mount.source):
+            steps.append(TakeTree(mount.source, mount.destination, words.recursive))
+    return steps
+
+
+def trees_of_others(mounts: tuple[Mount, ...]) -> list[Step]:
+    """Steps that take mount trees out of other containers; before the root is built."""
+    steps: list[Step] = []
+    for mount in mounts:
+        seen = _SEEN_BY.fullmatch(mount.source)
+        if mount.type == "bind" and seen:
+            steps.append(ShareTree(int(seen[1]), seen[2], mount.destination))
+    return steps
+
+
+def mount_step(mount: Mount) -> Step:
+    """The step of any mount but the cgroup one."""
+    words = read_options(mount.options)
+    if mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options:
+        return BindMount(
+            mount.source,
+            mount.destination,
+            recursive=words.recursive,
+            readonly=words.readonly,
+            propagation=words.propagation or MS_PRIVATE,
+        )
+    return MountFilesystem(
+        mount.type,
+        mount.destination,
+        source=mount.source,
+        options=list(words.data),
+        attributes=words.attributes,
+    )
+
+
+def cgroup_step(mount: Mount, host: HostFacts, cgroup_path: str) -> Step:
+    """The step that shows the container its cgroups, for this machine's layout."""
+    readonly = bool(read_options(mount.options).attributes & MOUNT_ATTR_RDONLY)
+    if host.cgroup_version == "v2":
+        mount_point = host.hierarchies[0].mount_point if host.hierarchies else "/sys/fs/cgroup"
+        return MountCgroupV2(mount.destination, mount_point, readonly)
+    hierarchies = [
+        (hierarchy.name, hierarchy.mount_point + cgroup_path, list(hierarchy.aliases)) for hierarchy in host.hierarchies
+    ]
+    return MountCgroupV1(mount.destination, hierarchies, readonly)

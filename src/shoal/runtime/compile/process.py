@@ -1,0 +1,82 @@
+"""The process's part of a specification as steps: who it is, what it may do, what it becomes. Pure.
+
+The same for a container's first process and for one that joins it.
+"""
+
+from __future__ import annotations
+
+from shoal.linux.capabilities import mask
+from shoal.linux.seccomp import FLAGS, SECCOMP_FILTER_FLAG_SPEC_ALLOW
+from shoal.oci.runtime_spec import GROUP_NAMES_ANNOTATION, Capabilities, Process, RuntimeSpec, Seccomp
+from shoal.runtime.compile.plan import HostFacts
+from shoal.supervisor.steps.execute import Execute
+from shoal.supervisor.steps.process import ChangeDirectory, SetOomScore, SetRlimits, SetUmask
+from shoal.supervisor.steps.rights import (
+    DropBounding,
+    InstallSeccomp,
+    LookUpUser,
+    NoNewPrivileges,
+    SetCapabilities,
+    SwitchUser,
+)
+from shoal.supervisor.steps.step import Step
+
+_DEFAULT_UMASK = 0o022
+
+
+def limits_first(process: Process) -> list[Step]:
+    """Steps that need the host's /proc or its privileges, so they come before anything of the container's."""
+    steps: list[Step] = []
+    if process.oom_score_adj is not None:
+        steps.append(SetOomScore(process.oom_score_adj))
+    if process.rlimits:
+        steps.append(SetRlimits([(limit.type, limit.soft, limit.hard) for limit in process.rlimits]))
+    return steps
+
+
+def process_steps(process: Process, spec: RuntimeSpec, host: HostFacts) -> list[Step]:
+    """Steps from the directory to execve, in the order that `supervisor/steps/rights` explains."""
+    user = process.user
+    names = spec.annotations.get(GROUP_NAMES_ANNOTATION, "")
+    numbers = list(user.additional_gids)
+    # A specification of another tool has numbers and no username.
+    who = user.username or (f"{user.uid}:{user.gid}" if user.uid or user.gid else "")
+    # Without a filter or capabilities of its own the process keeps what the supervisor has.
+    filter_steps = _filter(spec.linux.seccomp if spec.linux else None, host)
+    rights = _capability_steps(process.capabilities)
+    steps: list[Step] = [
+        SetUmask(_DEFAULT_UMASK if user.umask is None else user.umask),
+        LookUpUser(who, numbers, names.split(",") if names else []),
+        ChangeDirectory(process.cwd),
+        *rights[:1],
+        SwitchUser(),
+    ]
+    if process.no_new_privileges:
+        steps += [*rights[1:], NoNewPrivileges(), *filter_steps]
+    else:
+        steps += [*filter_steps, *rights[1:]]
+    return [*steps, Execute(list(process.args), list(process.env))]
+
+
+def _capability_steps(capabilities: Capabilities | None) -> list[Step]:
+    if capabilities is None:
+        return []
+    return [
+        DropBounding(mask(capabilities.bounding)),
+        SetCapabilities(
+            mask(capabilities.effective),
+            mask(capabilities.permitted),
+            mask(capabilities.inheritable),
+            mask(capabilities.ambient),
+        ),
+    ]
+
+
+def _filter(seccomp: Seccomp | None, host: HostFacts) -> list[Step]:
+    if seccomp is None:
+        return []
+    flags = 0
+    for name in seccomp.flags:
+        flags |= FLAGS[name]
+    # The mitigation of speculative store bypass costs more than it gives here: off, as in other runtimes.
+    return [InstallSeccomp(host.compile_filter(seccomp), flags if seccomp.flags else SECCOMP_FILTER_FLAG_SPEC_ALLOW)]

@@ -1,0 +1,113 @@
+"""Steps that show a container its cgroups at /sys/fs/cgroup."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from shoal.errors import SyscallError
+from shoal.linux.fd import Fd
+from shoal.linux.mounts import (
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+    MS_PRIVATE,
+    bind_mount,
+    mount_filesystem,
+    mount_setattr,
+)
+from shoal.linux.rootfs import mkdir_in_root
+from shoal.supervisor.steps.step import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shoal.supervisor.steps.context import Context
+
+_SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
+
+
+class MountCgroupV1(Step):
+    """A tmpfs with one directory a hierarchy, each of them the container's own cgroup of the host.
+
+    `hierarchies` are (name, the cgroup's directory on the host, further names for links). One that has no
+    cgroup for this container is left out: in the hybrid layout the v2 hierarchy may have none.
+    """
+
+    name = "cgroup-v1"
+    __slots__ = ("hierarchies", "readonly", "target")
+
+    def __init__(self, target: str, hierarchies: list[tuple[str, str, list[str]]], readonly: bool) -> None:
+        self.target = target
+        self.hierarchies = hierarchies
+        self.readonly = readonly
+
+    def describe(self) -> str:
+        names = ", ".join(name for name, _, _ in self.hierarchies)
+        return f"{names} on {self.target}" + (" (read-only)" if self.readonly else "")
+
+    def run(self, ctx: Context) -> None:
+        with mkdir_in_root(ctx.root_fd, self.target, 0o755) as place:
+            tmpfs = mount_filesystem("tmpfs", place, options=["mode=755"], attrs=_SAFE, object=self.target)
+        with tmpfs:
+            for name, source, aliases in self.hierarchies:
+                self._bind(tmpfs.fileno(), name, source, aliases)
+            if self.readonly:
+                # Now that the directories are made in it.
+                mount_setattr(tmpfs, attr_set=MOUNT_ATTR_RDONLY)
+
+    def _bind(self, directory: int, name: str, source: str, aliases: list[str]) -> None:
+        if not os.path.isdir(source):
+            return
+        try:
+            os.mkdir(name, 0o755, dir_fd=directory)
+            with Fd(os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)) as place:
+                bind_mount(
+                    source,
+                    place,
+                    recursive=False,
+                    readonly="mount" if self.readonly else "no",
+                    propagation=MS_PRIVATE,
+                    attrs=_SAFE,
+                    object=f"{self.target}/{name}",
+                ).close()
+            for alias in aliases:
+                os.symlink(name, alias, dir_fd=directory)
+        except OSError as error:
+            raise SyscallError("mkdirat", f"{self.target}/{name}", error.errno or 0) from None
+
+
+class MountCgroupV2(Step):
+    """The one hierarchy of cgroup v2: with a cgroup namespace its root is the container's cgroup.
+
+    Where a new mount is refused (a container in a container: EPERM, EBUSY), the host's is bound instead.
+    """
+
+    name = "cgroup-v2"
+    __slots__ = ("fallback", "readonly", "target")
+
+    def __init__(self, target: str, fallback: str, readonly: bool) -> None:
+        self.target = target
+        self.fallback = fallback
+        self.readonly = readonly
+
+    def describe(self) -> str:
+        return f"cgroup2 on {self.target}" + (" (read-only)" if self.readonly else "")
+
+    def run(self, ctx: Context) -> None:
+        attributes = _SAFE | (MOUNT_ATTR_RDONLY if self.readonly else 0)
+        with mkdir_in_root(ctx.root_fd, self.target, 0o755) as place:
+            try:
+                mount_filesystem("cgroup2", place, source="cgroup", attrs=attributes, object=self.target).close()
+            except SyscallError as error:
+                if error.errno not in (errno.EPERM, errno.EBUSY):
+                    raise
+                bind_mount(
+                    self.fallback,
+                    place,
+                    recursive=False,
+                    readonly="mount" if self.readonly else "no",
+                    propagation=MS_PRIVATE,
+                    attrs=_SAFE,
+                    object=self.target,
+                ).close()

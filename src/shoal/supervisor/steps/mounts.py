@@ -1,0 +1,172 @@
+"""Steps that mount file systems and binds inside the container's root, before the change of root.
+
+Every target is resolved with the container's root as "/" and reached by descriptor: an image whose `/etc` or
+`/dev` is a symbolic link to the host gets its mount inside itself (CVE-2019-16884, CVE-2021-30465).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from shoal.errors import InvalidArgument, SyscallError
+from shoal.linux.fd import Fd
+from shoal.linux.libc import AT_FDCWD, AT_RECURSIVE
+from shoal.linux.mounts import (
+    MOUNT_ATTR_RDONLY,
+    OPEN_TREE_CLONE,
+    bind_mount,
+    mount_filesystem,
+    mount_setattr,
+    move_mount,
+    open_tree,
+)
+from shoal.linux.namespaces import CLONE_NEWNS, namespace_fd, setns
+from shoal.linux.rootfs import create_file_in_root, mkdir_in_root
+from shoal.supervisor.steps.step import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shoal.supervisor.steps.context import Context
+
+_WRONG_TYPE_HINT = (
+    "Are you trying to mount a directory onto a file (or vice-versa)? "
+    "Check if the specified host path exists and is the expected type"
+)
+
+
+class MountFilesystem(Step):
+    """Mounts a new file system: proc, sysfs, tmpfs, devpts, mqueue, cgroup2."""
+
+    name = "mount"
+    __slots__ = ("attributes", "fstype", "options", "source", "target")
+
+    def __init__(
+        self,
+        fstype: str,
+        target: str,
+        *,
+        source: str = "",
+        options: list[str] | None = None,
+        attributes: int = 0,
+    ) -> None:
+        self.fstype = fstype
+        self.target = target
+        self.source = source
+        self.options = options or []
+        self.attributes = attributes
+
+    def describe(self) -> str:
+        words = [*self.options, *([f"attributes {self.attributes:#x}"] if self.attributes else [])]
+        return f"{self.fstype} on {self.target}" + (f" ({', '.join(words)})" if words else "")
+
+    def run(self, ctx: Context) -> None:
+        with mkdir_in_root(ctx.root_fd, self.target, 0o755) as place:
+            mount_filesystem(
+                self.fstype,
+                place,
+                source=self.source,
+                options=self.options,
+                attrs=self.attributes,
+                object=self.target,
+            ).close()
+
+
+class BindMount(Step):
+    """Binds a file or directory of the host; the target is made, of the source's kind, where it is missing."""
+
+    name = "bind"
+    __slots__ = ("propagation", "readonly", "recursive", "source", "target")
+
+    def __init__(self, source: str, target: str, *, recursive: bool, readonly: str, propagation: int) -> None:
+        self.source = source
+        self.target = target
+        self.recursive = recursive
+        self.readonly = readonly
+        self.propagation = propagation
+
+    def describe(self) -> str:
+        words = ["recursive"] if self.recursive else []
+        words += {"no": [], "mount": ["read-only"], "recursive": ["read-only with all below"]}[self.readonly]
+        return f"{self.source} on {self.target}" + (f" ({', '.join(words)})" if words else "")
+
+    def run(self, ctx: Context) -> None:
+        try:
+            with _place_for(ctx.root_fd, self.source, self.target) as place:
+                taken = ctx.trees.pop(self.target, -1)
+                if taken >= 0:
+                    self._attach(Fd(taken), place)
+                    return
+                bind_mount(
+                    self.source,
+                    place,
+                    recursive=self.recursive,
+                    readonly=self.readonly,
+                    propagation=self.propagation,
+                    object=self.target,
+                ).close()
+        except SyscallError as error:
+            raise _in_dockers_words(error, self.source, self.target) from None
+
+    def _attach(self, tree: Fd, place: Fd) -> None:
+        """Attaches a tree that was taken before the propagation was cut (`TakeTree`)."""
+        with tree:
+            if self.readonly != "no" or self.propagation:
+                mount_setattr(
+                    tree,
+                    attr_set=MOUNT_ATTR_RDONLY if self.readonly != "no" else 0,
+                    propagation=self.propagation,
+                    recursive=self.recursive and self.readonly != "mount",
+                )
+            move_mount(tree, place, object=self.target)
+
+
+class ShareTree(Step):
+    """Binds a directory as another container sees it: its /dev/shm, for `--ipc container:ID`.
+
+    The mount exists in that container's mount namespace only. A copy is taken there, detached, and attached
+    here. After `CutPropagation` and before the root is built, because going to the other namespace and back
+    resets our root and directory.
+    """
+
+    name = "share-tree"
+    __slots__ = ("path", "pid", "target")
+
+    def __init__(self, pid: int, path: str, target: str) -> None:
+        self.pid = pid
+        self.path = path
+        self.target = target
+
+    def describe(self) -> str:
+        return f"take {self.path} from the mount namespace of process {self.pid}, for {self.target}"
+
+    def run(self, ctx: Context) -> None:
+        with namespace_fd("self", "mnt") as home, namespace_fd(self.pid, "mnt") as other:
+            setns(other, CLONE_NEWNS)
+            try:
+                tree = open_tree(AT_FDCWD, self.path, OPEN_TREE_CLONE | AT_RECURSIVE)
+            finally:
+                setns(home, CLONE_NEWNS)
+        ctx.trees[self.target] = tree.detach()
+
+
+def _place_for(root_fd: int, source: str, target: str) -> Fd:
+    """The target of a bind mount, made if missing: a directory for a directory, else an empty file."""
+    try:
+        is_directory = stat.S_ISDIR(os.stat(source).st_mode)
+    except OSError as error:
+        raise SyscallError("stat", source, error.errno or 0) from None
+    if is_directory:
+        return mkdir_in_root(root_fd, target, 0o755)
+    return create_file_in_root(root_fd, target, 0o644)
+
+
+def _in_dockers_words(error: SyscallError, source: str, target: str) -> Exception:
+    """ENOTDIR and EISDIR as the sentence that Docker has for a file on a directory; others as they are."""
+    what = f'error mounting "{source}" to rootfs at "{target}"'
+    if error.errno in (errno.ENOTDIR, errno.EISDIR):
+        return InvalidArgument(f"{what}: {error.syscall} {error.object}: not a directory", why=_WRONG_TYPE_HINT)
+    if error.errno == errno.ENOENT and error.object == source:
+        return InvalidArgument(f"{what}: stat {source}", why="no such file or directory")
+    return error

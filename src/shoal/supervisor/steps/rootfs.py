@@ -1,0 +1,134 @@
+"""Steps that make the container's root: propagation, the root mount, the change of root."""
+
+from __future__ import annotations
+
+import os
+
+from shoal.errors import SyscallError
+from shoal.linux.fd import Fd
+from shoal.linux.libc import AT_FDCWD, AT_RECURSIVE
+from shoal.linux.mounts import (
+    MOUNT_ATTR_RDONLY,
+    MS_SLAVE,
+    OPEN_TREE_CLONE,
+    bind_mount,
+    mount_setattr,
+    open_tree,
+    set_propagation,
+)
+from shoal.linux.overlay import mount_overlay
+from shoal.linux.rootfs import pivot_into
+from shoal.supervisor.steps.step import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shoal.supervisor.steps.context import Context
+
+
+class TakeTree(Step):
+    """Takes a copy of the host's mount tree at a path for a later `shared` bind mount.
+
+    Before the propagation of "/" is cut, because a copy taken later would no longer be a peer of the host's
+    mount, and nothing that the container mounts there would reach the host.
+    """
+
+    name = "take-tree"
+    __slots__ = ("recursive", "source", "target")
+
+    def __init__(self, source: str, target: str, recursive: bool) -> None:
+        self.source = source
+        self.target = target
+        self.recursive = recursive
+
+    def describe(self) -> str:
+        return f"take {self.source} while it is still shared with the host, for {self.target}"
+
+    def run(self, ctx: Context) -> None:
+        tree = open_tree(AT_FDCWD, self.source, OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0))
+        ctx.trees[self.target] = tree.detach()
+
+
+class CutPropagation(Step):
+    """Makes every mount a slave: what we mount stays here, what the host unmounts goes away here too."""
+
+    name = "cut-propagation"
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "make / a slave, recursively"
+
+    def run(self, ctx: Context) -> None:
+        set_propagation("/", MS_SLAVE, recursive=True)
+
+
+class MountOverlayRoot(Step):
+    """Mounts the container's root as an overlay on a directory of the host, in our mount namespace only."""
+
+    name = "overlay-root"
+    __slots__ = ("lower", "target", "upper", "work")
+
+    def __init__(self, lower: list[str], upper: str, work: str, target: str) -> None:
+        self.lower = lower
+        self.upper = upper
+        self.work = work
+        self.target = target
+
+    def describe(self) -> str:
+        return f"overlay of {len(self.lower)} layers and {self.upper} on {self.target}"
+
+    def run(self, ctx: Context) -> None:
+        with _open_place(self.target) as place:
+            root = mount_overlay(place, lower=self.lower, upper=self.upper, work=self.work)
+        ctx.root_fd = root.detach()
+
+
+class BindRoot(Step):
+    """Makes one directory the container's root; a mount of its own, because pivot_root wants one."""
+
+    name = "bind-root"
+    __slots__ = ("path", "target")
+
+    def __init__(self, path: str, target: str) -> None:
+        self.path = path
+        self.target = target
+
+    def describe(self) -> str:
+        return f"bind {self.path} on {self.target}"
+
+    def run(self, ctx: Context) -> None:
+        with _open_place(self.target) as place:
+            root = bind_mount(self.path, place, recursive=False, object=self.target)
+        ctx.root_fd = root.detach()
+
+
+class Pivot(Step):
+    """Makes the container's root ours and lets go of the host's: from here on no path leads outside."""
+
+    name = "pivot"
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "pivot_root into the container's root, detach the old one"
+
+    def run(self, ctx: Context) -> None:
+        pivot_into(ctx.root_fd)
+
+
+class ReadonlyRoot(Step):
+    """Makes the root mount read-only, not what is mounted below it. After the last file was made in it."""
+
+    name = "readonly-root"
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "make / read-only"
+
+    def run(self, ctx: Context) -> None:
+        mount_setattr(ctx.root_fd, attr_set=MOUNT_ATTR_RDONLY)
+
+
+def _open_place(path: str) -> Fd:
+    try:
+        return Fd(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError as error:
+        raise SyscallError("open", path, error.errno or 0) from None
