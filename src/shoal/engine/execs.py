@@ -145,6 +145,14 @@ class Execs:
             record.running, record.exit_code, record.ended_ns = False, exit.code, self._clock()
             self._tell(record, "exec_die", exitCode=str(exit.code))
 
+    def detached(self, container_id: str, exec_id: str | None) -> None:
+        """The driver tells that a client left a terminal by its detach keys."""
+        container = self._registry.get(container_id)
+        if container is not None:
+            more = {"execID": exec_id} if exec_id else {}
+            action = "exec_detach" if exec_id else "detach"
+            self._events.publish("container", action, container_id, {**container.attributes(), **more})
+
     async def inspect(self, exec_id: str) -> ExecInspect:
         """The exec's state. Raises: NotFound."""
         record = self._find(exec_id)

@@ -180,10 +180,6 @@ class Lifecycle:
         """Starts a container that its restart policy wants back, without anybody waiting for it."""
         self._background.spawn(self.start(record), f"starting container {record.name} by its restart policy")
 
-    def forget(self, record: ContainerRecord) -> None:
-        """Drops what is remembered of a container between its runs."""
-        self._delays_s.pop(record.id, None)
-
 
 def failure_code(message: str) -> int:
     """The exit code that Docker gives a container whose process could not be started."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
+from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.events import EventLog
+from shoal.engine.execs import Execs
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.errors import Internal
@@ -31,7 +32,8 @@ class Remover:
         clients: WaitingClients,
         waiters: Waiters,
         events: EventLog,
-        on_removed: Callable[[ContainerRecord], None],
+        background: Background,
+        execs: Execs,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -40,7 +42,9 @@ class Remover:
         self._clients = clients
         self._waiters = waiters
         self._events = events
-        self._on_removed = on_removed
+        self._background = background
+        self._execs = execs
+        self._purging = False
 
     async def remove(self, record: ContainerRecord) -> None:
         """Removes the container's layer, files and record. The caller holds its lock.
@@ -60,9 +64,17 @@ class Remover:
         await self._networks.release(record)
         self._clients.drop(record.id)
         self._registry.delete(record)
-        self._on_removed(record)
+        self._execs.forget(record.id)
         self._events.publish("container", "destroy", record.id, record.attributes())
         self._waiters.removed(record.id, Ending(record.state.exit_code, record.state.error))
+        if not self._purging:
+            self._purging = True
+            self._background.spawn(self._purge(), "freeing the space of removed containers")
+
+    async def _purge(self) -> None:
+        """Deletes what removals have put aside; containers removed meanwhile are seen to by the same run."""
+        self._purging = False
+        await asyncio.to_thread(self._snapshotter.purge_trash)
 
     def _remove_files(self, id: str) -> None:
         self._snapshotter.remove(id)

@@ -1,0 +1,310 @@
+"""Puts the engine together: the only place that knows every part by name."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from shoal.daemon.config import Config
+from shoal.daemon.host_devices import HostDevices
+from shoal.engine.background import Background
+from shoal.engine.clock import system_clock
+from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.container_files import ContainerFiles
+from shoal.engine.container.creation import Creator
+from shoal.engine.container.freezing import Freezer
+from shoal.engine.container.launches import LaunchBuilder
+from shoal.engine.container.lifecycle import Lifecycle
+from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.removal import Remover
+from shoal.engine.container.service import Containers
+from shoal.engine.container.stopping import Stopper
+from shoal.engine.container.waiters import Waiters
+from shoal.engine.database import Database
+from shoal.engine.engine import Engine
+from shoal.engine.events import EventLog
+from shoal.engine.execs import Execs
+from shoal.engine.image_names import ImageNames
+from shoal.engine.images import Images
+from shoal.engine.machine import Machine, default_cpus, default_mems, read_machine
+from shoal.engine.networking import ContainerNetworks
+from shoal.engine.networks import Networks
+from shoal.engine.paths import Paths
+from shoal.engine.recovery import Recovery
+from shoal.engine.specgen import DaemonDefaults, MachineFacts, SpecGenerator
+from shoal.engine.system import DAEMON_ID_FILE, System
+from shoal.image.store import ImageStore
+from shoal.linux import capabilities
+from shoal.linux.cgroups.layout import Layout, detect
+from shoal.linux.seccomp_compile import FilterCache
+from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.driver import NetworkDriver
+from shoal.network.instance import instance_suffix
+from shoal.network.unrouted import UnroutedNetwork
+from shoal.oci.platform import Platform
+from shoal.oci.runtime_spec import Seccomp
+from shoal.runtime.compile.plan import Hierarchy, HostFacts
+from shoal.runtime.native.driver import NativeDriver
+
+_INIT_PATHS = ("/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/bin/catatonit")
+
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_supervisor_log = logging.getLogger("shoal.supervisor")
+
+
+async def open_engine(config: Config, background: Background) -> Engine:
+    """The engine on the configured roots; nothing of it runs yet: `engine.recovery.run()` begins.
+
+    Raises: ShoalError when a part cannot work on this machine.
+    """
+    paths = Paths(config.data_root, config.exec_root)
+    for directory in (paths.containers, config.exec_root / "containers", config.exec_root / "rootfs"):
+        directory.mkdir(mode=0o710, parents=True, exist_ok=True)
+    machine, cgroups = read_machine(), detect()
+    database = Database(paths.database)
+    events = EventLog(system_clock)
+    registry = ContainerRegistry(database.connection)
+    store = ImageStore(str(config.data_root), database.connect, driver=config.storage_driver)
+    drivers = _network_drivers(config, database)
+    init_path = next((path for path in _INIT_PATHS if Path(path).exists()), _INIT_PATHS[0])
+    generator = SpecGenerator(_machine_facts(machine, cgroups), DaemonDefaults(init_path=init_path), HostDevices())
+    parent = cgroup_parent(config)
+    driver = NativeDriver(
+        config.exec_root,
+        _host_facts(config, cgroups),
+        cgroup_parent=parent,
+        per_supervisor=config.containers_per_supervisor,
+    )
+    parts = _Parts(
+        paths=paths,
+        registry=registry,
+        store=store,
+        drivers=drivers,
+        driver=driver,
+        generator=generator,
+        cgroups=cgroups,
+        cgroup_path=lambda record: f"{record.host_config.cgroup_parent.rstrip('/') or parent}/{record.id}",
+        events=events,
+        background=background,
+        machine=machine,
+    )
+    return parts.assemble(config, database, init_path)
+
+
+def cgroup_parent(config: Config) -> str:
+    """The cgroup that holds this daemon's containers, in every hierarchy."""
+    suffix = instance_suffix(str(config.exec_root))
+    return f"/shoal-{suffix}" if suffix else "/shoal"
+
+
+def _network_drivers(config: Config, database: Database) -> Mapping[str, NetworkDriver]:
+    drivers: dict[str, NetworkDriver] = {
+        "host": UnroutedNetwork("host", database.connection),
+        "none": UnroutedNetwork("none", database.connection),
+    }
+    if config.bridge != "none":
+        bridge = BridgeConfig.for_daemon(str(config.exec_root), bip=config.bip, ip_forward=config.ip_forward)
+        if config.bridge:
+            bridge = replace(bridge, bridge=config.bridge)
+        drivers = {"bridge": BridgeNetwork(bridge, database.connection), **drivers}
+    return drivers
+
+
+def _machine_facts(machine: Machine, cgroups: Layout) -> MachineFacts:
+    return MachineFacts(
+        machine=machine.machine,
+        kernel=machine.kernel_version,
+        cpus=machine.cpus,
+        cgroup_version=cgroups.version,
+        controllers=frozenset(cgroups.controllers),
+        capabilities=tuple(capabilities.names(capabilities.bounding_set())),
+        cpuset_cpus=default_cpus(),
+        cpuset_mems=default_mems(),
+        memory_swap=cgroups.supports(
+            "memory", "memory.memsw.limit_in_bytes" if cgroups.version == "v1" else "memory.swap.max"
+        ),
+    )
+
+
+def _host_facts(config: Config, cgroups: Layout) -> HostFacts:
+    filters = FilterCache(str(config.data_root / "seccomp"))
+    encoder = msgspec.json.Encoder()
+
+    def compile_filter(profile: Seccomp) -> bytes:
+        return filters.program(encoder.encode(profile))
+
+    return HostFacts(
+        rootfs_mount_point=str(config.exec_root / "rootfs"),
+        cgroup_version=cgroups.version,
+        hierarchies=_hierarchies(cgroups),
+        last_capability=capabilities.last_cap(),
+        compile_filter=compile_filter,
+    )
+
+
+def _hierarchies(cgroups: Layout) -> tuple[Hierarchy, ...]:
+    """What a container's /sys/fs/cgroup is made of."""
+    if cgroups.version == "v2":
+        return (Hierarchy(name="", mount_point=cgroups.unified or "/sys/fs/cgroup"),)
+    found = []
+    for mount_point, controllers in cgroups.mounts.items():
+        name = Path(mount_point).name
+        found.append(Hierarchy(name, mount_point, tuple(c for c in controllers if c != name and "=" not in c)))
+    if cgroups.unified:
+        found.append(Hierarchy("unified", cgroups.unified))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is made before the engine's own objects, which all need some of it."""
+
+    paths: Paths
+    registry: ContainerRegistry
+    store: ImageStore
+    drivers: Mapping[str, NetworkDriver]
+    driver: NativeDriver
+    generator: SpecGenerator
+    cgroups: Layout
+    cgroup_path: Callable[[ContainerRecord], str]
+    events: EventLog
+    background: Background
+    machine: Machine
+
+    def assemble(self, config: Config, database: Database, init_path: str) -> Engine:
+        """The engine out of the parts."""
+        snapshotter, clock, events = self.store.snapshotter, system_clock, self.events
+        waiters, clients, locks = Waiters(), WaitingClients(), ContainerLocks()
+        networks = ContainerNetworks(self.drivers, events)
+        names = ImageNames(self.store, Platform.of_machine(self.machine.machine))
+        launches = self._launches()
+        execs = Execs(
+            registry=self.registry,
+            driver=self.driver,
+            launches=launches,
+            events=events,
+            clock=clock,
+            background=self.background,
+        )
+        remover = Remover(
+            paths=self.paths,
+            registry=self.registry,
+            snapshotter=snapshotter,
+            networks=networks,
+            clients=clients,
+            waiters=waiters,
+            events=events,
+            background=self.background,
+            execs=execs,
+        )
+        lifecycle = Lifecycle(
+            registry=self.registry,
+            driver=self.driver,
+            networks=networks,
+            launches=launches,
+            remover=remover,
+            waiters=waiters,
+            clients=clients,
+            locks=locks,
+            events=events,
+            clock=clock,
+            background=self.background,
+        )
+        self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)
+        freezer = Freezer(self.registry, self.cgroups, self.cgroup_path, locks, events)
+        containers = Containers(
+            paths=self.paths,
+            registry=self.registry,
+            creator=Creator(
+                paths=self.paths,
+                registry=self.registry,
+                images=names,
+                snapshotter=snapshotter,
+                generator=self.generator,
+                events=events,
+                clock=clock,
+            ),
+            lifecycle=lifecycle,
+            stopper=Stopper(self.registry, self.driver, freezer, waiters, events),
+            freezer=freezer,
+            remover=remover,
+            waiters=waiters,
+            clients=clients,
+            locks=locks,
+            execs=execs,
+            networks=networks,
+            image_names=names,
+            snapshotter=snapshotter,
+            driver=self.driver,
+            events=events,
+            clock=clock,
+            background=self.background,
+        )
+        images = Images(self.store, self.registry, events, clock)
+        return Engine(
+            containers=containers,
+            execs=execs,
+            images=images,
+            networks=Networks(self.drivers, self.registry),
+            system=self._system(config, containers, images, init_path),
+            recovery=Recovery(
+                paths=self.paths,
+                registry=self.registry,
+                snapshotter=snapshotter,
+                networks=networks,
+                driver=self.driver,
+                launches=launches,
+                lifecycle=lifecycle,
+                remover=remover,
+                locks=locks,
+            ),
+            registry=self.registry,
+            driver=self.driver,
+            network_drivers=tuple(self.drivers.values()),
+            database=database,
+        )
+
+    def _launches(self) -> LaunchBuilder:
+        bridge = self.drivers.get("bridge")
+        files = ContainerFiles(self.paths, bridge.inspect().gateway if bridge else "")
+        return LaunchBuilder(self.paths, self.registry, self.generator, files, self.cgroup_path)
+
+    def _system(self, config: Config, containers: Containers, images: Images, init_path: str) -> System:
+        return System(
+            id=_daemon_id(self.paths),
+            machine=self.machine,
+            paths=self.paths,
+            labels=config.labels,
+            debug=config.debug,
+            storage_driver=self.store.snapshotter.name,
+            cgroups=self.cgroups,
+            registry=self.registry,
+            containers=containers,
+            images=images,
+            event_log=self.events,
+            clock=system_clock,
+            init_path=init_path,
+        )
+
+
+def _log_of_supervisor(level: str, text: str) -> None:
+    _supervisor_log.log(_LEVELS.get(level, logging.INFO), "%s", text)
+
+
+def _daemon_id(paths: Paths) -> str:
+    """The id of the daemon on this data root, made the first time."""
+    file = paths.data_root / DAEMON_ID_FILE
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        id = str(uuid.uuid4())
+        file.write_text(f"{id}\n")
+        return id

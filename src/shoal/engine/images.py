@@ -1,0 +1,255 @@
+"""Images as the server asks for them: the store's answers in Docker's shapes, its work in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from shoal import __version__
+from shoal.api.filters import Filters
+from shoal.api.image import (
+    DriverData,
+    HistoryItem,
+    ImageDeleteItem,
+    ImageInspect,
+    ImageMetadata,
+    ImagesPruneReport,
+    ImageSummary,
+    RootFS,
+)
+from shoal.api.options import ImageListOptions
+from shoal.api.progress import JSONMessage, ProgressDetail
+from shoal.api.timestamps import NEVER, format_rfc3339, parse_moment
+from shoal.api.version import V1_44, ApiVersion
+from shoal.engine.clock import Clock
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.events import EventLog
+from shoal.engine.image_names import api_config
+from shoal.engine.threads import PIECE_BYTES, BodyReader, Outlet, PieceWriter, produced_by
+from shoal.errors import Conflict, NotFound, Unsupported
+from shoal.image.filters import ImageFilters
+from shoal.image.image import Deleted, Image, ImageId, ImageUser, LayerProgress, LoadEvent, Removal, Renamed
+from shoal.image.store import ImageStore
+from shoal.oci.digest import short_id
+from shoal.oci.reference import Reference
+
+_NS = 1_000_000_000
+
+
+class Images:
+    """What the server calls `ImageBackend`."""
+
+    def __init__(self, store: ImageStore, registry: ContainerRegistry, events: EventLog, clock: Clock) -> None:
+        self._store = store
+        self._registry = registry
+        self._events = events
+        self._clock = clock
+
+    def close(self) -> None:
+        """Lets go of the store."""
+        self._store.close()
+
+    async def count(self) -> int:
+        """How many images there are."""
+        return len(self._store.images())
+
+    async def layers_size(self) -> int:
+        """Bytes of all layers, each counted once."""
+        return await asyncio.to_thread(self._store.layers_size)
+
+    async def list(self, options: ImageListOptions) -> Sequence[ImageSummary]:
+        """The images that the filters let through, the newest first. Raises: InvalidArgument, NotFound."""
+        images = self._store.list(self._filters(options.filters), show_all=options.all)
+        shared = self._store.shared_sizes() if options.shared_size else {}
+        return [self._summary(image, options.version, shared.get(image.id, -1)) for image in images]
+
+    def _filters(self, filters: Filters) -> ImageFilters:
+        until = [parse_moment(text, now_ns=self._clock()) for text in filters.get("until")]
+        named = {name: filters.get(name) for name in filters.names}
+        return ImageFilters.parse(named, until_ns=min(until, default=None))
+
+    def _summary(self, image: Image, version: ApiVersion, shared_size: int) -> ImageSummary:
+        return ImageSummary(
+            id=image.id,
+            parent_id=image.parent or "",
+            repo_tags=image.repo_tags,
+            repo_digests=image.repo_digests,
+            created=image.created_ns // _NS,
+            size=image.size_bytes,
+            shared_size=shared_size,
+            virtual_size=image.size_bytes if version < V1_44 else None,
+            labels=image.config.labels,
+            containers=len(self._users(image.id)),
+        )
+
+    def _users(self, id: ImageId) -> Sequence[ImageUser]:
+        return [ImageUser(record.id, record.is_running) for record in self._registry if record.image_id == id]
+
+    async def inspect(self, ref: str) -> ImageInspect:
+        """All about one image. Raises: NotFound, InvalidArgument."""
+        image = self._store.get(ref)
+        document = image.document
+        return ImageInspect(
+            id=image.id,
+            repo_tags=image.repo_tags,
+            repo_digests=image.repo_digests,
+            parent=image.parent or "",
+            comment=document.comment,
+            created=document.created or NEVER,
+            docker_version=document.docker_version,
+            author=document.author,
+            config=api_config(image),
+            architecture=document.architecture,
+            variant=document.variant,
+            os=document.os,
+            os_version=document.os_version,
+            size=image.size_bytes,
+            graph_driver=DriverData(name=self._store.snapshotter.name),
+            root_fs=RootFS(layers=list(image.diff_ids)),
+            metadata=ImageMetadata(
+                last_tag_time=format_rfc3339(image.last_tagged_ns) if image.last_tagged_ns else NEVER
+            ),
+        )
+
+    async def history(self, ref: str) -> Sequence[HistoryItem]:
+        """The image's history, the newest line first. Raises: NotFound."""
+        return [
+            HistoryItem(
+                id=entry.id,
+                created=entry.created_ns // _NS,
+                created_by=entry.created_by,
+                tags=entry.tags or None,
+                size=entry.size_bytes,
+                comment=entry.comment,
+            )
+            for entry in self._store.history(ref)
+        ]
+
+    async def tag(self, ref: str, repository: str, tag: str) -> None:
+        """Gives an image one more name. Raises: NotFound, InvalidArgument."""
+        image = self._store.get(ref)
+        name = Reference.of_repository(repository, tag)
+        await asyncio.to_thread(self._store.tag, image.id, name)
+        self._tell("tag", image.id, name.familiar())
+
+    async def remove(self, ref: str, *, force: bool, prune: bool) -> Sequence[ImageDeleteItem]:
+        """What was untagged and deleted, in order. Raises: NotFound, Conflict."""
+        id = self._store.get(ref).id
+        removed = await asyncio.to_thread(self._store.remove, ref, force=force, prune=prune, in_use=self._users)
+        return [self._removed(id, step) for step in removed]
+
+    def _removed(self, id: ImageId, step: Removal) -> ImageDeleteItem:
+        if isinstance(step, Deleted):
+            self._tell("delete", step.digest, step.digest)
+            return ImageDeleteItem(deleted=step.digest)
+        self._tell("untag", id, step.reference)
+        return ImageDeleteItem(untagged=step.reference)
+
+    async def load(self, body: AsyncIterator[bytes], *, quiet: bool) -> AsyncIterator[JSONMessage]:
+        """Progress of `docker load`, and what was loaded. Raises: InvalidArgument, Internal."""
+        source = BodyReader(body)
+
+        def work(outlet: Outlet[LoadEvent]) -> None:
+            for event in self._store.load(io.BufferedReader(source, PIECE_BYTES)):
+                outlet.put(event)
+
+        async with aclosing(produced_by(work, source)) as events:
+            async for event in events:
+                if isinstance(event, LayerProgress):
+                    if not quiet:
+                        yield _layer_message(event)
+                elif isinstance(event, Renamed):
+                    text = f"The image {event.reference} already exists, renaming the old one with ID {event.previous}"
+                    yield JSONMessage(stream=f"{text} to empty string\n")
+                else:
+                    self._tell("load", event.id, event.reference or event.id)
+                    name = f"Loaded image: {event.reference}" if event.reference else f"Loaded image ID: {event.id}"
+                    yield JSONMessage(stream=f"{name}\n")
+
+    async def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
+        """A tar archive of the images. Raises (before the first piece): NotFound."""
+        images = [self._store.get(ref) for ref in refs]
+
+        def work(outlet: Outlet[bytes]) -> None:
+            writer = PieceWriter(outlet)
+            self._store.save(refs, writer)
+            writer.flush()
+
+        async with aclosing(produced_by(work)) as pieces:
+            async for piece in pieces:
+                yield piece
+        for image in images:
+            self._tell("save", image.id, image.id)
+
+    async def import_(
+        self,
+        body: AsyncIterator[bytes],
+        *,
+        repository: str,
+        tag: str,
+        changes: Sequence[str],
+        message: str,
+        platform: str | None,
+    ) -> AsyncIterator[JSONMessage]:
+        """Progress of `docker import`; the last message is the image's id. Raises: InvalidArgument, Internal."""
+        name = Reference.of_repository(repository, tag) if repository else None
+        source = BodyReader(body)
+
+        def work(outlet: Outlet[ImageId]) -> None:
+            stream = io.BufferedReader(source, PIECE_BYTES)
+            outlet.put(
+                self._store.import_tar(stream, changes=changes, message=message, platform=platform, reference=name)
+            )
+
+        async with aclosing(produced_by(work, source)) as ids:
+            async for id in ids:
+                self._tell("import", id, name.familiar() if name else id)
+                yield JSONMessage(status=id)
+
+    def pull(
+        self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
+    ) -> AsyncIterator[JSONMessage]:
+        """Raises: Unsupported: this version speaks to no registry."""
+        del platform, registry_auth
+        name = Reference.of_repository(image, tag).familiar()
+        raise Unsupported(
+            f"cannot pull {name}: shoal {__version__} does not serve registries yet",
+            fix="bring the image with `docker load` or `docker import`",
+        )
+    async def prune(self, filters: Filters) -> ImagesPruneReport:
+        """Removes the images that no container uses: the nameless ones, or with `dangling=false` all.
+
+        Raises: InvalidArgument for a filter.
+        """
+        chosen = self._filters(filters)
+        if chosen.is_dangling is None:
+            chosen = replace(chosen, is_dangling=True)
+        elif not chosen.is_dangling:
+            chosen = replace(chosen, is_dangling=None)
+        before = await self.layers_size()
+        removed: list[ImageDeleteItem] = []
+        for image in self._store.list(chosen, show_all=False):
+            if self._users(image.id):
+                continue
+            for ref in image.repo_tags or [image.id]:
+                try:
+                    removed += await self.remove(ref, force=False, prune=True)
+                except (Conflict, NotFound):
+                    break  # something came to use it just now, or took it away
+        return ImagesPruneReport(images_deleted=removed or None, space_reclaimed=before - await self.layers_size())
+
+    def _tell(self, action: str, id: str, name: str) -> None:
+        image = self._store.find(id)
+        labels = dict(image.config.labels or {}) if image else {}
+        self._events.publish("image", action, id, {**labels, "name": name})
+
+
+def _layer_message(event: LayerProgress) -> JSONMessage:
+    return JSONMessage(
+        id=short_id(event.diff_id),
+        status="Loading layer",
+        progress_detail=ProgressDetail(current=event.current_bytes, total=event.total_bytes),
+    )
