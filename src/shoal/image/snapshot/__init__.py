@@ -1,0 +1,1 @@
+"""Snapshots: writable root file systems on top of layers."""

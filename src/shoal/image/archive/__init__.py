@@ -1,0 +1,1 @@
+"""Image archives: what `docker load` reads and `docker save` writes."""

@@ -1,0 +1,175 @@
+"""The table of contents of an image archive, in each of the three forms that are about.
+
+    manifest.json     `docker save` since 1.10; wins if several are there
+    index.json        OCI image layout (buildah, skopeo, podman, buildx)
+    repositories      `docker save` before 1.10: one directory (VERSION, json, layer.tar) for each layer
+
+Pure but for reading members. Sources: OCI image-spec image-layout.md; Docker image spec v1.0 to v1.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from shoal.errors import InvalidArgument
+from shoal.image.archive.members import Member, Members, decode_document
+from shoal.image.tar.compression import decompressed, read_chunks
+from shoal.oci.descriptor import (
+    ANNOTATION_IMAGE_NAME,
+    ANNOTATION_REF_NAME,
+    INDEX_MEDIA_TYPES,
+    ArchiveManifest,
+    Descriptor,
+    Index,
+    Manifest,
+)
+from shoal.oci.platform import Platform
+from shoal.oci.reference import Reference
+
+_ATTESTATION = "vnd.docker.reference.type"
+_NESTING_MAX = 4
+_ANCESTORS_MAX = 1000
+# Keys of a version-1 document that the configuration made from it doesn't have.
+_V1_ONLY = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An image to load: its configuration, its layers from the bottom up, and its names."""
+
+    config: bytes
+    layers: tuple[Member, ...]
+    names: tuple[Reference, ...]
+
+
+def read_contents(members: Members, platform: Platform) -> list[Planned]:
+    """The images of the archive that `platform` runs.
+
+    Raises: InvalidArgument; `unrecognized image format` if there's no table of contents.
+    """
+    if (manifest := members.find("manifest.json")) is not None:
+        return list(_docker(members, manifest))
+    if (index := members.find("index.json")) is not None:
+        planned = list(_oci(members, decode_document(members.read(index), Index, "index.json"), platform, (), 0))
+        if not planned:
+            raise InvalidArgument(f"no image for platform {platform} in the archive")
+        return planned
+    if (repositories := members.find("repositories")) is not None:
+        return list(_version1(members, repositories))
+    raise InvalidArgument(
+        "unrecognized image format",
+        why="no manifest.json, index.json or repositories in the archive",
+        fix="a root file system without image data is for `docker import`",
+    )
+
+
+def _docker(members: Members, manifest: Member) -> Iterator[Planned]:
+    for item in decode_document(members.read(manifest), list[ArchiveManifest], "manifest.json"):
+        yield Planned(
+            members.read(members.need(item.config)),
+            tuple(members.need(layer) for layer in item.layers or ()),
+            tuple(_tagged(name) for name in item.repo_tags or ()),
+        )
+
+
+def _tagged(name: str) -> Reference:
+    reference = Reference.parse(name)
+    if reference.tag is None:
+        raise InvalidArgument(f'invalid tag "{name}"', why="a name in manifest.json has no tag")
+    return reference
+
+
+def _oci(
+    members: Members, index: Index, platform: Platform, names: tuple[Reference, ...], depth: int
+) -> Iterator[Planned]:
+    """The images of an OCI index that `platform` runs; `names` were given to the index as a whole."""
+    if depth > _NESTING_MAX:
+        raise InvalidArgument("invalid image archive", why="its indexes are nested too deep")
+    for descriptor in index.manifests:
+        annotations = descriptor.annotations or {}
+        if _ATTESTATION in annotations or not _runs(platform, descriptor):
+            continue
+        here = (*names, *_annotated_name(annotations))
+        raw = members.read(members.blob(descriptor))
+        if descriptor.media_type in INDEX_MEDIA_TYPES:
+            yield from _oci(members, decode_document(raw, Index, "image index"), platform, here, depth + 1)
+            continue
+        manifest = decode_document(raw, Manifest, "image manifest")
+        layers = tuple(members.blob(layer) for layer in manifest.layers)
+        yield Planned(members.read(members.blob(manifest.config)), layers, here)
+
+
+def _runs(platform: Platform, descriptor: Descriptor) -> bool:
+    wanted = descriptor.platform
+    if wanted is None or not wanted.architecture:
+        return True
+    return platform.runs(Platform(wanted.os, wanted.architecture, wanted.variant))
+
+
+def _annotated_name(annotations: dict[str, str]) -> tuple[Reference, ...]:
+    """The name that the writer put into the annotations; a lone tag is no name."""
+    name = annotations.get(ANNOTATION_IMAGE_NAME) or annotations.get(ANNOTATION_REF_NAME, "")
+    if not name or (ANNOTATION_IMAGE_NAME not in annotations and ":" not in name and "/" not in name):
+        return ()
+    return (Reference.parse(name).with_default_tag(),)
+
+
+# -- version 1 --------------------------------------------------------------------------------------------------------
+
+
+def _version1(members: Members, repositories: Member) -> Iterator[Planned]:
+    tables = decode_document(members.read(repositories), dict[str, dict[str, str]], "repositories")
+    names: dict[str, list[Reference]] = {}
+    for repository, tags in tables.items():
+        for tag, top in tags.items():
+            names.setdefault(top, []).append(Reference.parse(repository).with_tag(tag))
+    for top, references in names.items():
+        documents = _ancestry(members, top)
+        layers = tuple(members.need(f"{layer}/layer.tar") for layer, _ in documents)
+        yield Planned(_config_of([document for _, document in documents], layers), layers, tuple(references))
+
+
+def _ancestry(members: Members, top: str) -> list[tuple[str, dict[str, msgspec.Raw]]]:
+    """The ids and documents of the layers from the bottom up to `top`."""
+    chain: list[tuple[str, dict[str, msgspec.Raw]]] = []
+    current: str | None = top
+    while current:
+        if len(chain) >= _ANCESTORS_MAX or any(current == known for known, _ in chain):
+            raise InvalidArgument("invalid image archive", why=f"the parents of `{top}` go in a circle")
+        raw = members.read(members.need(f"{current}/json"))
+        document = decode_document(raw, dict[str, msgspec.Raw], f"{current}/json")
+        chain.append((current, document))
+        parent = document.get("parent")
+        current = decode_document(bytes(parent), str | None, "parent") if parent is not None else None  # type: ignore[arg-type]
+    return chain[::-1]
+
+
+def _config_of(documents: Sequence[dict[str, msgspec.Raw]], layers: Sequence[Member]) -> bytes:
+    """The configuration that a chain of version-1 documents amounts to, the bottom one first."""
+    top = {key: value for key, value in documents[-1].items() if key not in _V1_ONLY}
+    history = []
+    for document in documents:
+        entry: dict[str, object] = {key: document[key] for key in ("created", "author", "comment") if key in document}
+        step = decode_document(bytes(document.get("container_config", b"{}")), _V1Step, "container_config")
+        entry["created_by"] = " ".join(step.cmd or ())
+        history.append(entry)
+    rootfs = {"type": "layers", "diff_ids": [_plain_digest(layer) for layer in layers]}
+    return msgspec.json.encode({**top, "history": history, "rootfs": rootfs}, order="sorted")
+
+
+class _V1Step(msgspec.Struct, rename="pascal"):
+    """What made a version-1 layer."""
+
+    cmd: list[str] | None = None
+
+
+def _plain_digest(layer: Member) -> str:
+    hasher = hashlib.sha256()
+    with open(layer.path, "rb") as file:
+        for chunk in decompressed(read_chunks(file)):
+            hasher.update(chunk)
+    return "sha256:" + hasher.hexdigest()

@@ -1,0 +1,127 @@
+"""The members of an image archive, taken from a stream to disk.
+
+In an archive the table of contents comes last, so that everything has to be taken down first. Members are kept under
+numbers of ours: no name from the archive ever becomes a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import BinaryIO, NamedTuple, TypeVar
+
+import msgspec
+
+from shoal.errors import InvalidArgument
+from shoal.image.tar.compression import decompressed, read_chunks
+from shoal.image.tar.header import HARD_LINK, REGULAR, SYMLINK, TarEntry
+from shoal.image.tar.reader import TarReader, write_all
+from shoal.image.unpack import clean_name, explained
+from shoal.oci.descriptor import Descriptor
+from shoal.oci.digest import Digest, algorithm_of, hex_of, parse_digest
+
+_JSON_MAX = 32 << 20
+_MEMBERS_MAX = 100_000
+_LINKS_MAX = 20
+_Document = TypeVar("_Document")
+
+
+class Member(NamedTuple):
+    """A file of the archive, as it lies in the scratch directory."""
+
+    path: str
+    size_bytes: int
+    digest: Digest
+
+
+class Members:
+    """The files of one archive; the caller deletes `directory`, which must exist and be empty."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._files: dict[bytes, Member] = {}
+        self._links: dict[bytes, bytes] = {}
+
+    def take(self, stream: BinaryIO) -> None:
+        """Read the whole archive, compressed or not.
+
+        Raises: InvalidArgument if it is malformed, Internal for a full disk, and what reading `stream` raises.
+        """
+        reader = TarReader(decompressed(read_chunks(stream)))
+        for entry in reader:
+            name = clean_name(entry.name)
+            if len(self._files) + len(self._links) >= _MEMBERS_MAX:
+                raise InvalidArgument("invalid image archive", why=f"more than {_MEMBERS_MAX} files")
+            if entry.kind == REGULAR and entry.sparse is None:
+                self._files[name] = self._store(reader, entry)
+            elif entry.kind == HARD_LINK:
+                self._links[name] = clean_name(entry.linkname)
+            elif entry.kind == SYMLINK:
+                # Old archives link equal layers: `../ID/layer.tar`.
+                parent = name.rpartition(b"/")[0]
+                self._links[name] = clean_name(b"/" + parent + b"/" + entry.linkname)
+        reader.drain()
+
+    def _store(self, reader: TarReader, entry: TarEntry) -> Member:
+        path = os.path.join(self._directory, str(len(self._files) + len(self._links)))
+        hasher = hashlib.sha256()
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            for piece in reader.data():
+                hasher.update(piece)
+                write_all(fd, piece)
+        except OSError as error:
+            raise explained(error, doing="load image") from error
+        finally:
+            os.close(fd)
+        return Member(path, entry.size, Digest("sha256:" + hasher.hexdigest()))
+
+    def find(self, name: str) -> Member | None:
+        """The file of this name, by way of links within the archive."""
+        key = clean_name(os.fsencode(name))
+        for _ in range(_LINKS_MAX):
+            if key not in self._links:
+                return self._files.get(key)
+            key = self._links[key]
+        return None
+
+    def need(self, name: str) -> Member:
+        """The file of this name; one that is named by a digest must have it.
+
+        Raises: InvalidArgument.
+        """
+        member = self.find(name)
+        if member is None:
+            raise InvalidArgument("invalid image archive", why=f"`{name}` is missing")
+        parts = name.split("/")
+        if len(parts) == 3 and parts[:2] == ["blobs", "sha256"] and member.digest != f"sha256:{parts[2]}":
+            raise InvalidArgument(f"invalid image archive: wrong digest of `{name}`", why=f"it is {member.digest}")
+        return member
+
+    def blob(self, descriptor: Descriptor) -> Member:
+        """The content of a descriptor, verified. Raises: InvalidArgument."""
+        digest = parse_digest(descriptor.digest)
+        if algorithm_of(digest) != "sha256":
+            raise InvalidArgument("unsupported digest algorithm", why=f"`{digest}`")
+        member = self.need(f"blobs/sha256/{hex_of(digest)}")
+        if member.size_bytes != descriptor.size:
+            raise InvalidArgument(
+                f"invalid image archive: wrong size of {digest}",
+                why=f"{member.size_bytes} instead of {descriptor.size}",
+            )
+        return member
+
+    def read(self, member: Member) -> bytes:
+        """The bytes of a small member. Raises: InvalidArgument if it is too big to be a document."""
+        if member.size_bytes > _JSON_MAX:
+            raise InvalidArgument("invalid image archive", why=f"a JSON document of {member.size_bytes} bytes")
+        with open(member.path, "rb") as file:
+            return file.read()
+
+
+def decode_document(raw: bytes, kind: type[_Document], name: str) -> _Document:
+    """The JSON document in `raw`. Raises: InvalidArgument, with the path of the offending field."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"invalid {name} in image archive", why=str(error)) from None

@@ -1,0 +1,255 @@
+"""Unpacked layers, each once, under its chainID; counted by who needs them.
+
+    layers/<chain hex>/diff/        the tree, in overlayfs's form
+    layers/<chain hex>/skeleton     all of the archive but file data (skeleton.py), or
+    layers/<chain hex>/archive      the archive as it came, where the tree can't give it back
+    layers/<chain hex>/layer.json   diffID, parent, sizes
+
+A layer is made in the scratch directory and renamed into place, so that it exists as a whole or not at all. Images,
+snapshots and running loads hold layers; one that nobody holds any more is discarded. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from shoal.errors import Internal, InvalidArgument, NotFound
+from shoal.image.merged import MergedView
+from shoal.image.scratch import Scratch
+from shoal.image.skeleton import SkeletonWriter, rebuild
+from shoal.image.tar.compression import compression_of, decompressed, prefetched, read_chunks
+from shoal.image.tar.reader import TarReader
+from shoal.image.unpack import Unpacked, Unpacker, explained
+from shoal.oci.digest import Digest, hex_of
+
+_PREFETCH_FROM = 4 << 20  # below, a thread costs more than it saves
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """An unpacked layer. `size_bytes` counts the files' bytes, `archive_size` those of the plain tar."""
+
+    chain_id: str
+    diff_id: str
+    parent: str | None
+    size_bytes: int
+    archive_size: int
+    is_rebuildable: bool
+
+
+class LayerStore:
+    """The layers under `root`, with `scratch` on the same file system."""
+
+    def __init__(self, root: str, scratch: Scratch) -> None:
+        self._root = root
+        self._scratch = scratch
+        self._lock = threading.Lock()
+        self._making: dict[Digest, threading.Lock] = {}
+        self._holds: Counter[Digest] = Counter()
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        self._layers = dict(self._scan())
+
+    def tree(self, chain_id: Digest) -> str:
+        """The directory of the layer's files, whether or not it exists."""
+        return os.path.join(self._root, hex_of(chain_id), "diff")
+
+    def get(self, chain_id: Digest) -> Layer:
+        """The layer. Raises: NotFound."""
+        layer = self._layers.get(chain_id)
+        if layer is None:
+            raise NotFound(f"layer {chain_id} does not exist")
+        return layer
+
+    # -- holding ------------------------------------------------------------------------------------------------
+
+    def hold(self, chain_ids: Iterable[Digest]) -> None:
+        """Keep these layers from being discarded until `release`; they need not exist yet."""
+        with self._lock:
+            self._holds.update(chain_ids)
+
+    def hold_existing(self, chain_ids: Sequence[Digest]) -> None:
+        """As `hold`. Raises: NotFound, holding nothing, if one of the layers does not exist."""
+        with self._lock:
+            for chain_id in chain_ids:
+                if chain_id not in self._layers:
+                    raise NotFound(f"layer {chain_id} does not exist", fix="load the image again")
+            self._holds.update(chain_ids)
+
+    def release(self, chain_ids: Sequence[Digest]) -> list[Digest]:
+        """Undo one `hold`; returns the layers that nobody held any more and that are gone now, the topmost first."""
+        gone = []
+        with self._lock:
+            for chain_id in reversed(chain_ids):
+                self._holds[chain_id] -= 1
+                if self._holds[chain_id] <= 0:
+                    del self._holds[chain_id]
+                    if self._layers.pop(chain_id, None) is not None:
+                        self._scratch.discard(os.path.join(self._root, hex_of(chain_id)))
+                        gone.append(chain_id)
+        return gone
+
+    @contextmanager
+    def held(self, chain_ids: Sequence[Digest]) -> Iterator[None]:
+        """Hold the layers within the block."""
+        self.hold(chain_ids)
+        try:
+            yield
+        finally:
+            self.release(chain_ids)
+
+    def discard_unheld(self) -> list[Digest]:
+        """Discard every layer that nobody holds: for start-up, when images and snapshots are known."""
+        with self._lock:
+            loose = [chain_id for chain_id in self._layers if not self._holds[chain_id]]
+        self.hold(loose)
+        return [chain_id for loose_id in loose for chain_id in self.release([loose_id])]
+
+    # -- making -------------------------------------------------------------------------------------------------
+
+    def ensure(self, archive: str, below: Sequence[Digest], chain_id: Digest, diff_id: Digest) -> Layer:
+        """The layer `chain_id`, unpacked from the file `archive` unless it exists; the caller holds it and `below`.
+
+        Of several threads that want the same layer, one unpacks it.
+        Raises: InvalidArgument if the archive's digest is not `diff_id`; what Unpacker raises.
+        """
+        with self._lock:
+            making = self._making.setdefault(chain_id, threading.Lock())
+        with making:
+            try:
+                existing = self._layers.get(chain_id)
+                if existing is not None:
+                    return existing
+                made, directory = self._unpack(archive, below)
+                if made.diff_id == diff_id:
+                    return self._publish(made, directory)
+                self._scratch.discard(directory)
+            finally:
+                self._making.pop(chain_id, None)
+        raise InvalidArgument(f'invalid diffID for layer {len(below)}: expected "{diff_id}", got "{made.diff_id}"')
+
+    def add(self, archive: str, below: Sequence[Digest]) -> Layer:
+        """The layer that the file `archive` makes on top of `below`, which the caller holds. It comes held.
+
+        Raises: what Unpacker raises.
+        """
+        made, directory = self._unpack(archive, below)
+        self.hold([Digest(made.chain_id)])
+        return self._publish(made, directory)
+
+    def _unpack(self, archive: str, below: Sequence[Digest]) -> tuple[Layer, str]:
+        """Unpack into a scratch directory; returns what it is, and where."""
+        directory = self._scratch.fresh("layer")
+        tree = os.path.join(directory, "diff")
+        os.makedirs(tree, mode=0o755)
+        try:
+            digits, size, unpacked = self._stream(archive, tree, os.path.join(directory, "skeleton"), below)
+            if not unpacked.is_rebuildable:
+                os.unlink(os.path.join(directory, "skeleton"))
+                _link_or_copy(archive, os.path.join(directory, "archive"))
+            diff_id = Digest(f"sha256:{digits}")
+            chain_id = _chain_id(below, diff_id)
+            parent = below[-1] if below else None
+            layer = Layer(chain_id, diff_id, parent, unpacked.size_bytes, size, unpacked.is_rebuildable)
+            with open(os.path.join(directory, "layer.json"), "xb") as file:
+                file.write(msgspec.json.encode(layer))
+        except BaseException as error:
+            self._scratch.discard(directory)
+            self._scratch.purge()  # at once: the disk may be full
+            if isinstance(error, OSError):
+                raise explained(error) from error
+            raise
+        return layer, directory
+
+    def _stream(self, archive: str, tree: str, skeleton: str, below: Sequence[Digest]) -> tuple[str, int, Unpacked]:
+        """Unpack the file `archive` into `tree`; returns the plain tar's sha256 and size, and the unpacker's report."""
+        hasher = hashlib.sha256()
+        size = 0
+
+        def hashed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+            nonlocal size
+            for chunk in chunks:
+                hasher.update(chunk)
+                size += len(chunk)
+                yield chunk
+
+        lower = MergedView([self.tree(chain_id) for chain_id in reversed(below)])
+        with open(archive, "rb", buffering=0) as file, open(skeleton, "xb") as out:
+            chunks = hashed(decompressed(read_chunks(file)))
+            ahead = prefetched(chunks) if os.fstat(file.fileno()).st_size >= _PREFETCH_FROM else None
+            notes = SkeletonWriter(out)
+            try:
+                with Unpacker(tree, lower, notes) as unpacker:
+                    unpacked = unpacker.unpack(TarReader(ahead or chunks, tap=notes.raw))
+            finally:
+                if ahead is not None:
+                    ahead.close()
+            notes.close()
+        return hasher.hexdigest(), size, unpacked
+
+    def _publish(self, layer: Layer, directory: str) -> Layer:
+        """Rename a finished layer into place; if somebody else was faster, theirs stays."""
+        chain_id = Digest(layer.chain_id)
+        with self._lock:
+            existing = self._layers.get(chain_id)
+            if existing is not None:
+                self._scratch.discard(directory)
+                return existing
+            os.rename(directory, os.path.join(self._root, hex_of(chain_id)))
+            self._layers[chain_id] = layer
+        return layer
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def archive(self, chain_id: Digest) -> Iterator[bytes]:
+        """The layer's plain tar, exactly as it came in; the caller holds the layer.
+
+        Raises while iterating: Internal, at the end, if the unpacked files were changed.
+        """
+        layer = self.get(chain_id)
+        directory = os.path.join(self._root, hex_of(chain_id))
+        hasher = hashlib.sha256()
+        with open(os.path.join(directory, "skeleton" if layer.is_rebuildable else "archive"), "rb") as file:
+            chunks = rebuild(file, self.tree(chain_id)) if layer.is_rebuildable else decompressed(read_chunks(file))
+            for chunk in chunks:
+                hasher.update(chunk)
+                yield chunk
+        if f"sha256:{hasher.hexdigest()}" != layer.diff_id:
+            raise Internal(f"damaged layer {chain_id}", why="its files were changed", fix="load the image again")
+
+    def _scan(self) -> Iterator[tuple[Digest, Layer]]:
+        """The layers on disk."""
+        for name in os.listdir(self._root):
+            try:
+                with open(os.path.join(self._root, name, "layer.json"), "rb") as file:
+                    layer = msgspec.json.decode(file.read(), type=Layer)
+            except (OSError, msgspec.DecodeError):
+                # Not written by us, or lost in a power failure: the images of it say that it's missing.
+                self._scratch.discard(os.path.join(self._root, name))
+                continue
+            yield Digest(layer.chain_id), layer
+
+
+def is_compressed(path: str) -> bool:
+    """Whether the file at `path` is compressed. Raises: OSError."""
+    with open(path, "rb") as file:
+        return compression_of(file.read(6)) != ""
+
+
+def _chain_id(below: Sequence[Digest], diff_id: Digest) -> Digest:
+    if not below:
+        return diff_id
+    return Digest("sha256:" + hashlib.sha256(f"{below[-1]} {diff_id}".encode()).hexdigest())
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)

@@ -1,0 +1,73 @@
+"""The merged view of stacked layer trees, as overlayfs would show it, without mounting.
+
+Serves: what an implied directory of a layer inherits, what `docker diff` compares with, and the vfs snapshots.
+The trees are unpacked layers: they don't change, and only shoal writes them, so that paths may be used.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+
+from shoal.image.trees import OVERLAY_OPAQUE, is_whiteout
+
+
+class MergedView:
+    """Looks entries up in `trees`, the topmost first. Remembers directories: make one per task."""
+
+    def __init__(self, trees: Sequence[str]) -> None:
+        self._directories: dict[bytes, list[bytes]] = {b"": [os.fsencode(tree) for tree in trees]}
+
+    def find(self, path: bytes) -> tuple[bytes, os.stat_result] | None:
+        """The real path and lstat of what the view shows at `path` (relative, no `..`), or None."""
+        if not path:
+            top = self._directories[b""]
+            return (top[0], os.lstat(top[0])) if top else None
+        parent, _, name = path.rpartition(b"/")
+        for directory in self._stack(parent):
+            candidate = directory + b"/" + name
+            try:
+                status = os.lstat(candidate)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            return None if is_whiteout(status) else (candidate, status)
+        return None
+
+    def names(self, path: bytes) -> list[bytes]:
+        """The sorted names that the view shows in the directory `path`."""
+        seen: dict[bytes, bool] = {}
+        for directory in self._stack(path):
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.name not in seen:
+                        seen[entry.name] = not is_whiteout(entry.stat(follow_symlinks=False))
+        return sorted(name for name, shown in seen.items() if shown)
+
+    def _stack(self, path: bytes) -> list[bytes]:
+        """The real directories that merge into the directory `path`, the topmost first."""
+        known = self._directories.get(path)
+        if known is not None:
+            return known
+        parent, _, name = path.rpartition(b"/")
+        stack: list[bytes] = []
+        for directory in self._stack(parent):
+            candidate = directory + b"/" + name
+            try:
+                status = os.lstat(candidate)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if not stat.S_ISDIR(status.st_mode):
+                break  # a whiteout, or a file: either hides what lies below
+            stack.append(candidate)
+            if _opaque(candidate):
+                break
+        self._directories[path] = stack
+        return stack
+
+
+def _opaque(directory: bytes) -> bool:
+    try:
+        return os.getxattr(directory, OVERLAY_OPAQUE) == b"y"
+    except OSError:
+        return False  # ENODATA: the directory merges

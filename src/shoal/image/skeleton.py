@@ -1,0 +1,124 @@
+"""The skeleton of a layer: all of its tar stream but the file data, from which the exact archive is rebuilt.
+
+A layer is kept unpacked. Its archive must come back bit for bit, because its digest is part of the image's id, and
+keeping the archive too would double the disk it costs. So beside the unpacked tree lies the skeleton, zstd-compressed:
+
+    b"R" u32 length, bytes      copy these bytes (headers, padding, the end mark)
+    b"F" u16 length, path, u64 size    copy the file of that path in the unpacked tree
+
+A layer whose data is not in its tree as a whole (a path that occurs twice, a sparse file) can't be rebuilt
+like that: it carries its original archive instead (see layers.py).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from shoal.errors import Internal
+from shoal.image.tar.compression import decompressed, read_chunks, zstd_writer
+from shoal.image.trees import open_directory
+
+_RAW = struct.Struct("<cI")
+_FILE = struct.Struct("<cHQ")
+_PIECE = 1 << 20
+_FLUSH_AT = 1 << 18
+
+
+class SkeletonWriter:
+    """Notes the stream of a layer while it is unpacked: `raw` is a tap for TarReader, `file` follows stored data."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = zstd_writer(out)
+        self._raw: list[bytes] = []
+        self._raw_size = 0
+
+    def raw(self, data: bytes | memoryview) -> None:
+        """Note bytes that are not in any unpacked file."""
+        self._raw.append(bytes(data))
+        self._raw_size += len(data)
+        if self._raw_size >= _FLUSH_AT:
+            self._flush()
+
+    def file(self, path: bytes, size: int) -> None:
+        """Note that `size` bytes follow in the stream, which are the file at `path`."""
+        self._flush()
+        self._out.write(_FILE.pack(b"F", len(path), size) + path)
+
+    def close(self) -> None:
+        """Write what is left. The stream given to the constructor stays open."""
+        self._flush()
+        self._out.close()
+
+    def _flush(self) -> None:
+        if self._raw:
+            self._out.write(_RAW.pack(b"R", self._raw_size) + b"".join(self._raw))
+            self._raw, self._raw_size = [], 0
+
+
+def rebuild(skeleton: BinaryIO, tree: str) -> Iterator[bytes]:
+    """The layer's tar stream, from its `skeleton` and its unpacked `tree`, in pieces.
+
+    The caller compares the digest: a tree that was changed gives another stream.
+    Raises while iterating: Internal if a file of the tree is missing or has another size.
+    """
+    source = _Exact(decompressed(read_chunks(skeleton)))
+    root_fd = open_directory(tree)
+    try:
+        while kind := source.take(1):
+            if kind == b"R":
+                (length,) = struct.unpack("<I", source.take(4))
+                yield source.take(length)
+            else:
+                path_length, size = struct.unpack("<HQ", source.take(10))
+                yield from _file(root_fd, source.take(path_length), size)
+    finally:
+        os.close(root_fd)
+
+
+def _file(root_fd: int, path: bytes, size: int) -> Iterator[bytes]:
+    # The tree is the store's own and no longer changes; still no symlink is followed, at any component.
+    fd = os.dup(root_fd)
+    try:
+        *directories, name = path.split(b"/")
+        for part in directories:
+            inner = open_directory(part, fd)
+            os.close(fd)
+            fd = inner
+        inner = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+        left = size
+        while left and (piece := os.read(fd, min(left, _PIECE))):
+            left -= len(piece)
+            yield piece
+    except OSError as error:
+        raise Internal("damaged layer", why=f"{os.fsdecode(path)}: {os.strerror(error.errno or 0)}") from error
+    finally:
+        os.close(fd)
+    if left:
+        raise Internal("damaged layer", why=f"{os.fsdecode(path)} is shorter than it was")
+
+
+class _Exact:
+    """Reads exact numbers of bytes from chunks."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._buffer = b""
+        self._position = 0
+
+    def take(self, count: int) -> bytes:
+        """`count` bytes, or nothing at the end."""
+        while len(self._buffer) - self._position < count:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                if self._position == len(self._buffer):
+                    return b""
+                raise Internal("damaged layer", why="its skeleton is cut off")
+            self._buffer = self._buffer[self._position :] + chunk
+            self._position = 0
+        self._position += count
+        return self._buffer[self._position - count : self._position]

@@ -1,0 +1,1 @@
+"""Tar archives as streams: reader, writer and compression; knows nothing of images."""
