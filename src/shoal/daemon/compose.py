@@ -40,6 +40,7 @@ from shoal.engine.paths import Paths
 from shoal.engine.recovery import Recovery
 from shoal.engine.specgen import DaemonDefaults, MachineFacts, SpecGenerator
 from shoal.engine.system import DAEMON_ID_FILE, System
+from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.store import ImageStore
 from shoal.linux import capabilities
 from shoal.linux.cgroups.layout import Layout, detect
@@ -57,6 +58,7 @@ _INIT_PATHS = ("/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/
 
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_log = logging.getLogger(__name__)
 _supervisor_log = logging.getLogger("shoal.supervisor")
 
 
@@ -72,7 +74,9 @@ async def open_engine(config: Config, background: Background) -> Engine:
     database = Database(paths.database)
     events = EventLog(system_clock)
     registry = ContainerRegistry(database.connection)
-    store = ImageStore(str(config.data_root), database.connect, driver=config.storage_driver)
+    store = ImageStore(config.data_root, database.connect)
+    for problem in store.problems:
+        _log.warning("%s", problem)
     drivers = _network_drivers(config, database)
     init_path = next((path for path in _INIT_PATHS if Path(path).exists()), _INIT_PATHS[0])
     generator = SpecGenerator(_machine_facts(machine, cgroups), DaemonDefaults(init_path=init_path), HostDevices())
@@ -87,6 +91,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
         paths=paths,
         registry=registry,
         store=store,
+        snapshotter=store.open_snapshotter(config.storage_driver),
         drivers=drivers,
         driver=driver,
         generator=generator,
@@ -170,6 +175,7 @@ class _Parts:
     paths: Paths
     registry: ContainerRegistry
     store: ImageStore
+    snapshotter: Snapshotter
     drivers: Mapping[str, NetworkDriver]
     driver: NativeDriver
     generator: SpecGenerator
@@ -181,10 +187,11 @@ class _Parts:
 
     def assemble(self, config: Config, database: Database, init_path: str) -> Engine:
         """The engine out of the parts."""
-        snapshotter, clock, events = self.store.snapshotter, system_clock, self.events
+        snapshotter, clock, events = self.snapshotter, system_clock, self.events
+        platform = Platform.of_machine(self.machine.machine)
         waiters, clients, locks = Waiters(), WaitingClients(), ContainerLocks()
         networks = ContainerNetworks(self.drivers, events)
-        names = ImageNames(self.store, Platform.of_machine(self.machine.machine))
+        names = ImageNames(self.store, platform)
         launches = self._launches()
         execs = Execs(
             registry=self.registry,
@@ -248,7 +255,7 @@ class _Parts:
             clock=clock,
             background=self.background,
         )
-        images = Images(self.store, self.registry, events, clock)
+        images = Images(self.store, snapshotter.name, platform, self.registry, events, clock)
         return Engine(
             containers=containers,
             execs=execs,
@@ -274,7 +281,7 @@ class _Parts:
 
     def _launches(self) -> LaunchBuilder:
         bridge = self.drivers.get("bridge")
-        files = ContainerFiles(self.paths, bridge.inspect().gateway if bridge else "")
+        files = ContainerFiles(self.paths, lambda: bridge.inspect().gateway if bridge else "")
         return LaunchBuilder(self.paths, self.registry, self.generator, files, self.cgroup_path)
 
     def _system(self, config: Config, containers: Containers, images: Images, init_path: str) -> System:
@@ -284,7 +291,7 @@ class _Parts:
             paths=self.paths,
             labels=config.labels,
             debug=config.debug,
-            storage_driver=self.store.snapshotter.name,
+            storage_driver=self.snapshotter.name,
             cgroups=self.cgroups,
             registry=self.registry,
             containers=containers,

@@ -52,7 +52,7 @@ class ImageNames:
             base = self._store.get(ref).chain_ids
         except (NotFound, InvalidArgument):
             return ()
-        return [image.id for image in self._store.images() if image.chain_ids[: len(base)] == base]
+        return [image.id for image in self._store.list(show_all=True) if image.chain_ids[: len(base)] == base]
 
     def show(self, ref: str, id: str) -> str:
         """How a list shows a container's image: as it was asked for, or by id when the name now means another."""

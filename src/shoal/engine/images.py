@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -32,8 +33,10 @@ from shoal.engine.threads import PIECE_BYTES, BodyReader, Outlet, PieceWriter, p
 from shoal.errors import Conflict, NotFound, Unsupported
 from shoal.image.filters import ImageFilters
 from shoal.image.image import Deleted, Image, ImageId, ImageUser, LayerProgress, LoadEvent, Removal, Renamed
+from shoal.image.layers import Layer
 from shoal.image.store import ImageStore
 from shoal.oci.digest import short_id
+from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
 
 _NS = 1_000_000_000
@@ -42,8 +45,19 @@ _NS = 1_000_000_000
 class Images:
     """What the server calls `ImageBackend`."""
 
-    def __init__(self, store: ImageStore, registry: ContainerRegistry, events: EventLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: ImageStore,
+        storage_driver: str,
+        platform: Platform,
+        registry: ContainerRegistry,
+        events: EventLog,
+        clock: Clock,
+    ) -> None:
+        """`storage_driver` is the snapshotter's name, `platform` the machine's own."""
         self._store = store
+        self._storage_driver = storage_driver
+        self._platform = platform
         self._registry = registry
         self._events = events
         self._clock = clock
@@ -54,17 +68,30 @@ class Images:
 
     async def count(self) -> int:
         """How many images there are."""
-        return len(self._store.images())
+        return len(self._store.list())
 
     async def layers_size(self) -> int:
         """Bytes of all layers, each counted once."""
-        return await asyncio.to_thread(self._store.layers_size)
+        images = self._store.list(show_all=True)
+        return sum({layer.chain_id: layer.size_bytes for image in images for layer in self._layers(image)}.values())
+
+    def _layers(self, image: Image) -> Sequence[Layer]:
+        try:
+            return self._store.layers_of(image)
+        except NotFound:
+            return ()  # the image was removed just now
 
     async def list(self, options: ImageListOptions) -> Sequence[ImageSummary]:
         """The images that the filters let through, the newest first. Raises: InvalidArgument, NotFound."""
         images = self._store.list(self._filters(options.filters), show_all=options.all)
-        shared = self._store.shared_sizes() if options.shared_size else {}
+        shared = self._shared_sizes() if options.shared_size else {}
         return [self._summary(image, options.version, shared.get(image.id, -1)) for image in images]
+
+    def _shared_sizes(self) -> dict[ImageId, int]:
+        """Bytes of each image's layers that another image has as well."""
+        layers = {image.id: self._layers(image) for image in self._store.list(show_all=True)}
+        uses = Counter(layer.chain_id for own in layers.values() for layer in own)
+        return {id: sum(layer.size_bytes for layer in own if uses[layer.chain_id] > 1) for id, own in layers.items()}
 
     def _filters(self, filters: Filters) -> ImageFilters:
         until = [parse_moment(text, now_ns=self._clock()) for text in filters.get("until")]
@@ -107,7 +134,7 @@ class Images:
             os=document.os,
             os_version=document.os_version,
             size=image.size_bytes,
-            graph_driver=DriverData(name=self._store.snapshotter.name),
+            graph_driver=DriverData(name=self._storage_driver),
             root_fs=RootFS(layers=list(image.diff_ids)),
             metadata=ImageMetadata(
                 last_tag_time=format_rfc3339(image.last_tagged_ns) if image.last_tagged_ns else NEVER
@@ -196,13 +223,13 @@ class Images:
     ) -> AsyncIterator[JSONMessage]:
         """Progress of `docker import`; the last message is the image's id. Raises: InvalidArgument, Internal."""
         name = Reference.of_repository(repository, tag) if repository else None
+        wanted = Platform.parse(platform, host=self._platform) if platform else None
         source = BodyReader(body)
 
         def work(outlet: Outlet[ImageId]) -> None:
             stream = io.BufferedReader(source, PIECE_BYTES)
-            outlet.put(
-                self._store.import_tar(stream, changes=changes, message=message, platform=platform, reference=name)
-            )
+            id = self._store.import_tar(stream, changes=changes, message=message, platform=wanted, reference=name)
+            outlet.put(id)
 
         async with aclosing(produced_by(work, source)) as ids:
             async for id in ids:
@@ -242,8 +269,10 @@ class Images:
         return ImagesPruneReport(images_deleted=removed or None, space_reclaimed=before - await self.layers_size())
 
     def _tell(self, action: str, id: str, name: str) -> None:
-        image = self._store.find(id)
-        labels = dict(image.config.labels or {}) if image else {}
+        try:
+            labels = self._store.get(id).config.labels or {}
+        except NotFound:
+            labels = {}
         self._events.publish("image", action, id, {**labels, "name": name})
 
 

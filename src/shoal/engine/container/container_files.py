@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from shoal.engine.container.record import ContainerRecord
@@ -13,8 +14,8 @@ from shoal.network.endpoint import Endpoint
 class ContainerFiles:
     """Writes the three files at every start; what the host's own files say is read anew each time."""
 
-    def __init__(self, paths: Paths, gateway: str) -> None:
-        """`gateway` is the address of the host on the default bridge, "" without one."""
+    def __init__(self, paths: Paths, gateway: Callable[[], str]) -> None:
+        """`gateway` tells the address of the host on the default bridge, "" without one."""
         self._paths = paths
         self._gateway = gateway
 
@@ -27,7 +28,7 @@ class ContainerFiles:
         host_resolv = _read(files.HOST_RESOLV_CONF)
         if is_host:
             hosts = files.host_network_hosts_file(
-                _read("/etc/hosts"), extra_hosts=host.extra_hosts, host_gateway=self._gateway
+                _read("/etc/hosts"), extra_hosts=host.extra_hosts, host_gateway=self._gateway()
             )
             resolv = files.host_network_resolv_conf_file(host_resolv, resolver)
         else:
@@ -36,7 +37,7 @@ class ContainerFiles:
                 domain=config.domainname,
                 ip=endpoint.ip if endpoint else "",
                 extra_hosts=host.extra_hosts,
-                host_gateway=self._gateway,
+                host_gateway=self._gateway(),
             )
             source = files.resolv_conf_source(host_resolv)
             resolv = files.resolv_conf_file(

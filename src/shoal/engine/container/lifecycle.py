@@ -60,7 +60,6 @@ class Lifecycle:
         self._events = events
         self._clock = clock
         self._background = background
-        self._delays_s: dict[str, float] = {}
 
     async def start(self, record: ContainerRecord) -> None:
         """Runs the container.
@@ -168,9 +167,8 @@ class Lifecycle:
     async def _restart_later(self, record: ContainerRecord) -> None:
         """Starts the container again after its back-off, unless somebody changed it meanwhile."""
         ran_s = (record.state.finished_at_ns - record.state.started_at_ns) / _NS
-        delay_s = next_delay_s(self._delays_s.get(record.id), ran_s)
-        self._delays_s[record.id] = delay_s
-        await asyncio.sleep(delay_s)
+        record.restart_delay_s = next_delay_s(record.restart_delay_s, ran_s)
+        await asyncio.sleep(record.restart_delay_s)
         async with self._locks.hold(record.id):
             if self._registry.get(record.id) is record and self._wants_restart(record):
                 record.restart_count += 1

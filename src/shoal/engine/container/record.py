@@ -31,7 +31,8 @@ class StateRecord(msgspec.Struct, kw_only=True):
 class ContainerRecord(msgspec.Struct, kw_only=True):
     """One container: what was asked for, what it was made from, how it is.
 
-    `config` is the request merged with the image's defaults, `path` and `args` the command that follows from it.
+    `config` is the request merged with the image's defaults, `path` and `args` the command that follows from it;
+    `restart_delay_s` is how long its restart policy waited last.
     """
 
     id: str
@@ -46,6 +47,7 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     rootfs: Rootfs
     state: StateRecord = msgspec.field(default_factory=StateRecord)
     restart_count: int = 0
+    restart_delay_s: float | None = None
 
     @property
     def is_running(self) -> bool:
