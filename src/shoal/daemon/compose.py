@@ -128,7 +128,7 @@ def _machine_facts(machine: Machine, cgroups: Layout) -> MachineFacts:
         machine=machine.machine,
         kernel=machine.kernel_version,
         cpus=machine.cpus,
-        cgroup_version=cgroups.version,
+        cgroup_version="v2" if cgroups.version == "v2" else "v1",
         controllers=frozenset(cgroups.controllers),
         capabilities=tuple(capabilities.names(capabilities.bounding_set())),
         cpuset_cpus=default_cpus(),
@@ -148,7 +148,7 @@ def _host_facts(config: Config, cgroups: Layout) -> HostFacts:
 
     return HostFacts(
         rootfs_mount_point=str(config.exec_root / "rootfs"),
-        cgroup_version=cgroups.version,
+        cgroup_version="v2" if cgroups.version == "v2" else "v1",
         hierarchies=_hierarchies(cgroups),
         last_capability=capabilities.last_cap(),
         compile_filter=compile_filter,

@@ -1,6 +1,6 @@
 """shoald: reads its settings, makes the one daemon of its roots, serves until it is told to stop.
 
-    SIGTERM, SIGINT   stop serving, let go of the containers (they go on), leave; with --shutdown-containers stop them first
+SIGTERM, SIGINT   stop serving, let go of the containers (they go on), leave; with --shutdown-containers stop them first
 """
 
 from __future__ import annotations

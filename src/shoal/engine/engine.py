@@ -41,7 +41,8 @@ class Engine:
         """Stops every container that runs, each in its own time. A failure is logged."""
         running = [record for record in self.registry if record.is_running]
         results = await asyncio.gather(
-            *(self.containers.stop(record.id, signal=None, timeout_s=None) for record in running), return_exceptions=True
+            *(self.containers.stop(record.id, signal=None, timeout_s=None) for record in running),
+            return_exceptions=True,
         )
         for record, result in zip(running, results, strict=True):
             if isinstance(result, BaseException):

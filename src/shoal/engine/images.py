@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import BinaryIO, cast
 
 from shoal import __version__
 from shoal.api.filters import Filters
@@ -202,7 +203,7 @@ class Images:
 
         def work(outlet: Outlet[bytes]) -> None:
             writer = PieceWriter(outlet)
-            self._store.save(refs, writer)
+            self._store.save(refs, cast(BinaryIO, writer))
             writer.flush()
 
         async with aclosing(produced_by(work)) as pieces:
@@ -246,6 +247,7 @@ class Images:
             f"cannot pull {name}: shoal {__version__} does not serve registries yet",
             fix="bring the image with `docker load` or `docker import`",
         )
+
     async def prune(self, filters: Filters) -> ImagesPruneReport:
         """Removes the images that no container uses: the nameless ones, or with `dangling=false` all.
 

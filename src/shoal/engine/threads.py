@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
@@ -106,7 +106,7 @@ class Outlet(Generic[T]):
         self._calls.abandon()
 
 
-async def produced_by(work: Callable[[Outlet[T]], None], source: BodyReader | None = None) -> AsyncIterator[T]:
+async def produced_by(work: Callable[[Outlet[T]], None], source: BodyReader | None = None) -> AsyncGenerator[T, None]:
     """What `work` puts into its outlet, in a thread, while it is asked for; `source` is what it reads from.
 
     Raises: what `work` raises.
