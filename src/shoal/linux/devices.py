@@ -13,7 +13,7 @@ import stat
 from shoal.errors import InvalidArgument, SyscallError
 from shoal.linux.fd import FdLike
 from shoal.linux.mounts import bind_mount
-from shoal.linux.rootfs import create_file_in_root, mkdir_in_root, symlink_in_root
+from shoal.linux.rootfs import create_file_in_root, mkdir_in_root
 
 # name, major, minor: all of them character devices of mode 0666.
 DEFAULT_DEVICES = (
@@ -98,8 +98,20 @@ def make_default_devices(root_fd: FdLike) -> None:
 
     Raises: SyscallError.
     """
-    for name, major, minor in DEFAULT_DEVICES:
-        make_device(root_fd, f"/dev/{name}", "c", major, minor)
+    # Without the umask a node is right at once: two calls less for each of them.
+    umask = os.umask(0)
+    try:
+        with mkdir_in_root(root_fd, "/dev") as directory:
+            for name, major, minor in DEFAULT_DEVICES:
+                os.mknod(name, stat.S_IFCHR | DEFAULT_DEVICE_MODE, os.makedev(major, minor), dir_fd=directory.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EEXIST):
+            raise SyscallError("mknodat", "/dev", error.errno or 0) from None
+        # mknod is not allowed, or the image brings its own: the long way.
+        for name, major, minor in DEFAULT_DEVICES:
+            make_device(root_fd, f"/dev/{name}", "c", major, minor)
+    finally:
+        os.umask(umask)
 
 
 def default_symlinks(root_fd: FdLike) -> None:
@@ -107,5 +119,11 @@ def default_symlinks(root_fd: FdLike) -> None:
 
     Raises: SyscallError.
     """
-    for path, target in DEFAULT_SYMLINKS:
-        symlink_in_root(root_fd, target, path)
+    with mkdir_in_root(root_fd, "/dev") as directory:
+        for path, target in DEFAULT_SYMLINKS:
+            try:
+                os.symlink(target, path.removeprefix("/dev/"), dir_fd=directory.fileno())
+            except FileExistsError:
+                pass  # the image brings its own
+            except OSError as error:
+                raise SyscallError("symlinkat", path, error.errno or 0) from None

@@ -112,8 +112,27 @@ def mkdir_in_root(root_fd: FdLike, path: str, mode: int = 0o755) -> Fd:
     except SyscallError as error:
         if error.errno != errno.ENOENT:
             raise
+    made = _mkdir_last(root_fd, path, mode)
+    if made is not None:
+        return made
     with _Walk(root_fd, path, make_mode=mode) as walk:
         return walk.to_end()
+
+
+def _mkdir_last(root_fd: FdLike, path: str, mode: int) -> Fd | None:
+    """The common case, without a walk: only the last component is missing. None: it is not that simple."""
+    directory, _, name = path.rstrip("/").rpartition("/")
+    if name in ("", ".", ".."):
+        return None
+    umask = os.umask(0)  # so that the directory has its mode at once
+    try:
+        with open_in_root(root_fd, directory, _PLACE | os.O_DIRECTORY) as parent:
+            os.mkdir(name, mode, dir_fd=parent.fileno())
+            return Fd(os.open(name, _NOFOLLOW_PLACE | os.O_DIRECTORY, dir_fd=parent.fileno()))
+    except (SyscallError, OSError):
+        return None  # a missing parent, a dangling link, a read-only place: the walk finds out, and says so
+    finally:
+        os.umask(umask)
 
 
 def create_file_in_root(root_fd: FdLike, path: str, mode: int = 0o644) -> Fd:

@@ -51,8 +51,7 @@ def compile_plan(launch: Launch, host: HostFacts) -> Plan:
         MakeWorkingDirectory(process.cwd),
         Pivot(),
         *_stdio_steps(launch.terminal, launch.rows, launch.columns, process, bind=True),
-        *_network_steps(launch, own),
-        *_path_steps(spec, linux),
+        *_path_steps(spec, linux, _network_steps(launch, own)),
         *process_steps(process, spec, host),
     ]
     flags = 0
@@ -167,10 +166,11 @@ def _network_steps(launch: Launch, own: set[str]) -> list[Step]:
     return [WaitBarrier("network"), ConfigureInterface(interface.name, interface.address, interface.gateway)]
 
 
-def _path_steps(spec: RuntimeSpec, linux: Linux) -> list[Step]:
+def _path_steps(spec: RuntimeSpec, linux: Linux, network: list[Step]) -> list[Step]:
+    """Parameters, read-only and hidden paths, and the network where it fits in."""
     steps: list[Step] = []
     if linux.sysctl:
-        # Behind the interface, whose parameters may be among them; before /proc/sys is read-only.
+        # Before /proc/sys is read-only.
         steps.append(SetSysctls(dict(linux.sysctl)))
     if spec.root is not None and spec.root.readonly:
         steps.append(ReadonlyRoot())
@@ -178,7 +178,11 @@ def _path_steps(spec: RuntimeSpec, linux: Linux) -> list[Step]:
         steps.append(ReadonlyPaths(list(linux.readonly_paths)))
     if linux.masked_paths:
         steps.append(MaskPaths(list(linux.masked_paths)))
-    return steps
+    # The network is wired by shoald meanwhile, so we wait for it last; first only where a parameter of an
+    # interface has to be set.
+    if any(name.startswith("net.") and (".conf." in name or ".neigh." in name) for name in linux.sysctl):
+        return [*network, *steps]
+    return [*steps, *network]
 
 
 def _resources(linux: Linux) -> dict[str, object]:

@@ -6,16 +6,19 @@ import errno
 import os
 
 from shoal.errors import SyscallError
-from shoal.linux.fd import Fd
+from shoal.linux.libc import AT_FDCWD
 from shoal.linux.mounts import (
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,
     MOUNT_ATTR_RDONLY,
     MS_PRIVATE,
+    OPEN_TREE_CLONE,
     bind_mount,
     mount_filesystem,
     mount_setattr,
+    move_mount,
+    open_tree,
 )
 from shoal.linux.rootfs import mkdir_in_root
 from shoal.supervisor.steps.step import Step
@@ -57,20 +60,19 @@ class MountCgroupV1(Step):
                 mount_setattr(tmpfs, attr_set=MOUNT_ATTR_RDONLY)
 
     def _bind(self, directory: int, name: str, source: str, aliases: list[str]) -> None:
-        if not os.path.isdir(source):
-            return
         try:
-            os.mkdir(name, 0o755, dir_fd=directory)
-            with Fd(os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)) as place:
-                bind_mount(
-                    source,
-                    place,
-                    recursive=False,
-                    readonly="mount" if self.readonly else "no",
-                    propagation=MS_PRIVATE,
-                    attrs=_SAFE,
-                    object=f"{self.target}/{name}",
-                ).close()
+            tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE)
+        except SyscallError as error:
+            if error.errno == errno.ENOENT:
+                return
+            raise
+        attributes = _SAFE | (MOUNT_ATTR_RDONLY if self.readonly else 0)
+        try:
+            with tree:
+                os.mkdir(name, 0o755, dir_fd=directory)
+                # One call for all of it, and the target by name: there are ten of these in every container.
+                mount_setattr(tree, attr_set=attributes, propagation=MS_PRIVATE)
+                move_mount(tree, directory, to_path=name, object=f"{self.target}/{name}")
             for alias in aliases:
                 os.symlink(name, alias, dir_fd=directory)
         except OSError as error:
