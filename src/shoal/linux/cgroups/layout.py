@@ -14,6 +14,10 @@ from shoal.linux.cgroups.files import read_or_empty
 from shoal.linux.cgroups.v1 import V1Cgroup
 from shoal.linux.cgroups.v2 import V2Cgroup
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
 # Controllers of version 1; other words among the options of a mount are flags.
 _V1_CONTROLLERS = (
     "cpu",
@@ -52,7 +56,7 @@ class Layout:
         self.unified = unified
         v1 = [name for names in mounts.values() for name in names if name in _V1_CONTROLLERS]
         v2 = read_or_empty(unified, "cgroup.controllers").split() if unified is not None else []
-        self.version = "v1" if v1 or unified is None else "v2"
+        self.version: Literal["v1", "v2"] = "v1" if v1 or unified is None else "v2"
         found = [*v1, *v2] if self.version == "v1" else [*v2, *_V2_CORE]
         self.controllers = tuple(dict.fromkeys(found))
         self.reasons = {name: self._reason(name) for name in _EXPECTED if name not in self.controllers}
