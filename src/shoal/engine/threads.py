@@ -3,8 +3,8 @@
     AsyncIterator[bytes] ──▶ BodyReader ──▶ a thread's read()
     a thread's put()     ──▶ produced_by ──▶ AsyncIterator[T]
 
-Nothing is buffered beyond a few pieces, so the slower side holds the faster back. When the awaiting side leaves, the thread
-is told by `ClientGone` out of its next read or put.
+Nothing is buffered beyond a few pieces, so the slower side holds the faster back. When the awaiting side leaves, the
+thread is told by `ClientGone` out of its next read or put.
 """
 
 from __future__ import annotations
