@@ -11,10 +11,9 @@ import re
 import signal
 from collections.abc import Callable, Sequence
 
-from msgspec.structs import replace
-
 from shoal.errors import InvalidArgument
 from shoal.image.words import expand, parse_json_words, parse_pairs
+from shoal.oci.documents import changed
 from shoal.oci.image_spec import Healthcheck, ImageConfig
 
 _SHELL = ["/bin/sh", "-c"]
@@ -40,7 +39,7 @@ def apply_changes(config: ImageConfig, changes: Sequence[str]) -> ImageConfig:
             raise InvalidArgument(f"{word} is not a valid change command")
         config = apply(config, rest.strip())
         if name == "ENTRYPOINT" and not cmd_set:
-            config = replace(config, cmd=None)  # the inherited arguments were for the inherited entry point
+            config = changed(config, cmd=None)  # the inherited arguments were for the inherited entry point
         cmd_set = cmd_set or name == "CMD"
     return config
 
@@ -73,11 +72,11 @@ def _command(config: ImageConfig, rest: str) -> list[str] | None:
 
 
 def _cmd(config: ImageConfig, rest: str) -> ImageConfig:
-    return replace(config, cmd=_command(config, rest))
+    return changed(config, cmd=_command(config, rest))
 
 
 def _entrypoint(config: ImageConfig, rest: str) -> ImageConfig:
-    return replace(config, entrypoint=_command(config, rest) or None)
+    return changed(config, entrypoint=_command(config, rest) or None)
 
 
 def _env(config: ImageConfig, rest: str) -> ImageConfig:
@@ -92,7 +91,7 @@ def _env(config: ImageConfig, rest: str) -> ImageConfig:
             env[same[0]] = f"{name}={value}"
         else:
             env.append(f"{name}={value}")
-    return replace(config, env=env)
+    return changed(config, env=env)
 
 
 def _label(config: ImageConfig, rest: str) -> ImageConfig:
@@ -103,7 +102,7 @@ def _label(config: ImageConfig, rest: str) -> ImageConfig:
         if not name:
             raise InvalidArgument("LABEL names can not be blank")
         labels[name] = expand(raw_value, variables)
-    return replace(config, labels=labels)
+    return changed(config, labels=labels)
 
 
 def _expose(config: ImageConfig, rest: str) -> ImageConfig:
@@ -122,17 +121,17 @@ def _expose(config: ImageConfig, rest: str) -> ImageConfig:
             raise InvalidArgument(f"invalid proto: {protocol}")
         for number in range(low, high + 1):
             ports[f"{number}/{protocol}"] = {}
-    return replace(config, exposed_ports=ports)
+    return changed(config, exposed_ports=ports)
 
 
 def _user(config: ImageConfig, rest: str) -> ImageConfig:
-    return replace(config, user=expand(_one("USER", rest), _variables(config)))
+    return changed(config, user=expand(_one("USER", rest), _variables(config)))
 
 
 def _workdir(config: ImageConfig, rest: str) -> ImageConfig:
     path = expand(_one("WORKDIR", rest), _variables(config))
     joined = posixpath.normpath(posixpath.join("/", config.working_dir, path))
-    return replace(config, working_dir="/" + joined.lstrip("/"))
+    return changed(config, working_dir="/" + joined.lstrip("/"))
 
 
 def _volume(config: ImageConfig, rest: str) -> ImageConfig:
@@ -146,7 +145,7 @@ def _volume(config: ImageConfig, rest: str) -> ImageConfig:
         if not volume:
             raise InvalidArgument("VOLUME specified can not be an empty string")
         volumes[volume] = {}
-    return replace(config, volumes=volumes)
+    return changed(config, volumes=volumes)
 
 
 def _stopsignal(config: ImageConfig, rest: str) -> ImageConfig:
@@ -155,7 +154,7 @@ def _stopsignal(config: ImageConfig, rest: str) -> ImageConfig:
     is_number = text.isdigit() and 1 <= int(text) <= _SIGNAL_MAX
     if not (is_number or f"SIG{name}" in signal.Signals.__members__ or _REALTIME.match(name)):
         raise InvalidArgument(f"invalid signal: {text}")
-    return replace(config, stop_signal=text)
+    return changed(config, stop_signal=text)
 
 
 def _onbuild(config: ImageConfig, rest: str) -> ImageConfig:
@@ -166,7 +165,7 @@ def _onbuild(config: ImageConfig, rest: str) -> ImageConfig:
         raise InvalidArgument("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
     if trigger in ("MAINTAINER", "FROM"):
         raise InvalidArgument(f"{trigger} isn't allowed as an ONBUILD trigger")
-    return replace(config, on_build=[*(config.on_build or []), rest])
+    return changed(config, on_build=[*(config.on_build or []), rest])
 
 
 def _healthcheck(config: ImageConfig, rest: str) -> ImageConfig:
@@ -178,7 +177,7 @@ def _healthcheck(config: ImageConfig, rest: str) -> ImageConfig:
     if kind.upper() == "NONE":
         if command:
             raise InvalidArgument("HEALTHCHECK NONE takes no arguments")
-        return replace(config, healthcheck=Healthcheck(test=["NONE"]))
+        return changed(config, healthcheck=Healthcheck(test=["NONE"]))
     if kind.upper() != "CMD":
         raise InvalidArgument(f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)')
     words = parse_json_words(command)
@@ -195,7 +194,7 @@ def _healthcheck(config: ImageConfig, rest: str) -> ImageConfig:
     )
     if flags:
         raise InvalidArgument(f"unknown flag: --{next(iter(flags))}")
-    return replace(config, healthcheck=check)
+    return changed(config, healthcheck=check)
 
 
 def _flags(rest: str) -> tuple[dict[str, str], str]:

@@ -18,8 +18,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-
-import msgspec
+from dataclasses import dataclass
 
 from shoal.errors import Internal, InvalidArgument, NotFound
 from shoal.image.merged import MergedView
@@ -29,11 +28,13 @@ from shoal.image.tar.compression import compression_of, decompressed, prefetched
 from shoal.image.tar.reader import TarReader
 from shoal.image.unpack import Unpacked, Unpacker, explained
 from shoal.oci.digest import Digest, hex_of
+from shoal.oci.documents import decode_document, encode_document
 
 _PREFETCH_FROM = 4 << 20  # below, a thread costs more than it saves
 
 
-class Layer(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Layer:
     """An unpacked layer. `size_bytes` counts the files' bytes, `archive_size` those of the plain tar."""
 
     chain_id: str
@@ -66,6 +67,10 @@ class LayerStore:
         if layer is None:
             raise NotFound(f"layer {chain_id} does not exist")
         return layer
+
+    def all(self) -> Sequence[Layer]:
+        """Every layer."""
+        return list(self._layers.values())
 
     # -- holding ------------------------------------------------------------------------------------------------
 
@@ -158,7 +163,7 @@ class LayerStore:
             parent = below[-1] if below else None
             layer = Layer(chain_id, diff_id, parent, unpacked.size_bytes, size, unpacked.is_rebuildable)
             with open(os.path.join(directory, "layer.json"), "xb") as file:
-                file.write(msgspec.json.encode(layer))
+                file.write(encode_document(layer))
         except BaseException as error:
             self._scratch.discard(directory)
             self._scratch.purge()  # at once: the disk may be full
@@ -228,8 +233,8 @@ class LayerStore:
         for name in os.listdir(self._root):
             try:
                 with open(os.path.join(self._root, name, "layer.json"), "rb") as file:
-                    layer = msgspec.json.decode(file.read(), type=Layer)
-            except (OSError, msgspec.DecodeError):
+                    layer = decode_document(file.read(), Layer, "layer.json")
+            except (OSError, InvalidArgument):
                 # Not written by us, or lost in a power failure: the images of it say that it's missing.
                 self._scratch.discard(os.path.join(self._root, name))
                 continue

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from shoal.errors import InvalidArgument, NotFound
 from shoal.image.archive.contents import Planned, read_contents
@@ -59,18 +60,28 @@ from shoal.oci.reference import Reference
 _NO_FILTERS = ImageFilters()
 
 
+class ByteSink(Protocol):
+    """Where an archive is written: a file, or anything that takes all bytes it is given."""
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Take all of `data`."""
+
+
 class ImageStore:
     """The images under the data root `root`.
 
     `connect` makes a connection to the daemon's database for the store alone; it must allow use from several threads
-    (`check_same_thread=False`). `clock_ns` and `platform` default to the machine's.
+    (`check_same_thread=False`). `driver` names the snapshotter (`overlay2`, `vfs`, None = the best here). What an
+    earlier process left of images, layers and scratch files that nothing needs is discarded now.
+    Raises: InvalidArgument for an unknown driver; OSError.
     """
 
     def __init__(
         self,
-        root: Path,
+        root: Path | str,
         connect: Callable[[], sqlite3.Connection],
         *,
+        driver: str | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
         platform: Platform | None = None,
     ) -> None:
@@ -82,21 +93,19 @@ class ImageStore:
         self._blobs = BlobStore(os.path.join(self._root, "blobs"), self._scratch.path)
         self._layers = LayerStore(os.path.join(self._root, "layers"), self._scratch)
         self._catalog = Catalog(connect, self._blobs, self._layers)
+        directory = os.path.join(self._root, "snapshots")
+        self._snapshotter = open_snapshotter(directory, self._layers, self._scratch, driver=driver)
+        self._catalog.collect_garbage()
 
     @property
-    def problems(self) -> list[str]:
+    def snapshotter(self) -> Snapshotter:
+        """The snapshotter on this store's layers."""
+        return self._snapshotter
+
+    @property
+    def problems(self) -> Sequence[str]:
         """What was found damaged at the start, and left out: for the log."""
         return self._catalog.problems
-
-    def open_snapshotter(self, driver: str | None = None) -> Snapshotter:
-        """The snapshotter on this store's layers (`overlay2`, `vfs`, None = the best here); call once.
-
-        What an earlier process left of images and layers that nothing needs is discarded now, as all is known.
-        """
-        directory = os.path.join(self._root, "snapshots")
-        snapshotter = open_snapshotter(directory, self._layers, self._scratch, driver=driver)
-        self._catalog.collect_garbage()
-        return snapshotter
 
     def close(self) -> None:
         """Close the database connection."""
@@ -122,6 +131,28 @@ class ImageStore:
             resolve=self._catalog.resolve,
             has_children=lambda image: image.id in parents,
         )
+
+    def find(self, image_id: str) -> Image | None:
+        """The image of this full id, or None."""
+        return self._catalog.get(ImageId(Digest(image_id)))
+
+    def images(self) -> Sequence[Image]:
+        """All images, the newest first."""
+        return self._catalog.images()
+
+    def layers_size(self) -> int:
+        """Bytes of all images' layers, each counted once."""
+        return sum(layer.size_bytes for layer in self._layers.all())
+
+    def shared_sizes(self) -> Mapping[ImageId, int]:
+        """For each image, the bytes of those of its layers that other images have, too."""
+        images = self._catalog.images()
+        users = Counter(chain_id for image in images for chain_id in image.chain_ids)
+        sizes = {layer.chain_id: layer.size_bytes for layer in self._layers.all()}
+        return {
+            image.id: sum(sizes.get(chain_id, 0) for chain_id in image.chain_ids if users[chain_id] > 1)
+            for image in images
+        }
 
     def layers_of(self, image: Image) -> Sequence[Layer]:
         """The layers of `image`, the bottom one first, with their sizes. Raises: NotFound if the image is gone."""
@@ -184,7 +215,7 @@ class ImageStore:
         *,
         changes: Sequence[str] = (),
         message: str = "",
-        platform: Platform | None = None,
+        platform: Platform | str | None = None,
         reference: Reference | None = None,
     ) -> ImageId:
         """The id of a new image whose one layer is the tar in `stream` (plain, gzip, bzip2, xz or zstd).
@@ -193,7 +224,8 @@ class ImageStore:
         Source: Docker API v1.50 ImageCreate with fromSrc.
         """
         config = apply_changes(ImageConfig(), changes)
-        wanted = platform or self._platform
+        wanted = Platform.parse(platform, host=self._platform) if isinstance(platform, str) else platform
+        wanted = wanted or self._platform
         now = rfc3339(self._clock_ns())
         document = ImageDocument(
             architecture=wanted.architecture,
@@ -274,7 +306,7 @@ class ImageStore:
 
     # -- archives -----------------------------------------------------------------------------------------------
 
-    def load(self, stream: BinaryIO) -> Iterator[LoadEvent]:
+    def load(self, stream: BinaryIO) -> Generator[LoadEvent, None, None]:
         """Load every image of an archive (archive/contents.py lists the forms), telling the progress.
 
         The work happens while the iterator is consumed; closing it early stops and cleans up. Images that were
@@ -318,7 +350,7 @@ class ImageStore:
         if not planned.names:
             yield Loaded(image.id, None)
 
-    def save(self, names: Sequence[str], out: BinaryIO) -> None:
+    def save(self, names: Sequence[str], out: ByteSink) -> None:
         """Write the images to `out` as one archive (archive/save.py); a repository without a tag means all its tags.
 
         Raises: NotFound, InvalidArgument, before anything is written; what writing raises.

@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from shoal.errors import InvalidArgument
+from shoal.oci.documents import decode_document, encode_document
 
 
 class Healthcheck(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal", kw_only=True):
@@ -81,19 +81,16 @@ def decode_image(raw: bytes) -> ImageDocument:
 
     Raises: InvalidArgument, with the path of the offending field.
     """
-    try:
-        return _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument("invalid image configuration", why=str(error)) from None
+    return decode_document(raw, ImageDocument, "image configuration")
 
 
 def encode_image(document: ImageDocument) -> bytes:
     """The JSON of `document`, always the same bytes for the same document: its sha256 is the image's id."""
-    return msgspec.json.encode(document, order="sorted")
+    return encode_document(document)
 
 
 def unix_ns(timestamp: str | None) -> int:
-    """Nanoseconds since 1970 of an RFC 3339 `timestamp`; 0 for none, the zero time, or one that can't be read."""
+    """Nanoseconds since 1970 of an RFC 3339 `timestamp`; 0 for none, or one that can't be read."""
     match = _RFC3339.match(timestamp or "")
     if match is None:
         return 0
@@ -113,7 +110,6 @@ def rfc3339(time_ns: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}{digits}Z"
 
 
-_decoder = msgspec.json.Decoder(ImageDocument)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SECOND = datetime.timedelta(seconds=1)
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)

@@ -13,10 +13,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from shoal.errors import InvalidArgument
-from shoal.image.archive.members import Member, Members, decode_document
+from shoal.image.archive.members import Member, Members
 from shoal.image.tar.compression import decompressed, read_chunks
 from shoal.oci.descriptor import (
     ANNOTATION_IMAGE_NAME,
@@ -27,6 +25,7 @@ from shoal.oci.descriptor import (
     Index,
     Manifest,
 )
+from shoal.oci.documents import decode_document, encode_document
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
 
@@ -133,38 +132,37 @@ def _version1(members: Members, repositories: Member) -> Iterator[Planned]:
         yield Planned(_config_of([document for _, document in documents], layers), layers, tuple(references))
 
 
-def _ancestry(members: Members, top: str) -> list[tuple[str, dict[str, msgspec.Raw]]]:
+def _ancestry(members: Members, top: str) -> list[tuple[str, dict[str, object]]]:
     """The ids and documents of the layers from the bottom up to `top`."""
-    chain: list[tuple[str, dict[str, msgspec.Raw]]] = []
+    chain: list[tuple[str, dict[str, object]]] = []
     current: str | None = top
     while current:
         if len(chain) >= _ANCESTORS_MAX or any(current == known for known, _ in chain):
             raise InvalidArgument("invalid image archive", why=f"the parents of `{top}` go in a circle")
         raw = members.read(members.need(f"{current}/json"))
-        document = decode_document(raw, dict[str, msgspec.Raw], f"{current}/json")
+        document = decode_document(raw, dict[str, object], f"{current}/json")
         chain.append((current, document))
         parent = document.get("parent")
-        current = decode_document(bytes(parent), str | None, "parent") if parent is not None else None  # type: ignore[arg-type]
+        current = parent if isinstance(parent, str) else None
     return chain[::-1]
 
 
-def _config_of(documents: Sequence[dict[str, msgspec.Raw]], layers: Sequence[Member]) -> bytes:
+def _config_of(documents: Sequence[dict[str, object]], layers: Sequence[Member]) -> bytes:
     """The configuration that a chain of version-1 documents amounts to, the bottom one first."""
     top = {key: value for key, value in documents[-1].items() if key not in _V1_ONLY}
     history = []
     for document in documents:
         entry: dict[str, object] = {key: document[key] for key in ("created", "author", "comment") if key in document}
-        step = decode_document(bytes(document.get("container_config", b"{}")), _V1Step, "container_config")
-        entry["created_by"] = " ".join(step.cmd or ())
+        entry["created_by"] = _command_of(document.get("container_config"))
         history.append(entry)
     rootfs = {"type": "layers", "diff_ids": [_plain_digest(layer) for layer in layers]}
-    return msgspec.json.encode({**top, "history": history, "rootfs": rootfs}, order="sorted")
+    return encode_document({**top, "history": history, "rootfs": rootfs})
 
 
-class _V1Step(msgspec.Struct, rename="pascal"):
-    """What made a version-1 layer."""
-
-    cmd: list[str] | None = None
+def _command_of(container_config: object) -> str:
+    """The command that made a version-1 layer."""
+    command = container_config.get("Cmd") if isinstance(container_config, dict) else None
+    return " ".join(str(word) for word in command) if isinstance(command, list) else ""
 
 
 def _plain_digest(layer: Member) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import BinaryIO, NamedTuple, TypeVar
-
-import msgspec
+from typing import BinaryIO, NamedTuple
 
 from shoal.errors import InvalidArgument
 from shoal.image.tar.compression import decompressed, read_chunks
@@ -23,7 +21,6 @@ from shoal.oci.digest import Digest, algorithm_of, hex_of, parse_digest
 _JSON_MAX = 32 << 20
 _MEMBERS_MAX = 100_000
 _LINKS_MAX = 20
-_Document = TypeVar("_Document")
 
 
 class Member(NamedTuple):
@@ -117,11 +114,3 @@ class Members:
             raise InvalidArgument("invalid image archive", why=f"a JSON document of {member.size_bytes} bytes")
         with open(member.path, "rb") as file:
             return file.read()
-
-
-def decode_document(raw: bytes, kind: type[_Document], name: str) -> _Document:
-    """The JSON document in `raw`. Raises: InvalidArgument, with the path of the offending field."""
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"invalid {name} in image archive", why=str(error)) from None

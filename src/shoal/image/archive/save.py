@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from shoal.image.image import Image
 from shoal.image.layers import LayerStore
 from shoal.image.tar.header import DIRECTORY, TarEntry
@@ -28,6 +26,7 @@ from shoal.oci.descriptor import (
     Manifest,
 )
 from shoal.oci.digest import Digest, hex_of, sha256_of
+from shoal.oci.documents import encode_document
 from shoal.oci.reference import Reference
 
 
@@ -64,7 +63,7 @@ class ArchiveWriter:
             config=Descriptor(MEDIA_CONFIG, image.id, len(config)),
             layers=layers,
         )
-        raw = msgspec.json.encode(manifest)
+        raw = encode_document(manifest)
         digest = self._blob(raw)
         platform = DescriptorPlatform(
             architecture=image.document.architecture, os=image.document.os, variant=image.document.variant
@@ -88,11 +87,11 @@ class ArchiveWriter:
     def finish(self) -> None:
         """Write the tables of contents and the end."""
         index = Index(schema_version=2, media_type=MEDIA_INDEX, manifests=self._contents.manifests)
-        self._file("index.json", msgspec.json.encode(index))
-        self._file("manifest.json", msgspec.json.encode(self._contents.items))
+        self._file("index.json", encode_document(index))
+        self._file("manifest.json", encode_document(self._contents.items))
         self._file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         if self._contents.repositories:
-            self._file("repositories", msgspec.json.encode(self._contents.repositories))
+            self._file("repositories", encode_document(self._contents.repositories))
         self._tar.close()
 
     def _layer(self, chain_id: Digest) -> Descriptor:
