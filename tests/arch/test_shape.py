@@ -74,14 +74,47 @@ def test_modules_open_with_their_purpose() -> None:
 
 
 def test_public_definitions_have_docstrings() -> None:
-    """Whoever calls a public function learns from it what he gets, without reading its body."""
+    """Whoever calls a public function learns from it what he gets, without reading its body.
+
+    A method that overrides a documented one has that one's docstring, as `inspect.getdoc` says too.
+    """
+    inherited = _with_inherited_docstrings()
     wrong = [
         f"{module.relative}:{node.lineno} {node.name}"
         for module in source_modules()
         for node in public_definitions(module)
-        if not ast.get_docstring(node) and not _is_overload(node)
+        if not ast.get_docstring(node) and not _is_overload(node) and id(node) not in inherited
     ]
     assert not wrong, "public definitions without a docstring:\n" + "\n".join(wrong)
+
+
+def _with_inherited_docstrings() -> set[int]:
+    """The ids of all methods that override a documented method of a base class of this project."""
+    classes = {
+        node.name: node for module in source_modules() for node in module.tree.body if isinstance(node, ast.ClassDef)
+    }
+    return {
+        id(method)
+        for node in classes.values()
+        for method in node.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and _is_documented_above(node, method, classes)
+    }
+
+
+def _is_documented_above(node: ast.ClassDef, method: Function, classes: dict[str, ast.ClassDef]) -> bool:
+    for base in node.bases:
+        above = classes.get(ast.unparse(base).rpartition(".")[2])
+        if above is None or above is node:
+            continue
+        documented = (
+            isinstance(candidate, ast.FunctionDef | ast.AsyncFunctionDef)
+            and candidate.name == method.name
+            and bool(ast.get_docstring(candidate))
+            for candidate in above.body
+        )
+        if any(documented) or _is_documented_above(above, method, classes):
+            return True
+    return False
 
 
 def _is_overload(node: ast.ClassDef | Function) -> bool:

@@ -263,3 +263,16 @@ def decode(document: bytes) -> RuntimeSpec:
     Raises: msgspec.ValidationError with the path of what is wrong.
     """
     return msgspec.json.decode(document, type=RuntimeSpec)
+
+
+def resources_data(resources: Resources | None) -> dict[str, object]:
+    """The specification's `linux.resources` as plain data, for the supervisor and the cgroup library."""
+    if resources is None:
+        return {}
+    built: dict[str, object] = msgspec.to_builtins(resources)
+    return built
+
+
+def seccomp_json(seccomp: Seccomp) -> bytes:
+    """A filter as the JSON that linux/seccomp_compile takes, and as the key under which it is cached."""
+    return msgspec.json.encode(seccomp)

@@ -64,12 +64,11 @@ def _system_mounts(host: HostConfig, facts: ContainerFacts, defaults: DaemonDefa
         Mount(destination="/sys", type="sysfs", source="sysfs", options=(*_SAFE, *access)),
         Mount(destination="/sys/fs/cgroup", type="cgroup", source="cgroup", options=(*_SAFE, *access)),
     ]
-    if modes.ipc == "host":
-        mounts.append(_bind("/dev/mqueue", "/dev/mqueue"))
-        mounts.append(_bind("/dev/shm", "/dev/shm"))
-        return mounts
+    # The instance of the IPC namespace: with the host's, the host's queues.
     mounts.append(Mount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=_SAFE))
-    if modes.ipc == "container":
+    if modes.ipc == "host":
+        mounts.append(_bind("/dev/shm", "/dev/shm"))
+    elif modes.ipc == "container":
         # The other container's own memory file system; the plan takes it from its mount namespace.
         source = f"/proc/{facts.ipc_pid}/root/dev/shm"
         mounts.append(Mount(destination="/dev/shm", type="bind", source=source, options=("bind", "rprivate")))

@@ -5,12 +5,10 @@ The order is the heart of it; every comment here says why something stands where
 
 from __future__ import annotations
 
-import msgspec
-
 from shoal.errors import Internal
 from shoal.linux.namespaces import FLAGS, OCI_NAMES
 from shoal.oci.rootfs import OverlayRootfs
-from shoal.oci.runtime_spec import Linux, Mount, Process, RuntimeSpec
+from shoal.oci.runtime_spec import Linux, Mount, Process, RuntimeSpec, resources_data
 from shoal.runtime.compile.mounts import cgroup_step, mount_step, trees_before_cut, trees_of_others
 from shoal.runtime.compile.plan import HostFacts, Plan
 from shoal.runtime.compile.process import limits_first, process_steps
@@ -62,7 +60,7 @@ def compile_plan(launch: Launch, host: HostFacts) -> Plan:
         clone_flags=flags,
         cgroup_path=launch.cgroup_path,
         joins=joins,
-        resources=_resources(linux),
+        resources=resources_data(linux.resources),
     )
 
 
@@ -183,10 +181,3 @@ def _path_steps(spec: RuntimeSpec, linux: Linux, network: list[Step]) -> list[St
     if any(name.startswith("net.") and (".conf." in name or ".neigh." in name) for name in linux.sysctl):
         return [*network, *steps]
     return [*steps, *network]
-
-
-def _resources(linux: Linux) -> dict[str, object]:
-    if linux.resources is None:
-        return {}
-    built: dict[str, object] = msgspec.to_builtins(linux.resources)
-    return built
