@@ -222,7 +222,6 @@ class _Parts:
             clients=clients,
             locks=locks,
             events=events,
-            clock=clock,
             background=self.background,
         )
         self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 
 from shoal.engine.background import Background
-from shoal.engine.clock import Clock
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.locks import ContainerLocks
@@ -46,7 +45,6 @@ class Lifecycle:
         clients: WaitingClients,
         locks: ContainerLocks,
         events: EventLog,
-        clock: Clock,
         background: Background,
     ) -> None:
         self._registry = registry
@@ -58,7 +56,6 @@ class Lifecycle:
         self._clients = clients
         self._locks = locks
         self._events = events
-        self._clock = clock
         self._background = background
 
     async def start(self, record: ContainerRecord) -> None:
