@@ -24,6 +24,7 @@ from shoal.linux.rtnetlink import (
     ALL_ADDRESSES,
     ALL_LINKS,
     ALL_ROUTES,
+    IFLA_IFNAME,
     IFLA_MASTER,
     IFLA_NET_NS_FD,
     IFLA_NET_NS_PID,
@@ -58,6 +59,8 @@ from shoal.linux.rtnetlink import (
     parse_route,
     set_hairpin,
     set_link,
+    set_no_link_local,
+    string,
     u32,
 )
 
@@ -133,23 +136,28 @@ class Netlink:
         mac: str | None = None,
         master: str | int | None = None,
         hairpin: bool = False,
+        link_local: bool = True,
         up: bool = True,
     ) -> None:
         """Create a veth pair: `name` here (port of `master`, up), `peer_name` in the given namespace, down.
 
         The peer can't be brought up here: the kernel refuses IFF_UP on it at creation (ENOTCONN), its owner does
         that. `hairpin` lets the bridge send a frame back out of the port that it came in by: needed where a
-        container reaches itself through a published port while bridge-nf-call-iptables is on.
+        container reaches itself through a published port while bridge-nf-call-iptables is on. Without `link_local`
+        the end here makes no IPv6 address of its own.
         Raises: SyscallError (EEXIST: a name is taken; ESRCH, EBADF: the namespace is gone; ENODEV: no master).
         """
         own = common_attributes(name, mac=mac, mtu=mtu)
         if master is not None:
             own += u32(IFLA_MASTER, self._index(master))
         peer = common_attributes(peer_name, mac=peer_mac, mtu=mtu) + _namespace(peer_netns_pid, peer_netns_fd)
-        requests = [add_veth(name, own, peer_name, peer, up=up)]
+        requests = [add_veth(name, own, peer_name, peer, up=up and link_local)]
+        # Some settings are ignored in the message that creates the link, so they follow in the same sendmsg.
         if hairpin:
-            # A port's own settings are ignored in the message that creates it, so they follow in the same sendmsg.
             requests.append(set_hairpin(name))
+        if not link_local:
+            requests.append(set_no_link_local(name))
+            requests.append(set_link(0, name, up=up, attributes=string(IFLA_IFNAME, name)))
         self._transact(*requests)
 
     def link_set(
@@ -253,7 +261,9 @@ class Netlink:
     def configure_interface(self, name: str, address: str | None, gateway: str | None) -> None:
         """Bring up loopback and `name`, with `address` ("172.17.0.2/16") and a default route by `gateway`.
 
-        Two system calls in all, for the child inside its new namespace.
+        Two system calls in all, for the child inside its new namespace. With an IPv4 address the interface gets no
+        link-local IPv6 one: its neighbour discovery would reach every other port of the bridge, and a thousand
+        containers that start together would spend more time on that than on starting.
         Raises: SyscallError of the first request that failed.
         """
         requests = [set_link(_LOOPBACK, "lo", up=True)]
@@ -261,6 +271,8 @@ class Netlink:
             index = self._index(name)
             host, _, prefix = address.partition("/")
             requests.append(change_address(RTM_NEWADDR, index, host, int(prefix), name))
+            if ":" not in host:
+                requests.append(set_no_link_local(name))
             requests.append(set_link(index, name, up=True))
             if gateway:
                 requests.append(change_route(RTM_NEWROUTE, everything(gateway), 0, gateway, index))

@@ -47,10 +47,11 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
 
 # linux/if_link.h, linux/if_addr.h, linux/veth.h
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
-IFLA_NET_NS_PID, IFLA_NET_NS_FD = 19, 28
+IFLA_NET_NS_PID, IFLA_AF_SPEC, IFLA_NET_NS_FD = 19, 26, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
 IFLA_BRPORT_MODE = 4
+IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
 IFA_F_NODAD = 0x02
 IFF_UP = 0x1
@@ -110,15 +111,16 @@ class Route:
 
 
 class Request:
-    """One message of a batch, with the words for its error: `object` is what it is about."""
+    """One message of a batch; `object` is what it is about, for the error, of which an `optional` one has none."""
 
-    __slots__ = ("body", "flags", "kind", "object")
+    __slots__ = ("body", "flags", "kind", "object", "optional")
 
-    def __init__(self, kind: int, flags: int, object: str, body: bytes) -> None:
+    def __init__(self, kind: int, flags: int, object: str, body: bytes, *, optional: bool = False) -> None:
         self.kind = kind
         self.flags = flags
         self.object = object
         self.body = body
+        self.optional = optional
 
 
 # -- building ---------------------------------------------------------------------------------------------------
@@ -199,9 +201,18 @@ def set_hairpin(name: str) -> Request:
 
 
 def set_link(index: int, words: str, *, up: bool | None = None, attributes: bytes = b"") -> Request:
-    """Change an interface."""
+    """Change an interface; one with index 0 is named by an IFLA_IFNAME among the attributes."""
     flags, change = (0, 0) if up is None else (IFF_UP if up else 0, IFF_UP)
     return Request(RTM_NEWLINK, 0, words, pack(IFINFOMSG, 0, 0, index, flags, change) + attributes)
+
+
+def set_no_link_local(name: str) -> Request:
+    """Let an interface make no IPv6 link-local address when it comes up."""
+    mode = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([IN6_ADDR_GEN_MODE_NONE]))
+    body = pack(IFINFOMSG, 0, 0, 0, 0, 0) + string(IFLA_IFNAME, name)
+    body += nested(IFLA_AF_SPEC, nested(socket.AF_INET6, mode))
+    # A kernel without IPv6 refuses, and needs nothing either.
+    return Request(RTM_NEWLINK, 0, name, body, optional=True)
 
 
 def delete_link(index: int, words: str) -> Request:
@@ -290,7 +301,7 @@ def attributes(payload: bytes, offset: int) -> dict[int, bytes]:
 def parse_error(request: Request, flags: int, payload: bytes) -> SyscallError | None:
     """The error of an acknowledgement, with the kernel's own sentence if it sent one; None for success."""
     (code,) = unpack_from("i", payload, 0)
-    if code == 0:
+    if code == 0 or request.optional:
         return None
     error = SyscallError(NAMES[request.kind], request.object, -code)
     if flags & NLM_F_ACK_TLVS:

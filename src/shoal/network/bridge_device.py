@@ -98,7 +98,7 @@ class BridgeDevice:
     def connect(self, endpoint: Endpoint, pid: int) -> None:
         """Create the endpoint's veth pair, its peer as the interface of the namespace of `pid`.
 
-        Raises: SyscallError.
+        Raises: SyscallError, Unavailable (the bridge is full).
         """
         try:
             self._add_veth(endpoint, pid)
@@ -108,6 +108,12 @@ class BridgeDevice:
             elif error.errno == errno.EEXIST:
                 # Left by a start of this endpoint that failed half way.
                 self._netlink.link_del(endpoint.veth)
+            elif error.errno == errno.EXFULL:
+                raise Unavailable(
+                    f"no room for another container on the bridge {self.name}",
+                    why="a Linux bridge has at most 1,023 ports",
+                    fix="stop containers, or start some with `--network none` or `--network host`",
+                ) from None
             else:
                 raise
             self._add_veth(endpoint, pid)
@@ -124,6 +130,7 @@ class BridgeDevice:
             master=self._index,
             # Only who publishes ports can meet itself; a hairpin port also hears its own broadcasts.
             hairpin=bool(endpoint.ports),
+            link_local=False,
         )
 
     def remove(self) -> None:

@@ -119,3 +119,17 @@ def test_import_pulls_only_what_socket_and_struct_pull() -> None:
         "shoal.linux.netlink",
         "shoal.linux.rtnetlink",
     }
+
+
+def test_parse_error_of_an_optional_request_is_none() -> None:
+    """What a kernel without IPv6 refuses is no failure."""
+    optional = rtnetlink.Request(16, 0, "x", b"", optional=True)
+    assert rtnetlink.parse_error(optional, 0, struct.pack("i", -errno.EAFNOSUPPORT) + bytes(16)) is None
+
+
+def test_change_address_deletion_has_no_creation_flags() -> None:
+    """In a deletion the bit of NLM_F_EXCL would mean NLM_F_BULK."""
+    added = rtnetlink.change_address(rtnetlink.RTM_NEWADDR, 2, "10.0.0.1", 24, "eth0")
+    taken = rtnetlink.change_address(rtnetlink.RTM_DELADDR, 2, "10.0.0.1", 24, "eth0")
+    assert (added.flags, taken.flags) == (0x600, 0)
+    assert socket.inet_aton("10.0.0.255") in added.body

@@ -1,0 +1,142 @@
+"""shoal.linux.netlink against the kernel, in namespaces of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from shoal.errors import SyscallError
+from shoal.linux.netlink import Netlink
+from tests.kernel.network.namespaces import Namespace, inside_new_namespace
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def netlink() -> Iterator[Netlink]:
+    """A connection in a new namespace with the bridge br0, 10.0.0.1/24."""
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with inside_new_namespace(), Netlink() as netlink:
+        netlink.link_add_bridge("br0", mac="02:42:0a:00:00:01")
+        netlink.addr_add("br0", "10.0.0.1", 24)
+        netlink.link_set("br0", up=True)
+        yield netlink
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def list_names() -> list[str]:
+    """The interfaces of this thread's namespace."""
+    with Netlink() as netlink:
+        return [link.name for link in netlink.link_list()]
+
+
+def test_link_add_bridge_twice_is_eexist(netlink: Netlink) -> None:
+    """A taken name is told with the kernel's errno and the name."""
+    with pytest.raises(SyscallError) as caught:
+        netlink.link_add_bridge("br0")
+    assert caught.value.errno == errno.EEXIST
+    assert "RTM_NEWLINK `br0`" in str(caught.value)
+
+
+def test_link_add_veth_by_pid_and_by_descriptor_puts_the_peer_into_the_namespace(netlink: Netlink) -> None:
+    """Both ways of naming a namespace work; the host's end is an up port of the bridge without IPv6 address."""
+    bridge = netlink.link_get("br0").index
+    with Namespace() as one, Namespace() as two:
+        netlink.link_add_veth("ve1", "eth0", peer_netns_pid=one.pid, master="br0", hairpin=True, link_local=False)
+        descriptor = os.open(f"/proc/{two.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        netlink.link_add_veth("ve2", "eth0", peer_netns_fd=descriptor, master=bridge, mtu=1400, link_local=False)
+        os.close(descriptor)
+        for name, mtu in (("ve1", 1500), ("ve2", 1400)):
+            link = netlink.link_get(name)
+            assert (link.kind, link.master, link.is_up, link.mtu) == ("veth", bridge, True, mtu)
+            assert netlink.addr_list(name) == []
+        assert one.call(list_names) == ["lo", "eth0"]
+
+
+def test_link_add_veth_into_a_dead_process_leaves_nothing(netlink: Netlink) -> None:
+    """ESRCH, and no half of a pair."""
+    with Namespace() as gone:
+        pid = gone.pid
+    with pytest.raises(SyscallError) as caught:
+        netlink.link_add_veth("ve1", "eth0", peer_netns_pid=pid, master="br0")
+    assert caught.value.errno == errno.ESRCH
+    assert [link.name for link in netlink.link_list()] == ["lo", "br0"]
+
+
+def test_configure_interface_gives_address_and_default_route_and_no_link_local(netlink: Netlink) -> None:
+    """The container's side: loopback up, IPv4 only, and the gateway as the default."""
+    with Namespace() as container:
+        netlink.link_add_veth("ve1", "eth0", peer_netns_pid=container.pid, master="br0")
+        container.configure("eth0", "10.0.0.2/24", "10.0.0.1")
+
+        def look() -> tuple[list[str], list[str], bool]:
+            with Netlink() as inner:
+                default = [route.gateway for route in inner.route_list() if route.destination == "0.0.0.0"]
+                return [entry.address for entry in inner.addr_list("eth0")], default, inner.link_get("lo").is_up
+
+        assert container.call(look) == (["10.0.0.2"], ["10.0.0.1"], True)
+
+
+def test_configure_interface_that_is_missing_is_enodev(netlink: Netlink) -> None:
+    """The name is in the error."""
+    with pytest.raises(SyscallError) as caught:
+        netlink.configure_interface("eth7", "10.0.0.2/24", None)
+    assert caught.value.errno == errno.ENODEV
+    assert "eth7" in str(caught.value)
+
+
+def test_configure_interface_without_address_brings_up_loopback_only(netlink: Netlink) -> None:
+    """What a container on the network `none` needs."""
+    netlink.link_set("lo", up=False)
+    netlink.configure_interface("eth0", None, None)
+    assert netlink.link_get("lo").is_up
+
+
+def test_route_add_and_del_are_listed(netlink: Netlink) -> None:
+    """A route by a gateway comes and goes; a second one is EEXIST."""
+    netlink.route_add("10.9.0.0", 16, gateway="10.0.0.9")
+    assert ("10.9.0.0", 16, "10.0.0.9") in [(r.destination, r.prefix, r.gateway) for r in netlink.route_list()]
+    with pytest.raises(SyscallError) as caught:
+        netlink.route_add("10.9.0.0", 16, gateway="10.0.0.9")
+    assert caught.value.errno == errno.EEXIST
+    netlink.route_del("10.9.0.0", 16)
+    assert "10.9.0.0" not in [route.destination for route in netlink.route_list()]
+
+
+def test_route_add_default_by_an_unreachable_gateway_tells_the_kernels_sentence(netlink: Netlink) -> None:
+    """The extended acknowledgement's words are in the error."""
+    with pytest.raises(SyscallError) as caught:
+        netlink.route_add_default("192.0.2.77")
+    assert caught.value.errno == errno.ENETUNREACH
+    assert "Nexthop has invalid gateway" in caught.value.why
+
+
+def test_addr_add_ipv6_and_addr_del(netlink: Netlink) -> None:
+    """Both families are added, listed and removed."""
+    netlink.addr_add("br0", "fd00:1::1", 64)
+    assert {"10.0.0.1", "fd00:1::1"} <= {entry.address for entry in netlink.addr_list("br0")}
+    netlink.addr_del("br0", "fd00:1::1", 64)
+    netlink.addr_del("br0", "10.0.0.1", 24)
+    assert not {"10.0.0.1", "fd00:1::1"} & {entry.address for entry in netlink.addr_list("br0")}
+
+
+def test_link_set_renames_moves_and_leaves_its_bridge(netlink: Netlink) -> None:
+    """Every change of an existing link arrives."""
+    netlink.link_add_veth("a", "b", master="br0", up=False)
+    netlink.link_set("a", name="c", mtu=1300, mac="02:00:00:00:00:07", master=0, up=True)
+    link = netlink.link_get("c")
+    assert (link.mtu, link.mac, link.master, link.is_up) == (1300, "02:00:00:00:00:07", 0, True)
+    with Namespace() as other:
+        netlink.link_set("b", netns_pid=other.pid)
+        assert other.call(list_names) == ["lo", "b"]
+
+
+def test_link_list_of_three_hundred_links_is_whole(netlink: Netlink) -> None:
+    """A dump over several datagrams has every link once."""
+    for number in range(150):
+        netlink.link_add_veth(f"a{number}", f"b{number}", up=False)
+    names = [link.name for link in netlink.link_list()]
+    assert len(names) == len(set(names)) == 302
