@@ -20,6 +20,7 @@ class Difference:
 
 
 NEWER_WORDING = "the wording of Docker 23 and later"
+NEWER_STATUS = "Docker 23 and later tell a malformed request from a failure of their own"
 
 DIFFERENCES: dict[str, Difference] = {
     "privileged-on-a-host-with-fewer-capabilities": Difference(
@@ -31,6 +32,13 @@ DIFFERENCES: dict[str, Difference] = {
         dockerd=r"You cannot remove a running container {id}\. Stop the container before attempting removal",
         shoald=r'cannot remove container "/idle": container is running: stop the container before removing or force',
         reason=NEWER_WORDING,
+    ),
+    "malformed-json-status": Difference(dockerd="400|500", shoald="400", reason=NEWER_STATUS),
+    "client-error-status": Difference(dockerd="400|404|500", shoald="400|404", reason=NEWER_STATUS),
+    "save-unknown": Difference(
+        dockerd="reference does not exist",
+        shoald="(reference does not exist|No such image: no-such:1)",
+        reason="a sentence that names what is missing helps more",
     ),
 }
 
