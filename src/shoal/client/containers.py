@@ -142,6 +142,10 @@ class Containers:
         query.update({name: value for name, value in (("since", since), ("until", until)) if value})
         return self._caller.detach(self._caller.call("GET", f"/containers/{ref}/logs", query=query))
 
+    def changes(self, ref: str) -> Sequence[Document]:
+        """What differs from the image: `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
+        return self._caller.documents("GET", f"/containers/{ref}/changes")
+
     def resize(self, ref: str, *, rows: int, cols: int) -> None:
         """Sets the size of its terminal."""
         self._caller.perform("POST", f"/containers/{ref}/resize", query={"h": str(rows), "w": str(cols)})

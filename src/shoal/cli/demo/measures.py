@@ -1,0 +1,62 @@
+"""What the demo measures, straight from the kernel."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Iterable, Sequence
+
+
+def available_kib() -> int:
+    """MemAvailable of /proc/meminfo: what new programs could get. proc_meminfo(5)."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1])
+    return 0
+
+
+def proportional_kib(pids: Iterable[int]) -> int:
+    """The sum of PSS, memory with each shared page divided among its users; a process that ended counts nothing."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        except (OSError, StopIteration):
+            continue
+    return total
+
+
+def disk_bytes(directory: str) -> int:
+    """The space of all files below `directory`, a file with several names counted once, as du(1) has it."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for parent, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            try:
+                status = os.lstat(os.path.join(parent, name))
+            except FileNotFoundError:
+                continue  # The engine goes on working while we count.
+            key = (status.st_dev, status.st_ino)
+            if key not in seen:
+                seen.add(key)
+                total += status.st_blocks * 512
+    return total
+
+
+def files_in(directories: Iterable[str]) -> list[str]:
+    """The files below the directories (directories themselves not counted); a missing one has none."""
+    return [os.path.join(parent, name) for path in directories for parent, _, names in os.walk(path) for name in names]
+
+
+def milliseconds(seconds: float) -> str:
+    """`9.8 ms`."""
+    return f"{seconds * 1000:.1f} ms"
+
+
+def spread(times_s: Sequence[float]) -> str:
+    """The median of the times, with the best and the worst."""
+    ordered = sorted(times_s)
+    median = milliseconds(statistics.median(ordered))
+    return f"{median} (median of {len(ordered)}; best {milliseconds(ordered[0])}, worst {milliseconds(ordered[-1])})"
