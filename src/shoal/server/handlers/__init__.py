@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.server.handlers import containers, execs, images, networks, system, volumes
+from shoal.server.handlers import containers, execs, images, networks, plugins, system, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,7 @@ HANDLERS: Mapping[str, Handler] = {
     **execs.HANDLERS,
     **images.HANDLERS,
     **networks.HANDLERS,
+    **plugins.HANDLERS,
     **system.HANDLERS,
     **volumes.HANDLERS,
 }
