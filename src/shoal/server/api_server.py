@@ -18,7 +18,7 @@ from shoal.server.backend import Backend
 from shoal.server.connection import Activity, Connection, Limits, Service
 from shoal.server.handlers import HANDLERS
 from shoal.server.hangup import HangupWatch
-from shoal.server.head import HeadWriter
+from shoal.server.http1 import Clock
 from shoal.server.operations import OPERATIONS, UNPUBLISHED
 from shoal.server.router import Route, Router
 from shoal.server.unserved import unserved
@@ -56,7 +56,7 @@ class ApiServer:
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
         """Nothing, when `close` has ended it all. Owns the listening sockets from the call on."""
         hangups = HangupWatch(asyncio.get_running_loop())
-        service = Service(self._backend, api_router(), hangups, self._limits, HeadWriter())
+        service = Service(self._backend, api_router(), hangups, self._limits, Clock())
         try:
             async with asyncio.TaskGroup() as clients:
                 acceptors = [clients.create_task(self._accept(listener, service, clients)) for listener in sockets]
@@ -81,7 +81,6 @@ class ApiServer:
         listener.setblocking(False)
         loop = asyncio.get_running_loop()
         while True:
-            await self._wait_for_room()
             try:
                 client, _ = await loop.sock_accept(listener)
             except OSError as error:
@@ -89,11 +88,12 @@ class ApiServer:
                 _log.warning("accept failed: %s", error)
                 await asyncio.sleep(_ACCEPT_PAUSE_S)
                 continue
-            if client.family != socket.AF_UNIX:
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(client, service)
-            self._connections[connection] = task = clients.create_task(connection.run())
-            task.add_done_callback(partial(self._forget, connection))
+            try:
+                await self._wait_for_room()
+            except asyncio.CancelledError:
+                client.close()
+                raise
+            self._start(client, service, clients)
 
     async def _wait_for_room(self) -> None:
         while len(self._connections) >= self._limits.connections:
@@ -103,6 +103,13 @@ class ApiServer:
                     break
             self._room.clear()
             await self._room.wait()
+
+    def _start(self, client: socket.socket, service: Service, clients: asyncio.TaskGroup) -> None:
+        if client.family != socket.AF_UNIX:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(client, service)
+        self._connections[connection] = task = clients.create_task(connection.run())
+        task.add_done_callback(partial(self._forget, connection))
 
     def _forget(self, connection: Connection, _task: asyncio.Task[None]) -> None:
         connection.close()  # a task that is cancelled before it began has not done so

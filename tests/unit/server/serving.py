@@ -16,7 +16,7 @@ from shoal.server.api_server import api_router
 from shoal.server.backend import Backend
 from shoal.server.connection import Connection, Limits, Service
 from shoal.server.hangup import HangupWatch
-from shoal.server.head import HeadWriter
+from shoal.server.http1 import Clock
 from tests.unit.server.fake_engine import FakeEngine
 
 TEST_LIMIT_S = 20.0
@@ -156,7 +156,7 @@ async def serving(engine: FakeEngine, limits: Limits) -> AsyncIterator[Serving]:
     """A server that lives as long as the block, and whose connections have all ended then."""
     backend: Backend = engine
     hangups = HangupWatch(asyncio.get_running_loop())
-    joined = Serving(engine, Service(backend, ROUTER, hangups, limits, HeadWriter()))
+    joined = Serving(engine, Service(backend, ROUTER, hangups, limits, Clock()))
     try:
         yield joined
         for client in joined.clients:
