@@ -74,7 +74,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
     database = Database(paths.database)
     events = EventLog(system_clock)
     registry = ContainerRegistry(database.connection)
-    store = ImageStore(config.data_root, database.connect)
+    store = ImageStore(config.data_root, database.connect, driver=config.storage_driver)
     for problem in store.problems:
         _log.warning("%s", problem)
     drivers = _network_drivers(config, database)
@@ -91,7 +91,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
         paths=paths,
         registry=registry,
         store=store,
-        snapshotter=store.open_snapshotter(config.storage_driver),
+        snapshotter=store.snapshotter,
         drivers=drivers,
         driver=driver,
         generator=generator,

@@ -37,11 +37,26 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         run(invocation.config)
     except ShoalError as problem:
-        print(f"shoald: {problem}", file=sys.stderr)
-        if problem.fix:
-            print(f"hint: {problem.fix}", file=sys.stderr)
-        return 1
+        return _refuse(problem)
+    except BaseExceptionGroup as group:
+        # What goes wrong in the daemon's task group arrives wrapped; a problem that we can name is told by its name.
+        known, unknown = group.split(ShoalError)
+        if known is None or unknown is not None:
+            raise
+        return _refuse(_first_of(known))
     return 0
+
+
+def _refuse(problem: BaseException) -> int:
+    print(f"shoald: {problem}", file=sys.stderr)
+    if isinstance(problem, ShoalError) and problem.fix:
+        print(f"hint: {problem.fix}", file=sys.stderr)
+    return 1
+
+
+def _first_of(group: BaseExceptionGroup[ShoalError]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def run(config: Config) -> None:

@@ -52,7 +52,7 @@ class ImageNames:
             base = self._store.get(ref).chain_ids
         except (NotFound, InvalidArgument):
             return ()
-        return [image.id for image in self._store.list(show_all=True) if image.chain_ids[: len(base)] == base]
+        return [image.id for image in self._store.images() if image.chain_ids[: len(base)] == base]
 
     def show(self, ref: str, id: str) -> str:
         """How a list shows a container's image: as it was asked for, or by id when the name now means another."""
@@ -63,10 +63,8 @@ class ImageNames:
 
     def size_bytes(self, id: str) -> int:
         """The size of an image; 0 when it is gone."""
-        try:
-            return self._store.get(id).size_bytes
-        except (NotFound, InvalidArgument):
-            return 0
+        image = self._store.find(id)
+        return image.size_bytes if image else 0
 
 
 def api_config(image: Image) -> ImageConfig:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import BinaryIO, cast
 
 from shoal import __version__
 from shoal.api.filters import Filters
@@ -34,7 +32,6 @@ from shoal.engine.threads import PIECE_BYTES, BodyReader, Outlet, PieceWriter, p
 from shoal.errors import Conflict, NotFound, Unsupported
 from shoal.image.filters import ImageFilters
 from shoal.image.image import Deleted, Image, ImageId, ImageUser, LayerProgress, LoadEvent, Removal, Renamed
-from shoal.image.layers import Layer
 from shoal.image.store import ImageStore
 from shoal.oci.digest import short_id
 from shoal.oci.platform import Platform
@@ -69,30 +66,17 @@ class Images:
 
     async def count(self) -> int:
         """How many images there are."""
-        return len(self._store.list())
+        return len(self._store.images())
 
     async def layers_size(self) -> int:
         """Bytes of all layers, each counted once."""
-        images = self._store.list(show_all=True)
-        return sum({layer.chain_id: layer.size_bytes for image in images for layer in self._layers(image)}.values())
-
-    def _layers(self, image: Image) -> Sequence[Layer]:
-        try:
-            return self._store.layers_of(image)
-        except NotFound:
-            return ()  # the image was removed just now
+        return await asyncio.to_thread(self._store.layers_size)
 
     async def list(self, options: ImageListOptions) -> Sequence[ImageSummary]:
         """The images that the filters let through, the newest first. Raises: InvalidArgument, NotFound."""
         images = self._store.list(self._filters(options.filters), show_all=options.all)
-        shared = self._shared_sizes() if options.shared_size else {}
+        shared = self._store.shared_sizes() if options.shared_size else {}
         return [self._summary(image, options.version, shared.get(image.id, -1)) for image in images]
-
-    def _shared_sizes(self) -> dict[ImageId, int]:
-        """Bytes of each image's layers that another image has as well."""
-        layers = {image.id: self._layers(image) for image in self._store.list(show_all=True)}
-        uses = Counter(layer.chain_id for own in layers.values() for layer in own)
-        return {id: sum(layer.size_bytes for layer in own if uses[layer.chain_id] > 1) for id, own in layers.items()}
 
     def _filters(self, filters: Filters) -> ImageFilters:
         until = [parse_moment(text, now_ns=self._clock()) for text in filters.get("until")]
@@ -203,7 +187,7 @@ class Images:
 
         def work(outlet: Outlet[bytes]) -> None:
             writer = PieceWriter(outlet)
-            self._store.save(refs, cast(BinaryIO, writer))
+            self._store.save(refs, writer)
             writer.flush()
 
         async with aclosing(produced_by(work)) as pieces:
@@ -271,10 +255,8 @@ class Images:
         return ImagesPruneReport(images_deleted=removed or None, space_reclaimed=before - await self.layers_size())
 
     def _tell(self, action: str, id: str, name: str) -> None:
-        try:
-            labels = self._store.get(id).config.labels or {}
-        except NotFound:
-            labels = {}
+        image = self._store.find(id)
+        labels = (image.config.labels or {}) if image else {}
         self._events.publish("image", action, id, {**labels, "name": name})
 
 
