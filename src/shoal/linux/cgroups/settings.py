@@ -111,7 +111,7 @@ def entries(values: Section, name: str) -> list[Section]:
     value = values.get(name)
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+    if not isinstance(value, (list, tuple)) or not all(isinstance(entry, dict) for entry in value):
         raise InvalidArgument(f"invalid resources: {name} is no list of objects")
     return value
 
