@@ -1,0 +1,273 @@
+"""Runs containers with namespaces and cgroups, through supervisors. Implements runtime.driver.RuntimeDriver in shoald.
+
+    start ─▶ compile the plan ─▶ pick a supervisor with room ─▶ `launch` ─▶ pid: wire the network ─▶ running
+                                                                             keep pidfd, stdin or pty master
+
+shoald keeps a duplicate of what a process would lose with its supervisor. When a supervisor dies, a new one adopts
+the processes that it left (see succession.py); when shoald was away, it finds everything again (see recovery.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from signal import SIGKILL
+from typing import TYPE_CHECKING
+
+from shoal.errors import Conflict, NotFound, ShoalError, Unavailable
+from shoal.linux.cgroups import Layout, detect
+from shoal.linux.fd import Fd
+from shoal.linux.prctl import set_child_subreaper
+from shoal.runtime.compile import compile_exec, compile_plan
+from shoal.runtime.driver import (
+    AttachOptions,
+    ExecLaunch,
+    KnownContainer,
+    Launch,
+    OnDetach,
+    OnExecExit,
+    OnExit,
+    OnLog,
+    Recovered,
+    Started,
+    StreamTarget,
+    Wire,
+)
+from shoal.runtime.native.cgroups import CgroupSweeper
+from shoal.runtime.native.hosted import Hosted, HostedTable, Key
+from shoal.runtime.native.link import Answer
+from shoal.runtime.native.pool import SupervisorPool
+from shoal.runtime.native.recovery import Recovery
+from shoal.runtime.native.succession import Succession
+from shoal.runtime.native.supervisors import Supervisor
+from shoal.runtime.native.wire import (
+    Request,
+    attach_body,
+    close_clients,
+    exec_request,
+    exit_from_wire,
+    launch_request,
+)
+
+if TYPE_CHECKING:
+    from shoal.runtime.compile.plan import HostFacts
+    from shoal.supervisor.protocol import Body
+
+_ABORT_TIMEOUT_S = 10.0
+# Longer than the supervisor's own limit for a start (supervisor/launch.py), so that its answer is the one heard.
+_START_TIMEOUT_S = 150.0
+
+
+class NativeDriver:
+    """The driver for containers that share the host's kernel.
+
+    `exec_root` is EXEC_ROOT; `cgroup_parent` ("/shoal") holds all containers' cgroups; `per_supervisor` bounds what
+    one crash of a supervisor touches; `blanks` is the number of children that each keeps ready on cgroup v1.
+    """
+
+    def __init__(
+        self,
+        exec_root: Path,
+        facts: HostFacts,
+        *,
+        layout: Layout | None = None,
+        cgroup_parent: str = "/shoal",
+        per_supervisor: int = 32,
+        blanks: int = 2,
+    ) -> None:
+        self._facts = facts
+        self._hosted = HostedTable()
+        self._starting: dict[Key, asyncio.Future[int]] = {}
+        self._ended_early: set[Key] = set()
+        self._pool = SupervisorPool(
+            exec_root / "supervisors", cgroup_parent, per_supervisor, blanks, self._on_event, self._supervisor_lost
+        )
+        self._sweeper = CgroupSweeper(layout or detect(), cgroup_parent)
+        self._succession = Succession(self._pool, self._hosted, self._sweeper, self._log)
+        self._recovery = Recovery(self._pool, self._hosted, self._succession, self._sweeper)
+        self._on_exit: OnExit | None = None
+        self._on_exec_exit: OnExecExit | None = None
+        self._on_detach: OnDetach | None = None
+        self._on_log: OnLog | None = None
+        # Orphans of a dead supervisor become children of shoald, which can then collect their exit codes.
+        set_child_subreaper()
+
+    def subscribe(self, on_exit: OnExit, on_exec_exit: OnExecExit, on_detach: OnDetach, on_log: OnLog) -> None:
+        """Sets whom to tell."""
+        self._on_exit, self._on_exec_exit, self._on_detach, self._on_log = on_exit, on_exec_exit, on_detach, on_log
+
+    async def start(self, launch: Launch, wire: Wire | None) -> Started:
+        """The container's first process, running. Raises: as RuntimeDriver.start."""
+        try:
+            plan = compile_plan(launch, self._facts)
+            supervisor = await self._pool.with_room(launch.id)
+            request = launch_request(launch, plan, wired=wire is not None)
+        except BaseException:
+            close_clients(launch.clients)
+            raise
+        try:
+            return await self._begin(supervisor, launch, request, wire)
+        except BaseException:
+            self._pool.give_back(supervisor, launch.id)
+            if supervisor.connected.closed:
+                # It died during the start, and could take nothing back.
+                await asyncio.to_thread(self._sweeper.end, launch.cgroup_path)
+            raise
+
+    async def exec(self, request: ExecLaunch) -> Started:
+        """The additional process, running. Raises: as RuntimeDriver.exec."""
+        try:
+            container = self._running(request.id, None)
+            supervisor = await self._succession.supervisor_of(container)
+            plan = compile_exec(request, self._facts)
+            message = exec_request(request, plan, container.pidfd)
+        except BaseException:
+            close_clients(request.clients)
+            raise
+        return await self._begin(supervisor, request, message, None)
+
+    async def attach(self, target: StreamTarget, options: AttachOptions, client: Fd, early: bytes) -> None:
+        """Hands the client's socket over. Raises: NotFound, Conflict."""
+        with client:
+            hosted = self._running(target.id, target.exec_id)
+            supervisor = await self._succession.supervisor_of(hosted)
+            body = attach_body(target.id, target.exec_id, options, early, 0)
+            await supervisor.connected.request("attach", {**body}, [client.fileno()])
+
+    async def signal(self, id: str, exec_id: str | None, signal: int) -> None:
+        """Sends a signal; to a process that has ended it is not sent. Raises: NotFound, Conflict."""
+        self._running(id, exec_id).send_signal(signal)
+
+    async def resize(self, id: str, exec_id: str | None, rows: int, columns: int) -> None:
+        """Gives the terminal a size. Raises: NotFound, Conflict."""
+        supervisor = await self._succession.supervisor_of(self._running(id, exec_id))
+        body = {"id": id, "exec_id": exec_id, "rows": rows, "cols": columns}
+        await supervisor.connected.request("resize", body)
+
+    async def recover(self, known: Sequence[KnownContainer]) -> list[Recovered]:
+        """What became of each known container, in the same order."""
+        return await self._recovery.run(known)
+
+    async def close(self) -> None:
+        """Lets go of everything; supervisors that host nothing end."""
+        await self._succession.close()
+        await self._pool.close()
+        self._hosted.close()
+        await asyncio.to_thread(self._sweeper.remove_parent)
+
+    # -- starting ------------------------------------------------------------------------------------------------
+
+    async def _begin(
+        self, supervisor: Supervisor, launch: Launch | ExecLaunch, request: Request, wire: Wire | None
+    ) -> Started:
+        """Sends the request and sees it through: the process runs, or nothing of it is left."""
+        id, exec_id = request.body["id"], request.body["exec_id"]
+        cloned: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._starting[id, exec_id] = cloned
+        try:
+            with request:
+                kind = "launch" if exec_id is None else "exec"
+                numbers = [fd.fileno() for fd in request.fds]
+                answering = supervisor.connected.ask(kind, {**request.body}, numbers)
+            try:
+                if wire is not None:
+                    await asyncio.wait((answering, cloned), return_when=asyncio.FIRST_COMPLETED)
+                    if cloned.done() and not answering.done():
+                        await wire(cloned.result())
+                        # Its answer is not awaited: that of the launch says all.
+                        supervisor.connected.ask("network_ready", {"id": id})
+                await asyncio.wait((answering,), timeout=_START_TIMEOUT_S)
+            except BaseException:
+                await self._take_back(supervisor, id, exec_id, answering)
+                raise
+            if not answering.done():
+                raise Unavailable("the supervisor does not answer", why=f"over {_START_TIMEOUT_S:.0f} s")
+            return self._keep(Hosted(supervisor, launch), answering.result())
+        finally:
+            del self._starting[id, exec_id]
+            supervisor.starting.pop((id, exec_id), None)
+            self._ended_early.discard((id, exec_id))
+
+    async def _take_back(
+        self, supervisor: Supervisor, id: str, exec_id: str | None, answering: asyncio.Future[Answer]
+    ) -> None:
+        """Ends a start whose wiring failed or that was cancelled, and waits until nothing of it is left."""
+        try:
+            if not answering.done():
+                supervisor.connected.ask("abort", {"id": id, "exec_id": exec_id})
+                await asyncio.wait((answering,), timeout=_ABORT_TIMEOUT_S)
+            if answering.done() and answering.exception() is None:
+                # It had begun to run before the abort came.
+                unwanted = Hosted(supervisor, None)
+                unwanted.take(answering.result())
+                unwanted.send_signal(SIGKILL)
+                unwanted.close()
+        except ShoalError:
+            pass  # the supervisor has gone, and its starting children with it
+
+    def _keep(self, hosted: Hosted, answer: Answer) -> Started:
+        hosted.take(answer)
+        if hosted.key in self._ended_early:
+            hosted.close()
+        else:
+            self._hosted.add(hosted)
+        return Started(hosted.pid, hosted.started_at_ns, tuple(answer.body["warnings"]))
+
+    def _running(self, id: str, exec_id: str | None) -> Hosted:
+        hosted = self._hosted.find(id, exec_id)
+        if hosted is None:
+            if exec_id is not None:
+                raise NotFound(f"No such exec instance: {exec_id}")
+            raise Conflict(f"container {id} is not running")
+        return hosted
+
+    # -- what supervisors tell -----------------------------------------------------------------------------------
+
+    def _on_event(self, supervisor: Supervisor, kind: str, body: Body) -> None:
+        if kind == "log_record":
+            self._log(body["level"], body["text"])
+        elif kind == "blanks":
+            supervisor.blanks = body["pids"]
+        elif kind == "cloned":
+            self._cloned(supervisor, (body["id"], body["exec_id"]), body["pid"])
+        elif kind == "exited":
+            self._exited(supervisor, body)
+        elif kind == "detached" and self._on_detach is not None:
+            self._on_detach(body["id"], body["exec_id"])
+        elif kind == "stdin_closed":
+            hosted = self._hosted.find(body["id"], body["exec_id"])
+            if hosted is not None:
+                hosted.close_input()
+
+    def _cloned(self, supervisor: Supervisor, key: Key, pid: int) -> None:
+        waiting = self._starting.get(key)
+        if waiting is not None and not waiting.done():
+            supervisor.starting[key] = pid
+            waiting.set_result(pid)
+
+    def _exited(self, supervisor: Supervisor, body: Body) -> None:
+        id, exec_id = body["id"], body["exec_id"]
+        hosted = self._hosted.remove(id, exec_id)
+        if hosted is not None:
+            hosted.close()
+        elif (id, exec_id) in self._starting:
+            # Its start has been answered, and the answer not yet been taken up.
+            self._ended_early.add((id, exec_id))
+        exit = exit_from_wire(body)
+        if exec_id is not None:
+            if self._on_exec_exit is not None:
+                self._on_exec_exit(id, exec_id, exit)
+            return
+        if supervisor.link is not None and not supervisor.link.closed:
+            supervisor.link.ask("forget", {"id": id})
+        self._pool.give_back(supervisor, id)
+        if self._on_exit is not None:
+            self._on_exit(id, exit)
+
+    def _supervisor_lost(self, supervisor: Supervisor) -> None:
+        self._succession.supervisor_died(supervisor)
+
+    def _log(self, level: str, text: str) -> None:
+        if self._on_log is not None:
+            self._on_log(level, text)

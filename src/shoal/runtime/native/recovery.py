@@ -1,0 +1,154 @@
+"""Finds everything again after a restart of shoald. Runs once, on shoald's event loop.
+
+For each container that is known to have run, the first of these that can tell:
+1. a living supervisor hosts it: it goes on, and shoald gets its duplicates back; or it has ended meanwhile;
+2. its process lives but its supervisor does not: a new one adopts it (its stdin or terminal is lost with both);
+3. its exit record says how it ended;
+4. nobody knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shoal.errors import ShoalError
+from shoal.linux.pidfd import pidfd_open
+from shoal.linux.procfs import process_exists
+from shoal.runtime.driver import Exit, KnownContainer, Recovered
+from shoal.runtime.native.cgroups import CgroupSweeper
+from shoal.runtime.native.hosted import Hosted, HostedTable
+from shoal.runtime.native.pool import SupervisorPool
+from shoal.runtime.native.succession import Succession
+from shoal.runtime.native.supervisors import Supervisor
+from shoal.runtime.native.wire import exit_from_wire
+
+if TYPE_CHECKING:
+    from shoal.supervisor.protocol import ProcessBody
+
+_SIGKILL = 9
+
+
+class Recovery:
+    """One recovery."""
+
+    def __init__(
+        self, pool: SupervisorPool, hosted: HostedTable, succession: Succession, sweeper: CgroupSweeper
+    ) -> None:
+        self._pool = pool
+        self._hosted = hosted
+        self._succession = succession
+        self._sweeper = sweeper
+
+    async def run(self, known: Sequence[KnownContainer]) -> list[Recovered]:
+        """What became of each known container, in the same order. Raises: Internal when no supervisor comes up."""
+        found: dict[str, list[tuple[Supervisor, ProcessBody]]] = {}
+        for supervisor in self._pool.spawner.existing():
+            for process in await self._processes_of(supervisor):
+                found.setdefault(process["id"], []).append((supervisor, process))
+        recovered = [await self._recover(container, found.pop(container.launch.id, [])) for container in known]
+        for strangers in found.values():
+            await self._end_strangers(strangers)
+        wanted = {entry.id for entry in recovered if entry.pid is not None}
+        pids = {supervisor.pid for supervisor in self._pool}
+        await asyncio.to_thread(self._sweeper.remove_all_but, wanted, pids)
+        await self._pool.ensure_one()
+        return recovered
+
+    async def _processes_of(self, supervisor: Supervisor) -> list[ProcessBody]:
+        """What a supervisor of an earlier shoald hosts; a dead one's directory is removed."""
+        try:
+            await self._pool.take_up(supervisor)
+        except OSError:
+            supervisor.remove_directory()
+            return []
+        if supervisor.pid:
+            supervisor.pidfd = pidfd_open(supervisor.pid)
+        answer = await supervisor.connected.request("list", {})
+        processes: list[ProcessBody] = answer.body["processes"]
+        return processes
+
+    async def _recover(self, known: KnownContainer, found: list[tuple[Supervisor, ProcessBody]]) -> Recovered:
+        id = known.launch.id
+        for supervisor, process in found:
+            if process["exec_id"] is None and process["pid"] == known.pid:
+                return await self._rejoin(known, supervisor, process, found)
+        if known.pid and known.start_ticks is not None and process_exists(known.pid, known.start_ticks):
+            return await self._adopt(known)
+        exit = read_exit_record(Path(known.launch.exit_file), not_before_ns=known.started_at_ns)
+        if exit is not None:
+            return Recovered(id, None, exit)
+        unknown = Exit(255, known.started_at_ns, known=False)
+        return Recovered(id, None, unknown, note="it ended, and nobody was there to see how")
+
+    async def _rejoin(
+        self,
+        known: KnownContainer,
+        supervisor: Supervisor,
+        process: ProcessBody,
+        found: list[tuple[Supervisor, ProcessBody]],
+    ) -> Recovered:
+        id = known.launch.id
+        if process["exit"] is not None:
+            await supervisor.connected.request("forget", {"id": id})
+            return Recovered(id, None, exit_from_wire(process["exit"]))
+        supervisor.containers.add(id)
+        hosted = await self._take_handles(supervisor, process)
+        hosted.launch = known.launch
+        execs = []
+        for other, entry in found:
+            if entry["exec_id"] is not None and entry["exit"] is None:
+                await self._take_handles(other, entry)
+                execs.append(entry["exec_id"])
+        return Recovered(id, hosted.pid, None, tuple(execs))
+
+    async def _take_handles(self, supervisor: Supervisor, process: ProcessBody) -> Hosted:
+        key = (process["id"], process["exec_id"])
+        hosted = Hosted(supervisor, None, key=key)
+        try:
+            hosted.take(await supervisor.connected.request("handles", {"id": key[0], "exec_id": key[1]}))
+        except ShoalError:
+            pass  # it has just ended: its `exited` is on the way
+        self._hosted.add(hosted)
+        return hosted
+
+    async def _adopt(self, known: KnownContainer) -> Recovered:
+        launch = known.launch
+        hosted = Hosted(Supervisor(0, Path()), launch)
+        hosted.pid, hosted.started_at_ns = known.pid, known.started_at_ns
+        hosted.pidfd = pidfd_open(known.pid)
+        self._hosted.add(hosted)
+        await self._succession.adopt(hosted)
+        note = "its supervisor had died: another one has taken over"
+        if launch.terminal or launch.open_stdin:
+            note += "; its terminal or stdin is lost"
+        return Recovered(launch.id, known.pid, None, note=note)
+
+    async def _end_strangers(self, strangers: list[tuple[Supervisor, ProcessBody]]) -> None:
+        """Ends containers that nobody knows: of a start that was interrupted before it was noted."""
+        for supervisor, process in strangers:
+            body = {"id": process["id"], "exec_id": process["exec_id"]}
+            if process["exit"] is None:
+                await supervisor.connected.request("signal", {**body, "signal": _SIGKILL})
+            await supervisor.connected.request("forget", {"id": process["id"]})
+
+
+def read_exit_record(path: Path, *, not_before_ns: int) -> Exit | None:
+    """How a container ended, as its supervisor has recorded it; None without a record of this run.
+
+    `not_before_ns` is when the container was started: an older record is of an earlier run.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+        exit = Exit(
+            code=int(record["exit_code"]),
+            finished_at_ns=int(record["finished_at_ns"]),
+            oom_killed=bool(record["oom_killed"]),
+            known=bool(record["known"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return exit if exit.finished_at_ns >= not_before_ns else None

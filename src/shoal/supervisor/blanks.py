@@ -1,0 +1,184 @@
+"""Children for containers: cloned on demand, or ahead of time.
+
+On cgroup v1 the first write of a pid to a cgroup after an idle moment waits 6 to 14 ms for a grace period of the
+kernel's. So a few blank children wait, cloned into fresh namespaces and attached to cgroups of their own; when one is
+used, its cgroups are renamed. cgroup v2 clones into the cgroup at no cost and needs none. Blanks die with their
+supervisor (see child.py); a cgroup that stays behind is named after the supervisor's pid, so that shoald can
+tell. Runs in a supervisor.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import signal
+
+from shoal.errors import ShoalError
+from shoal.linux.clone import clone3
+from shoal.linux.pidfd import pidfd_send_signal
+from shoal.supervisor.child import child_main
+from shoal.supervisor.loop import READABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from shoal.linux.cgroups import Cgroup, Layout
+    from shoal.linux.fd import Fd
+    from shoal.supervisor.loop import Loop
+
+    class Listener(Protocol):
+        """Whom the pool tells."""
+
+        def log(self, level: str, text: str) -> None:
+            """Something to be logged."""
+
+        def blanks_changed(self, pids: list[int]) -> None:
+            """The pids of all blanks."""
+
+
+_IDLE_S = 0.03
+_MAX_FAILURES = 3
+
+
+class Child:
+    """A cloned child that waits for its plan. The owner closes `channel` and `pidfd`."""
+
+    __slots__ = ("cgroup", "channel", "pid", "pidfd")
+
+    def __init__(self, pid: int, pidfd: Fd, channel: _socket.socket, cgroup: Cgroup | None) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.channel = channel
+        self.cgroup = cgroup
+
+    def kill(self) -> None:
+        """Ends it and waits for its end, which is short: it has not run anything of a user's."""
+        pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        os.waitid(os.P_PIDFD, self.pidfd.fileno(), os.WEXITED)
+        self.close()
+
+    def close(self) -> None:
+        """Gives the descriptors back."""
+        self.channel.close()
+        self.pidfd.close()
+
+
+def clone_child(flags: int, into_cgroup: Fd | None = None) -> Child:
+    """A new child in new namespaces (`flags` are CLONE_NEW*), that waits for its plan. Raises: SyscallError."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    try:
+        pid, pidfd = clone3(flags, into_cgroup=into_cgroup)
+        if pidfd is None:
+            child_main(theirs)
+    except ShoalError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return Child(pid, pidfd, ours, None)
+
+
+class Blanks:
+    """A pool of blank children. Off until `configure`."""
+
+    __slots__ = ("_blanks", "_failures", "_flags", "_layout", "_listener", "_loop", "_parent", "_serial", "_target")
+
+    def __init__(self, loop: Loop, layout: Layout, listener: Listener) -> None:
+        self._loop = loop
+        self._layout = layout
+        self._listener = listener
+        self._blanks: list[Child] = []
+        self._flags = 0
+        self._parent = ""
+        self._target = 0
+        self._serial = 0
+        self._failures = 0
+
+    def configure(self, count: int, flags: int, parent: str) -> None:
+        """Keeps `count` blanks with these namespaces, in cgroups under `parent`; none on cgroup v2."""
+        self.clear()
+        self._flags = flags
+        self._parent = parent
+        self._target = count if self._layout.version == "v1" and parent else 0
+        self._failures = 0
+        self._refill_later()
+
+    def take(self, flags: int, cgroup_path: str) -> Child | None:
+        """A blank that is now in the cgroup `cgroup_path`, or None when there is none that fits."""
+        parent = cgroup_path.rpartition("/")[0]
+        if flags != self._flags or parent != self._parent:
+            return None
+        while self._blanks:
+            child = self._blanks.pop(0)
+            self._loop.unwatch(child.channel.fileno())
+            try:
+                assert child.cgroup is not None
+                child.cgroup.rename(cgroup_path)
+            except ShoalError as error:
+                self._end(child)
+                self._listener.log("warning", f"blank container {child.pid}: {error}")
+                continue
+            self._refill_later()
+            return child
+        self._refill_later()
+        return None
+
+    def clear(self) -> None:
+        """Ends all blanks and removes their cgroups."""
+        self._target = 0
+        while self._blanks:
+            child = self._blanks.pop()
+            self._loop.unwatch(child.channel.fileno())
+            self._end(child)
+
+    def _refill_later(self) -> None:
+        self._listener.blanks_changed([child.pid for child in self._blanks])
+        if len(self._blanks) < self._target:
+            self._loop.when_idle(_IDLE_S, self._refill)
+
+    def _refill(self) -> None:
+        if len(self._blanks) >= self._target:
+            return
+        try:
+            self._blanks.append(self._make())
+            self._failures = 0
+        except ShoalError as error:
+            self._failures += 1
+            self._listener.log("warning", f"blank container: {error}")
+            if self._failures >= _MAX_FAILURES:
+                self._target = 0
+        self._refill_later()
+
+    def _make(self) -> Child:
+        self._serial += 1
+        cgroup = self._layout.create(f"{self._parent}/blank-{os.getpid()}-{self._serial}")
+        child = None
+        try:
+            child = clone_child(self._flags)
+            child.cgroup = cgroup
+            cgroup.attach(child.pid)
+        except ShoalError:
+            if child is not None:
+                child.kill()
+            cgroup.remove()
+            raise
+        self._loop.watch(child.channel.fileno(), READABLE, self._find_dead)
+        return child
+
+    def _find_dead(self, _events: int) -> None:
+        """A blank only speaks by dying (somebody killed it)."""
+        for child in tuple(self._blanks):
+            if os.waitid(os.P_PIDFD, child.pidfd.fileno(), os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                self._blanks.remove(child)
+                self._loop.unwatch(child.channel.fileno())
+                self._end(child)
+        self._refill_later()
+
+    def _end(self, child: Child) -> None:
+        try:
+            child.kill()
+            if child.cgroup is not None:
+                child.cgroup.remove()
+        except (ShoalError, OSError) as error:
+            self._listener.log("warning", f"blank container {child.pid}: {error}")

@@ -1,0 +1,319 @@
+"""The streams of one process: from its FIFOs or terminal to the log and the clients, and back; runs in a supervisor.
+
+    container            supervisor                                  clients
+    stdout ═▶ FIFO ─────▶ read (through the journal) ──▶ log file
+    stderr ═▶ FIFO ─────▶      "                     └─▶ fan-out ───▶ socket …
+    stdin  ◀─ pipe ◀───── StdinSink ◀────────────────────────────────── socket …
+    terminal: one pty master in place of the three
+
+A FIFO is opened read-write here and by the container, so that no writer ever gets SIGPIPE: not when a supervisor
+dies, not before its successor has opened it again. Reading stops while a client is too far behind (see attach.py).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import termios
+import time
+
+from shoal.supervisor.attach import CHUNK_BYTES, Client
+from shoal.supervisor.journal import Journal
+from shoal.supervisor.logsink import LogSink
+from shoal.supervisor.loop import HANGUP, READABLE
+from shoal.supervisor.stdin import StdinSink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from shoal.supervisor.loop import Loop
+    from shoal.supervisor.protocol import AttachBody, LogBody
+
+    class Listener(Protocol):
+        """Whom the streams of a process tell."""
+
+        def stdin_closed(self) -> None:
+            """The process's stdin pipe is closed on this side."""
+
+        def detached(self) -> None:
+            """A client typed the detach keys."""
+
+        def problem(self, text: str) -> None:
+            """Something was lost, and the process goes on."""
+
+
+_TIOCGPTPEER = 0x5441
+
+
+class Streams:
+    """All streams of one process. It owns its descriptors, and its clients' sockets.
+
+    `prefix` begins the names of the FIFOs in `run_dir`: "" for a container, "exec-ID-" for an exec.
+    """
+
+    __slots__ = (
+        "_clients", "_early", "_held_by", "_journal", "_listener", "_log", "_loop", "_outputs", "_peer", "_prefix",
+        "_run_dir", "_started", "_stdin_once", "master", "sink",
+    )  # fmt: skip
+
+    def __init__(self, loop: Loop, run_dir: str, prefix: str, listener: Listener, *, stdin_once: bool) -> None:
+        self._loop = loop
+        self._run_dir = run_dir
+        self._prefix = prefix
+        self._listener = listener
+        self._stdin_once = stdin_once
+        self._outputs: dict[str, int] = {}
+        self._clients: list[Client] = []
+        self._early: list[tuple[Client, bytes]] = []
+        self._held_by: set[Client] = set()
+        self._log: LogSink | None = None
+        self._journal: Journal | None = None
+        self._started = False
+        self._peer = -1
+        self.master = -1
+        self.sink: StdinSink | None = None
+
+    # -- before the process runs ---------------------------------------------------------------------------------
+
+    def make_pipes(self, *, open_stdin: bool) -> list[int]:
+        """Makes FIFOs and stdin, and returns the process's ends (0, 1, 2), which the caller owns.
+
+        stdin is /dev/null where nobody asked for it.
+        """
+        ends = []
+        if open_stdin:
+            read_end, write_end = os.pipe2(os.O_CLOEXEC)
+            self._set_sink(write_end, is_pipe=True)
+            ends.append(read_end)
+        else:
+            ends.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+        for name in ("stdout", "stderr"):
+            path = self._fifo(name)
+            _unlink(path)
+            os.mkfifo(path, 0o600)
+            self._open_fifo(name)
+            ends.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        return ends
+
+    def make_null(self) -> list[int]:
+        """Ends for a process whose streams nobody wants."""
+        return [os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC) for _ in range(3)]
+
+    def set_terminal(self, master: int) -> None:
+        """Takes the terminal's master. The peer is kept open too, so that it never seems hung up meanwhile."""
+        self.master = master
+        self._peer = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        os.set_blocking(master, False)
+        self._outputs["stdout"] = master
+        self._set_sink(fcntl.fcntl(master, fcntl.F_DUPFD_CLOEXEC, 3), is_pipe=False)
+
+    def set_log(self, log: LogBody, *, terminal: bool) -> None:
+        """Writes all output to this log, too. Raises: OSError."""
+        if log["driver"] == "none":
+            return
+        names = ("stdout",) if terminal else ("stdout", "stderr")
+        self._journal = Journal(self._run_dir, names, fresh=True)
+        self._log = LogSink(log, self._listener.problem)
+        self._journal.begin(self._log.fileno, self._log.size_bytes)
+
+    def reopen(self, input_fd: int, *, terminal: bool, log: LogBody | None) -> None:
+        """Takes over the streams of a process whose supervisor died; `input_fd` is stdin or the master, or -1."""
+        if terminal and input_fd >= 0:
+            self.set_terminal(input_fd)
+        elif not terminal:
+            if input_fd >= 0:
+                self._set_sink(input_fd, is_pipe=True)
+            for name in ("stdout", "stderr"):
+                self._open_fifo(name)
+        if log is None or log["driver"] == "none":
+            return
+        self._journal = Journal(self._run_dir, ("stdout",) if terminal else ("stdout", "stderr"), fresh=False)
+        if self._journal.recover(log["path"]):
+            self._listener.problem("the log's last records were written again after a supervisor died")
+        self._log = LogSink(log, self._listener.problem)
+        for name, tail in self._journal.tails.items():
+            self._to_log(name, tail)
+
+    def add_client(self, options: AttachBody, fd: int) -> None:
+        """Attaches a client, whose socket is owned here from now on."""
+        client = Client(self._loop, self, fd, options)
+        self._clients.append(client)
+        if self._started:
+            client.start(options["early"])
+        else:
+            self._early.append((client, options["early"]))
+
+    # -- while it runs -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins to move data."""
+        self._started = True
+        for name, fd in self._outputs.items():
+            self._loop.watch(fd, READABLE, _reader(self, name))
+        early, self._early = self._early, []
+        for client, data in early:
+            client.start(data)
+
+    def read_some(self, name: str, events: int) -> None:
+        """Moves one chunk of output, as the loop says that there is some."""
+        fd = self._outputs.get(name, -1)
+        if fd >= 0 and self._move(name, fd) == 0 and events & HANGUP:
+            self._loop.unwatch(fd)
+
+    def input_fds(self) -> list[int]:
+        """The terminal's master, or stdin's pipe; empty where there is neither."""
+        if self.master >= 0:
+            return [self.master]
+        return [self.sink.fileno] if self.sink is not None and self.sink.fileno >= 0 else []
+
+    def resize(self, rows: int, cols: int) -> None:
+        """Gives the terminal a size. Raises: OSError."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+
+    # -- what clients ask (attach.Host) --------------------------------------------------------------------------
+
+    def input_from(self, data: bytes) -> bool:
+        """Gives input to the process; swallowed where it has no stdin."""
+        return self.sink is None or self.sink.write(data)
+
+    def input_ended(self) -> None:
+        """A client's input has ended: with stdin_once that ends the process's, too."""
+        if self._stdin_once and self.sink is not None:
+            self.sink.end()
+
+    def hold(self, client: Client) -> None:
+        """Stops reading until this client has caught up."""
+        if not self._held_by and self._started:
+            for fd in self._outputs.values():
+                self._loop.modify(fd, 0)
+        self._held_by.add(client)
+
+    def release(self, client: Client) -> None:
+        """Reads on, when it was the last that held."""
+        if client in self._held_by:
+            self._held_by.discard(client)
+            if not self._held_by and self._started:
+                for fd in self._outputs.values():
+                    self._loop.modify(fd, READABLE)
+
+    def client_detached(self, client: Client) -> None:  # noqa: ARG002  attach.Host
+        """Tells of it."""
+        self._listener.detached()
+
+    def client_gone(self, client: Client) -> None:
+        """Forgets it."""
+        if client in self._clients:
+            self._clients.remove(client)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """The process has ended: moves what is left, ends the log, lets the clients finish, removes the FIFOs."""
+        for name, fd in self._outputs.items():
+            if self._started:
+                self._loop.unwatch(fd)
+            while self._move(name, fd):
+                pass
+        self._started = False
+        self._end_log()
+        for client in tuple(self._clients):
+            client.finish()
+        self._clients = []
+        self._close()
+
+    def discard(self) -> None:
+        """The process never ran: everything goes, and the clients' connections stay with whoever has them."""
+        for client in tuple(self._clients):
+            client.drop()
+        if self._journal is not None:
+            self._journal.remove()
+            self._journal = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self._close()
+
+    def _move(self, name: str, fd: int) -> int:
+        """Moves up to one chunk from the process to log and clients; returns its size."""
+        try:
+            if self._journal is None:
+                data = os.read(fd, CHUNK_BYTES)
+            elif fd == self.master:
+                data = os.read(fd, CHUNK_BYTES)
+                self._journal.put(name, data)
+            else:
+                data = self._journal.take(name, fd, CHUNK_BYTES)
+        except OSError:
+            return 0  # EAGAIN: nothing there; EIO: the terminal has no user any more
+        if data:
+            for client in tuple(self._clients):
+                client.send(name, data)
+            if self._log is not None and self._journal is not None:
+                self._to_log(name, self._journal.tails[name] + data)
+        return len(data)
+
+    def _to_log(self, name: str, data: bytes) -> None:
+        if self._log is not None and self._journal is not None:
+            tail = self._log.write(name, data, time.time_ns())
+            self._journal.settle(name, tail, self._log.fileno, self._log.size_bytes)
+
+    def _end_log(self) -> None:
+        if self._log is not None and self._journal is not None:
+            for name, tail in self._journal.tails.items():
+                self._log.finish(name, tail, time.time_ns())
+            self._journal.remove()
+            self._log.close()
+            self._log = self._journal = None
+
+    def _set_sink(self, fd: int, *, is_pipe: bool) -> None:
+        self.sink = StdinSink(self._loop, fd, is_pipe=is_pipe)
+        self.sink.on_drained = self._resume_inputs
+        if is_pipe:
+            self.sink.on_closed = self._listener.stdin_closed
+
+    def _resume_inputs(self) -> None:
+        for client in tuple(self._clients):
+            client.resume_input()
+
+    def _fifo(self, name: str) -> str:
+        return f"{self._run_dir}/{self._prefix}{name}"
+
+    def _open_fifo(self, name: str) -> None:
+        self._outputs[name] = os.open(self._fifo(name), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _close(self) -> None:
+        if self.sink is not None:
+            self.sink.on_closed = self.sink.on_drained = None
+            self.sink.close()
+            self.sink = None
+        for fd in self._outputs.values():
+            os.close(fd)
+        self._outputs = {}
+        if self._peer >= 0:
+            os.close(self._peer)
+            self._peer = -1
+        self.master = -1
+        for name in ("stdout", "stderr"):
+            _unlink(self._fifo(name))
+
+
+class _reader:  # noqa: N801  a closure with a name
+    """Calls `read_some` for one stream."""
+
+    __slots__ = ("_name", "_streams")
+
+    def __init__(self, streams: Streams, name: str) -> None:
+        self._streams = streams
+        self._name = name
+
+    def __call__(self, events: int) -> None:
+        self._streams.read_some(self._name, events)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass  # it is to be absent
