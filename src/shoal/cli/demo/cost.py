@@ -35,7 +35,11 @@ def show_cost(stage: Stage, crowd: Sequence[Started], before_kib: int) -> None:
     narration.figure("memory, the supervisor", f"{helpers_kib / 1024:.1f} MiB PSS, for all containers together")
     narration.figure("memory, shoald", f"{shoald_kib / 1024:.1f} MiB PSS")
     narration.promise("all ten run", all(os.path.exists(f"/proc/{started.pid}") for started in crowd))
-    narration.promise(f"each costs less than {_MOST_KIB // 1024} MiB", each_kib < _MOST_KIB)
+    # MemAvailable is the whole machine's, and others work on it too: the promise is about what is surely ours.
+    own_kib = programs_kib + helpers_kib / len(crowd)
+    narration.promise(
+        f"each costs less than {_MOST_KIB // 1024} MiB with its part of the supervisor", own_kib < _MOST_KIB
+    )
 
 
 def whole_life_s(stage: Stage) -> float:

@@ -52,14 +52,13 @@ def _stop_servers(stage: Stage) -> list[int]:
         containers.stop(name)
     took_s = time.monotonic() - began
     codes = [containers.inspect(name).number("State", "ExitCode") for name in _SERVERS]
-    stage.narration.figure(
-        "servers stopped", f"2 in {measures.milliseconds(took_s)}, exit codes {codes[0]} and {codes[1]}"
-    )
+    shown = f"{len(codes)} in {measures.milliseconds(took_s)}, exit codes {codes}"
+    stage.narration.figure("servers stopped", shown)
     return codes
 
 
 def wait_nothing_left(stage: Stage) -> dict[str, list[str]]:
-    """What is left of the engine by kind, once the kernel had time: it takes network namespaces down in the background."""
+    """What is left of the engine by kind, once the kernel had time: it takes namespaces down behind our back."""
     deadline = time.monotonic() + _DEADLINE_S
     while True:
         left = stage.footprint.left()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -38,12 +39,11 @@ class Footprint:
                 self.cgroups.update((path, os.path.dirname(path)))
         # The container's own /sys tells the index of its link's other end, which is on the host.
         index = _read(f"/proc/{pid}/root/sys/class/net/eth0/iflink").strip()
-        for link in os.listdir("/sys/class/net"):
-            if index and _read(f"/sys/class/net/{link}/ifindex").strip() == index:
-                self.links.add(link)
-                bridge = os.path.basename(_read_link(f"/sys/class/net/{link}/master"))
-                if bridge:
-                    self.bridges.add(bridge)
+        link = next((name for number, name in socket.if_nameindex() if str(number) == index), "")
+        if link:
+            self.links.add(link)
+            bridge = os.path.basename(_read_link(f"/sys/class/net/{link}/master"))
+            self.bridges.update({bridge} - {""})
 
     def note_processes(self) -> None:
         """Notes the processes of the engine itself: those that have its directory in their command or environment."""
@@ -61,7 +61,7 @@ class Footprint:
             "mounts": sorted(self._mounts()),
             "network namespaces": sorted(self.namespaces & _live_namespaces()),
             "cgroups": [path for path in sorted(self.cgroups) if _cgroup_exists(path)],
-            "veths and bridges": [name for name in sorted(self.links | self.bridges) if _link_exists(name)],
+            "veths and bridges": sorted((self.links | self.bridges) & {name for _, name in socket.if_nameindex()}),
             "nftables tables": [name for name in sorted(_tables()) if name in self.bridges],
             "processes": sorted(self._processes()),
         }
@@ -137,10 +137,6 @@ def _live_namespaces() -> set[NamespaceName]:
 def _cgroup_exists(path: str) -> bool:
     """Whether any hierarchy (cgroup v2 at the top, v1 one level below) has the cgroup."""
     return bool(glob.glob(f"/sys/fs/cgroup{path}") or glob.glob(f"/sys/fs/cgroup/*{path}"))
-
-
-def _link_exists(name: str) -> bool:
-    return os.path.exists(f"/sys/class/net/{name}")
 
 
 def _tables() -> set[str]:

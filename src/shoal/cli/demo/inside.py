@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 
 from shoal.cli.demo.stage import Stage
@@ -62,7 +63,7 @@ def show_inside(stage: Stage) -> None:
         "its neighbours. Nothing is emulated: the kernel is the host's."
     )
     view, host = view_from_container(stage.client, "web-1"), os.uname()
-    host_cards = sorted(os.listdir("/sys/class/net"))
+    host_cards = sorted(name for _, name in socket.if_nameindex())
     host_processes = sum(name.isdecimal() for name in os.listdir("/proc"))
     narration.figure("processes", f"{'; '.join(view.processes)}   (host: {host_processes} processes)")
     narration.figure("host name", f"{view.name}   (host: {host.nodename})")

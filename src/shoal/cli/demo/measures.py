@@ -29,20 +29,20 @@ def proportional_kib(pids: Iterable[int]) -> int:
 
 
 def disk_bytes(directory: str) -> int:
-    """The space of all files below `directory`, a file with several names counted once, as du(1) has it."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
+    """The space of all files below `directory`: a file with several names counts once, another file system's not."""
+    device = os.stat(directory).st_dev
+    sizes: dict[int, int] = {}
     for parent, directories, files in os.walk(directory):
         for name in (*directories, *files):
             try:
                 status = os.lstat(os.path.join(parent, name))
             except FileNotFoundError:
                 continue  # The engine goes on working while we count.
-            key = (status.st_dev, status.st_ino)
-            if key not in seen:
-                seen.add(key)
-                total += status.st_blocks * 512
-    return total
+            if status.st_dev == device:
+                sizes[status.st_ino] = status.st_blocks * 512
+            elif name in directories:
+                directories.remove(name)
+    return sum(sizes.values())
 
 
 def files_in(directories: Iterable[str]) -> list[str]:

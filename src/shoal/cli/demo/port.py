@@ -77,7 +77,7 @@ def show_port(stage: Stage, holder: PortHolder) -> None:
         port = _published_port(stage, name)
         answer, took_s = _get(port)
         answers.append((name, port, answer))
-        shown = f"http://127.0.0.1:{port} says “{answer}”, {took_s * 1000:.0f} ms after its start"
+        shown = f"http://127.0.0.1:{port} says “{answer}”, after {took_s * 1000:.0f} ms"
         narration.figure(f"{name}, port 4000", shown)
     ports = {port for _, port, _ in answers}
     narration.promise(
