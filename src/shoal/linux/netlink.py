@@ -57,6 +57,7 @@ from shoal.linux.rtnetlink import (
     parse_error,
     parse_link,
     parse_route,
+    pin_mac,
     set_hairpin,
     set_link,
     set_no_link_local,
@@ -180,6 +181,13 @@ class Netlink:
         if master is not None:
             attributes += u32(IFLA_MASTER, self._index(master) if master else 0)
         self._transact(set_link(self._index(link), str(link), up=up, attributes=attributes))
+
+    def bridge_pin_mac(self, port: str | int, mac: str) -> None:
+        """Tell the bridge of `port` that `mac` is behind it: a static entry that goes with the port.
+
+        Raises: SyscallError (ENODEV: no such link; EINVAL: not a port of a bridge).
+        """
+        self._transact(pin_mac(self._index(port), mac, str(port)))
 
     def link_del(self, link: str | int) -> None:
         """Delete an interface (of a veth pair: both ends). Blocks about 16 ms; not for a hot path.

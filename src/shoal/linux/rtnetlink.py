@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLM_F_DUMP_INTR, NLM_F_ACK_TLVS = 0x10, 0x200
-NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 NLMSGERR_ATTR_MSG = 1
 NLA_F_NESTED = 0x8000
 NLA_TYPE_MASK = 0x3FFF
@@ -30,6 +30,7 @@ NLA_TYPE_MASK = 0x3FFF
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNEIGH = 28
 NAMES = {
     RTM_NEWLINK: "RTM_NEWLINK",
     RTM_DELLINK: "RTM_DELLINK",
@@ -40,6 +41,7 @@ NAMES = {
     RTM_NEWROUTE: "RTM_NEWROUTE",
     RTM_DELROUTE: "RTM_DELROUTE",
     RTM_GETROUTE: "RTM_GETROUTE",
+    RTM_NEWNEIGH: "RTM_NEWNEIGH",
 }
 RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 254, 3, 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
@@ -56,8 +58,12 @@ IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
 IFA_F_NODAD = 0x02
 IFF_UP = 0x1
 
+# linux/neighbour.h
+AF_BRIDGE, NUD_NOARP, NTF_MASTER, NDA_LLADDR = 7, 0x40, 0x04, 2
+
 IFINFOMSG = "BxHiII"  # family, type, index, flags, change
 IFADDRMSG = "BBBBI"  # family, prefix, flags, scope, index
+NDMSG = "BxxxiHBB"  # family, index, state, flags, type
 RTMSG = "BBBBBBBBI"  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
 
 
@@ -260,6 +266,13 @@ def change_route(kind: int, destination: str, prefix: int, gateway: str | None, 
         body += u32(RTA_OIF, index)
     words = f"{destination}/{prefix}" + (f" via {gateway}" if gateway else "")
     return Request(kind, create, words, body)
+
+
+def pin_mac(index: int, mac: str, words: str) -> Request:
+    """Let a bridge send what is for a MAC to one port, whatever it has learnt before or will see."""
+    body = pack(NDMSG, AF_BRIDGE, index, NUD_NOARP, NTF_MASTER, 0)
+    body += attribute(NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
+    return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, f"{mac} on {words}", body)
 
 
 def everything(gateway: str) -> str:

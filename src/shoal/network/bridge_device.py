@@ -132,6 +132,9 @@ class BridgeDevice:
             hairpin=bool(endpoint.ports),
             link_local=False,
         )
+        # The address, and the MAC that goes with it, may have been another container's a moment ago, whose pair the
+        # kernel takes down slowly: until then the bridge would send the new one's packets to the dead.
+        self._netlink.bridge_pin_mac(endpoint.veth, endpoint.mac)
 
     def remove(self) -> None:
         """Delete the bridge; harmless when there is none. Raises: SyscallError."""

@@ -122,15 +122,20 @@ def test_connect_fifty_at_once_all_work(site: Site) -> None:
 
 
 def test_restart_of_a_container_while_its_old_pair_still_exists_works(site: Site) -> None:
-    """The new pair has another name, so the namespace that dies slowly is no obstacle."""
+    """With the same address and MAC on two ports of the bridge, packets go to the new one from the first on."""
     network = site.network()
     old, endpoint = site.container(network, WEB)
+    with old.listen("0.0.0.0", 80) as server:
+        exchange(server, site.lan.connect(HOST_IP, 8080))  # the bridge learns the old port
     site.run(network.release(endpoint.container_id))
     again = site.run(network.allocate(endpoint.container_id, ports=[WEB]))
+    assert (again.ip, again.mac) == (endpoint.ip, endpoint.mac)
     with Namespace() as new:
         site.run(network.connect(again, new.pid))
         assert {endpoint.veth, again.veth} <= link_names()
-    assert old.pid
+        new.configure("eth0", f"{again.ip}/16", again.gateway)
+        with new.listen("0.0.0.0", 80) as server:
+            exchange(server, site.lan.connect(HOST_IP, 8080, timeout_s=0.5))
 
 
 def test_start_after_a_killed_daemon_keeps_the_living_and_drops_the_dead(site: Site) -> None:
@@ -314,7 +319,44 @@ def test_start_beside_a_forward_policy_without_docker_user_warns(site: Site) -> 
         nft("delete", "table", "ip", "filter")
 
 
-def iptables(*arguments: str) -> str:
-    """The output of iptables-nft in this thread's namespace."""
-    command = ["iptables-nft", "-w", *arguments]
+def test_start_beside_a_legacy_forward_policy_goes_through_docker_user(site: Site) -> None:
+    """The same through iptables-legacy, the older framework in the kernel."""
+    iptables("-P", "FORWARD", "DROP", program="iptables-legacy")
+    try:
+        iptables("-N", "DOCKER-USER", program="iptables-legacy")
+        iptables("-A", "FORWARD", "-j", "DOCKER-USER", program="iptables-legacy")
+        before = iptables("-S", program="iptables-legacy")
+        network = site.network()
+        container, _ = site.container(network, WEB)
+        with container.listen("0.0.0.0", 80) as server:
+            exchange(server, site.lan.connect(HOST_IP, 8080))
+        site.run(network.mend())
+        assert iptables("-S", program="iptables-legacy").count("-A DOCKER-USER") == 2
+        site.run(network.stop(remove=True))
+        assert iptables("-S", program="iptables-legacy") == before
+    finally:
+        iptables("-P", "FORWARD", "ACCEPT", program="iptables-legacy")
+
+
+def test_mend_after_docker_came_later_adds_the_accepts(site: Site) -> None:
+    """dockerd that starts after shoald sets its policy; the next look opens the way again."""
+    network = site.network()
+    container, _ = site.container(network, WEB)
+    iptables("-P", "FORWARD", "DROP")
+    try:
+        iptables("-N", "DOCKER-USER")
+        iptables("-A", "FORWARD", "-j", "DOCKER-USER")
+        with container.listen("0.0.0.0", 80) as server:
+            with pytest.raises(TimeoutError):
+                site.lan.connect(HOST_IP, 8080, timeout_s=0.3)
+            assert site.run(network.mend()) == []
+            exchange(server, site.lan.connect(HOST_IP, 8080))
+        site.run(network.stop(remove=True))
+    finally:
+        nft("delete", "table", "ip", "filter")
+
+
+def iptables(*arguments: str, program: str = "iptables-nft") -> str:
+    """The output of iptables in this thread's namespace."""
+    command = [program, "-w", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -81,11 +81,10 @@ class FirewallTable:
         self._nft.run(render_destroyed(self._name))
 
     def exists(self) -> bool:
-        """Whether the kernel has the table. Raises: NftError."""
+        """Whether the kernel has the table, not flushed. Raises: NftError."""
         try:
-            self._nft.run(f"list chain inet {self._name} publish")
+            return "published_any" in self._nft.run(f"list chain inet {self._name} publish")
         except NftError as error:
             if error.missing:
                 return False
             raise
-        return True

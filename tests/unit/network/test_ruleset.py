@@ -1,0 +1,44 @@
+"""shoal.network.firewall.ruleset: the commands, against a golden file and by element."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shoal.network.endpoint import PublishedPort
+from shoal.network.firewall.ruleset import BridgedSubnet, Publication, render_added, render_removed, render_table
+
+GOLDEN = Path(__file__).parent / "golden" / "table.nft"
+ANYWHERE = Publication(PublishedPort("tcp", 80, "0.0.0.0", 8080), "172.17.0.2")
+LOCAL = Publication(PublishedPort("udp", 53, "127.0.0.1", 5353), "172.17.0.3")
+
+
+def test_render_table_is_the_golden_file() -> None:
+    """A change of any rule shows up in review."""
+    text = render_table("shoal", [BridgedSubnet("shoal0", "172.17.0.0/16")], [ANYWHERE, LOCAL])
+    assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_render_added_chooses_the_map_by_the_host_address() -> None:
+    """0.0.0.0 goes by port alone, anything else by address and port."""
+    assert render_added("t", [ANYWHERE, LOCAL]) == (
+        "add element inet t published_any { tcp . 8080 : 172.17.0.2 . 80 }\n"
+        "add element inet t published_at { udp . 127.0.0.1 . 5353 : 172.17.0.3 . 53 }\n"
+    )
+
+
+def test_render_removed_names_keys_only() -> None:
+    """Whatever a key leads to, it goes."""
+    assert render_removed("t", [ANYWHERE, LOCAL]) == (
+        "delete element inet t published_any { tcp . 8080 }\n"
+        "delete element inet t published_at { udp . 127.0.0.1 . 5353 }\n"
+    )
+
+
+def test_render_table_of_two_networks_has_rules_for_each() -> None:
+    """Every bridge has its own guard, its own chain and its own masquerading."""
+    text = render_table("t", [BridgedSubnet("a0", "10.0.0.0/24"), BridgedSubnet("b0", "10.0.1.0/24")], [])
+    for bridge, subnet in (("a0", "10.0.0.0/24"), ("b0", "10.0.1.0/24")):
+        assert f'iifname "{bridge}" ip daddr 127.0.0.0/8 drop' in text
+        assert f'ip saddr {subnet} oifname != "{bridge}" masquerade' in text
+    assert 'oifname "a0" jump inbound_0' in text
+    assert 'oifname "b0" jump inbound_1' in text
