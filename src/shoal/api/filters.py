@@ -14,7 +14,7 @@ import msgspec
 
 from shoal.errors import InvalidArgument
 
-_Raw: TypeAlias = dict[str, list[str] | dict[str, bool] | None]
+_Raw: TypeAlias = dict[str, list[str] | dict[str, bool] | None] | None
 
 
 class Filters:
@@ -40,7 +40,7 @@ class Filters:
             raw = msgspec.json.decode(text, type=_Raw)
         except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidArgument("invalid filter", why=str(error)) from error
-        return cls({name: _chosen(items) for name, items in raw.items() if items})
+        return cls({name: _chosen(items) for name, items in (raw or {}).items() if items})
 
     def __bool__(self) -> bool:
         return bool(self._values)
