@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +24,14 @@ from shoal.errors import Conflict, Internal, ShoalError
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge_device import BridgeDevice, pool_choice, read_ip_forward, write_ip_forward
 from shoal.network.endpoint import Endpoint, NetworkInfo
+from shoal.network.firewall.changes import FirewallChanges
 from shoal.network.firewall.conntrack import forget_udp_flows
 from shoal.network.firewall.docker_user import ForwardException
-from shoal.network.firewall.nftables import Nftables
+from shoal.network.firewall.nftables import Nftables, NftError
 from shoal.network.firewall.ruleset import BridgedSubnet, Publication
 from shoal.network.firewall.table import FirewallTable
 from shoal.network.instance import bridge_name, table_name, veth_name
-from shoal.network.ipam import DEFAULT_POOLS, Pool, default_mac, parse_bip, pick_pool
+from shoal.network.ipam import DEFAULT_POOLS, Pool, default_mac, parse_bip, parse_mac, pick_pool
 from shoal.network.ports import PortRequest, PortReservations
 from shoal.network.store import NetworkRecord, NetworkStore
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 T = TypeVar("T")
+_SETTLE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class _Kernel:
     """What the worker thread owns, made in it and used in it only."""
 
     def __init__(self, config: BridgeConfig) -> None:
+        self.thread = threading.get_native_id()
         self.nft = Nftables()
         self.netlink = Netlink()
         self.device = BridgeDevice(self.netlink, config.bridge, config.mtu)
@@ -141,6 +145,24 @@ class BridgeNetwork:
 
         return await self._in_worker(check)
 
+    async def watch(self, report: Callable[[str], None]) -> None:
+        """Until cancelled: `mend` whenever somebody else has changed the firewall, and report what was done.
+
+        Raises: SyscallError when the kernel doesn't tell of changes.
+        """
+        with FirewallChanges() as changes:
+            while True:
+                await changes.wait_foreign_change(self._running().thread)
+                # A reload is several transactions: look when they are over.
+                await asyncio.sleep(_SETTLE_S)
+                changes.forget_nowait()
+                try:
+                    notes = await self.mend()
+                except NftError as error:
+                    notes = [str(error)]
+                for note in notes:
+                    report(note)
+
     async def stop(self, *, remove: bool) -> None:
         """Let go; with `remove` also take bridge, table and accepts from the host, and forget all endpoints.
 
@@ -177,6 +199,7 @@ class BridgeNetwork:
             raise Internal(f"the network {self._config.name} has not been started")
         if container_id in self._endpoints:
             raise Conflict(f"endpoint with name {container_id[:12]} already exists in network {self._config.name}")
+        wanted_mac = parse_mac(mac) if mac else None
         address = self._pool.reserve(ip) if ip else self._pool.allocate()
         try:
             published = self._ports.reserve(ports, address)
@@ -192,7 +215,7 @@ class BridgeNetwork:
             ip=address,
             prefix=self._pool.subnet.prefixlen,
             gateway=str(self._pool.gateway),
-            mac=mac or default_mac(address),
+            mac=wanted_mac or default_mac(address),
             mtu=self._config.mtu,
             veth=veth_name(container_id, endpoint_id),
             ports=published,
@@ -303,6 +326,8 @@ class BridgeNetwork:
         """The bridge's address: `bip`, or the one it had, or one in a free subnet."""
         wanted = parse_bip(self._config.bip) if self._config.bip else None
         before = IPv4Interface(self._record.address) if self._record.address else None
+        if device.find() is None:
+            remembered = []  # after a reboot: without the bridge no container of it can be alive
         if before is not None and remembered and wanted not in (None, before):
             return before, [f"--bip {wanted} waits until no container of {before.network} is left"]
         if wanted is not None:

@@ -13,6 +13,7 @@ DEFAULT_POOLS: tuple[tuple[str, int], ...] = (
     *((f"172.{second}.0.0/16", 16) for second in range(17, 32)),
     ("192.168.0.0/16", 20),
 )
+_HEX = frozenset("0123456789abcdefABCDEF")
 _SMALLEST_PREFIX = 30  # gateway and one container
 
 
@@ -69,6 +70,21 @@ def parse_bip(text: str) -> IPv4Interface:
 def default_mac(ip: str) -> str:
     """The MAC that goes with an address, Docker's 02:42 and its four bytes: no stale neighbour entries."""
     return "02:42:" + IPv4Address(ip).packed.hex(":")
+
+
+def parse_mac(text: str) -> str:
+    """A MAC address in its usual form, lower case with colons.
+
+    Raises: InvalidArgument in Docker's words.
+    """
+    digits = text.replace("-", ":").split(":")
+    if len(digits) != 6 or any(len(pair) != 2 or not set(pair) <= _HEX for pair in digits):
+        raise InvalidArgument(f"invalid MAC address: {text}", fix="give six bytes: `--mac-address 02:42:00:00:00:05`")
+    if int(digits[0], 16) & 1 or set(digits) == {"00"}:
+        raise InvalidArgument(
+            f"invalid MAC address: {text}", why="this is a group's address", fix="choose one whose first byte is even"
+        )
+    return ":".join(digits).lower()
 
 
 class Pool:

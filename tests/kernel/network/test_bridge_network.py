@@ -204,6 +204,20 @@ def test_start_avoids_what_the_host_routes(site: Site) -> None:
     assert site.network().inspect().subnet == "172.18.0.0/16"
 
 
+def test_start_after_a_reboot_chooses_anew_if_the_subnet_is_taken(site: Site) -> None:
+    """Endpoints of a former life don't hold a subnet that the host meanwhile routes elsewhere."""
+    first = site.network()
+    site.run(first.allocate("a" * 64))
+    site.run(first.stop(remove=False))
+    nft("delete", "table", "inet", "shoal")
+    subprocess.run(["ip", "link", "del", "shoal0"], check=True)
+    subprocess.run(["ip", "route", "add", "172.17.0.0/16", "via", LAN_IP], check=True)
+    second = site.network()
+    assert second.inspect().subnet == "172.18.0.0/16"
+    assert "dropped the endpoint" in site.notes[-1]
+    assert site.run(second.restore(())) == []
+
+
 def test_start_with_a_bip_uses_it(site: Site) -> None:
     """`--bip` sets gateway, subnet and the containers' addresses."""
     network = site.network(bip="10.9.8.1/28")
@@ -271,6 +285,29 @@ def test_mend_after_the_whole_ruleset_was_flushed_publishes_again(site: Site) ->
         assert site.run(network.mend()) == ["put the firewall table shoal back"]
         exchange(server, site.lan.connect(HOST_IP, 8080))
         assert site.run(network.mend()) == []
+
+
+def test_watch_notices_a_foreign_flush_and_mends(site: Site) -> None:
+    """The kernel tells of the flush, and the table comes back by itself."""
+    network = site.network()
+    reports: asyncio.Queue[str] = asyncio.Queue()
+
+    async def scenario() -> str:
+        watcher = asyncio.create_task(network.watch(reports.put_nowait))
+        await asyncio.sleep(0)  # let it subscribe
+        endpoint = await network.allocate("a" * 64, ports=[WEB])
+        with Namespace() as namespace:
+            await network.connect(endpoint, namespace.pid)
+        await network.release("a" * 64)
+        await asyncio.to_thread(nft, "flush", "ruleset")
+        try:
+            return await asyncio.wait_for(reports.get(), 5)
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+
+    assert site.run(scenario()) == "put the firewall table shoal back"
+    assert reports.empty()
 
 
 def test_connect_after_the_ruleset_was_flushed_publishes_old_and_new_ports(site: Site) -> None:

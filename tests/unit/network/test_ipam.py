@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.errors import Forbidden, InvalidArgument, Unavailable
-from shoal.network.ipam import Pool, candidate_subnets, default_mac, parse_bip, pick_pool
+from shoal.network.ipam import Pool, candidate_subnets, default_mac, parse_bip, parse_mac, pick_pool
 
 
 def pool(subnet: str = "10.0.0.0/29") -> Pool:
@@ -73,6 +73,18 @@ def test_parse_bip_unusable_is_refused_with_a_fix(text: str) -> None:
 def test_default_mac_is_made_of_the_address() -> None:
     """Docker's 02:42 and the four bytes."""
     assert default_mac("172.17.0.2") == "02:42:ac:11:00:02"
+
+
+def test_parse_mac_is_normalised() -> None:
+    """Either separator, lower case."""
+    assert parse_mac("02-42-AC-11-00-02") == parse_mac("02:42:ac:11:00:02") == "02:42:ac:11:00:02"
+
+
+@pytest.mark.parametrize("text", ["", "x", "02:42:ac:11:00", "02:42:ac:11:00:0g", "01:00:5e:00:00:01", "0:0:0:0:0:0"])
+def test_parse_mac_unusable_is_refused(text: str) -> None:
+    """Malformed, multicast or zero."""
+    with pytest.raises(InvalidArgument, match="invalid MAC address"):
+        parse_mac(text)
 
 
 def test_pool_allocate_gives_the_lowest_free_address() -> None:

@@ -37,13 +37,13 @@ def forget_udp_flows(endpoint: Endpoint) -> int:
         return 0
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as connection:
         connection.bind((0, 0))
-        stale = [flow for flow in _dump(connection) if _leads_to(flow, ports)]
+        stale = [flow for flow in _dump(connection) if leads_to(flow, ports)]
         for flow in stale:
             _delete(connection, flow)
     return len(stale)
 
 
-def _leads_to(flow: bytes, ports: list[PublishedPort]) -> bool:
+def leads_to(flow: bytes, ports: list[PublishedPort]) -> bool:
     """Whether the flow's original destination is one of the published ports."""
     parts = dict(_attributes(flow))
     address = dict(_attributes(parts.get(_CTA_TUPLE_IP, b""))).get(_CTA_IP_V4_DST)
