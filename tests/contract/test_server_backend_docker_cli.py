@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.unit.server.fake_engine import FakeEngine
 
+from shoal.api.log import LogEntry
 from shoal.server.api_server import ApiServer
-from shoal.server.backend import LogEntry
 
 DOCKER = shutil.which("docker")
 pytestmark = pytest.mark.skipif(DOCKER is None, reason="the docker command is not installed")
@@ -58,7 +58,7 @@ def play(tmp_path: Path, scenario: Callable[[Docker, FakeEngine], Awaitable[None
 def test_docker_version_and_info_show_the_engine(tmp_path: Path) -> None:
     """The command negotiates its version and prints the engine's."""
 
-    async def scenario(docker: Docker, _: FakeEngine) -> None:
+    async def scenario(docker: Docker, _engine: FakeEngine) -> None:
         code, out, err = await docker("version", "--format", "{{.Server.Version}} {{.Server.APIVersion}}")
         assert (code, out, err) == (0, "0.1.0 1.50\n", "")
         code, out, _ = await docker("info", "--format", "{{.Driver}} {{.NCPU}} {{.Swarm.LocalNodeState}}")
@@ -70,7 +70,7 @@ def test_docker_version_and_info_show_the_engine(tmp_path: Path) -> None:
 def test_docker_ps_and_images_list(tmp_path: Path) -> None:
     """Lists are understood, an empty one too."""
 
-    async def scenario(docker: Docker, _: FakeEngine) -> None:
+    async def scenario(docker: Docker, _engine: FakeEngine) -> None:
         code, out, _ = await docker(
             "ps", "--all", "--filter", "label=a=b", "--format", "{{.Names}} {{.Image}} {{.Status}}"
         )
@@ -88,7 +88,7 @@ def test_docker_ps_and_images_list(tmp_path: Path) -> None:
 def test_docker_inspect_finds_each_kind_and_refuses_the_unknown(tmp_path: Path) -> None:
     """Inspect goes through all kinds of object and ends with Docker's own sentence."""
 
-    async def scenario(docker: Docker, _: FakeEngine) -> None:
+    async def scenario(docker: Docker, _engine: FakeEngine) -> None:
         code, out, _ = await docker("inspect", "--format", "{{.Name}} {{.State.Running}}", "c1")
         assert (code, out) == (0, "/c1 true\n")
         code, out, _ = await docker("inspect", "--format", "{{.RepoTags}}", "docker.io/library/alpine")
@@ -136,7 +136,7 @@ def test_docker_load_save_and_import_carry_archives(tmp_path: Path) -> None:
 def test_docker_commands_that_are_not_served_say_so(tmp_path: Path) -> None:
     """What is not there yet is told in a sentence, with a failing exit code."""
 
-    async def scenario(docker: Docker, _: FakeEngine) -> None:
+    async def scenario(docker: Docker, _engine: FakeEngine) -> None:
         for arguments, sentence in {
             ("top", "c1"): "shoal 0.1.0 does not serve a container's processes (top) yet",
             ("commit", "c1", "x"): "shoal 0.1.0 does not serve the commit of a container to an image yet",

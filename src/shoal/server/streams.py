@@ -58,9 +58,30 @@ async def as_json(messages: AsyncIterator[object], prefix: bytes = b"") -> Async
             yield prefix + encode(JSONMessage.failure(str(error))) + b"\n"
 
 
-async def as_one(result: Awaitable[object]) -> AsyncIterator[bytes]:
-    """One JSON text, when it is there: the head of the answer has gone out long before."""
-    yield encode(await result) + b"\n"
+class SingleJSON:
+    """One JSON text, when it is there: the head of the answer has gone out long before.
+
+    Waits from the beginning; closing it cancels the wait, whether anybody began to read or not.
+    """
+
+    __slots__ = ("_future", "_is_read")
+
+    def __init__(self, result: Awaitable[object]) -> None:
+        self._future = asyncio.ensure_future(result)
+        self._is_read = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._is_read:
+            raise StopAsyncIteration
+        self._is_read = True
+        return encode(await self._future) + b"\n"
+
+    async def aclose(self) -> None:
+        """Wait no longer."""
+        self._future.cancel()
 
 
 async def begun(items: AsyncIterator[T]) -> AsyncIterator[T]:

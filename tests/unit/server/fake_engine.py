@@ -213,7 +213,7 @@ class FakeExecs:
     notes: list[tuple[object, ...]] = field(default_factory=list)
 
     async def create(self, ref: str, config: ExecConfig) -> str:
-        if ref != "c1":
+        if ref not in ("c1", CONTAINER_ID):
             raise NotFound(f"No such container: {ref}")
         self.notes.append(("create", config))
         return "e1" if config.tty else "e2"

@@ -25,7 +25,7 @@ def listening(family: socket.AddressFamily, path: Path) -> socket.socket:
     return listener
 
 
-async def connect(address: object, family: socket.AddressFamily) -> Client:
+async def connect(address: tuple[str, int] | str, family: socket.AddressFamily) -> Client:
     """A client of a listening socket."""
     near = socket.socket(family)
     near.setblocking(False)

@@ -8,10 +8,10 @@ import pytest
 from shoal.api.container import ContainerCreateRequest, ContainerInspect
 from shoal.api.exec import ExecConfig
 from shoal.api.filters import Filters
+from shoal.api.log import LogEntry
 from shoal.api.options import EventOptions, ImageListOptions, ListOptions, LogOptions
 from shoal.api.stdcopy import encode_frame
 from shoal.api.version import ApiVersion
-from shoal.server.backend import LogEntry
 from tests.unit.server.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine, event
 from tests.unit.server.serving import Serving, run
 

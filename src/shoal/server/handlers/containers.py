@@ -20,7 +20,7 @@ from shoal.server.messages import (
     StreamReply,
     json_reply,
 )
-from shoal.server.streams import as_one, log_bytes, stream_type
+from shoal.server.streams import SingleJSON, log_bytes, stream_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,7 @@ async def unpause(backend: Backend, request: Request) -> Reply:
 async def wait(backend: Backend, request: Request) -> StreamReply:
     """ContainerWait. The head goes out at once: `docker run` starts the container only when it has seen it."""
     ticket = await backend.containers.wait(request.name, request.query.text("condition") or "not-running")
-    return StreamReply(as_one(ticket), JSON, is_endless=True)
+    return StreamReply(SingleJSON(ticket), JSON, is_endless=True)
 
 
 async def attach(backend: Backend, request: Request) -> HijackReply:
