@@ -26,6 +26,6 @@ class EventMessage(Wire, kw_only=True, omit_defaults=True):
     type: str
     action: str
     actor: EventActor
-    scope: str = field(default="local", name="scope")
+    scope: str = field(name="scope")
     time: int = field(name="time")
     time_ns: int = field(name="timeNano")

@@ -75,7 +75,7 @@ class Execs:
         if container.state.status == "paused":
             raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
         if not container.is_running:
-            raise Conflict(f"container {container.id} is not running", fix=f"docker start {container.name}")
+            raise Conflict(f"Container {container.id} is not running", fix=f"docker start {container.name}")
         if not config.cmd:
             raise InvalidArgument("No exec command specified")
         parse_detach_keys(config.detach_keys)

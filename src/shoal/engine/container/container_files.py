@@ -24,6 +24,7 @@ class ContainerFiles:
         host, config = record.host_config, record.config
         is_host = host.network_mode == "host"
         hostname = config.hostname or Path("/proc/sys/kernel/hostname").read_text().strip()
+        name, _, domain = hostname.partition(".")
         resolver = files.ResolverOptions(host.dns, host.dns_search, host.dns_options)
         host_resolv = _read(files.HOST_RESOLV_CONF)
         if is_host:
@@ -33,8 +34,8 @@ class ContainerFiles:
             resolv = files.host_network_resolv_conf_file(host_resolv, resolver)
         else:
             hosts = files.hosts_file(
-                hostname=hostname,
-                domain=config.domainname,
+                hostname=name,
+                domain=config.domainname or domain,
                 ip=endpoint.ip if endpoint else "",
                 extra_hosts=host.extra_hosts,
                 host_gateway=self._gateway(),

@@ -13,6 +13,7 @@ import msgspec
 from shoal.api.container import ContainerConfig, ContainerCreateRequest, ContainerCreateResponse
 from shoal.api.host_config import HostConfig
 from shoal.engine.clock import Clock
+from shoal.engine.container.bind_sources import check_bind_sources
 from shoal.engine.container.log_options import check_log_config
 from shoal.engine.container.names import invent_name, normalise_name
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
@@ -69,6 +70,7 @@ class Creator:
         check_policy(request.host_config.restart_policy, auto_remove=request.host_config.auto_remove)
         check_log_config(request.host_config.log_config)
         check_served(request)
+        check_bind_sources(request.host_config)
         host = self._normalise(request.host_config)
         id = secrets.token_hex(32)
         try:

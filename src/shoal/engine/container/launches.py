@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from shoal.api.exec import ExecConfig
+from shoal.engine.container.bind_sources import make_bind_sources
 from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.log_options import log_sink
 from shoal.engine.container.record import ContainerRecord
@@ -44,6 +45,7 @@ class LaunchBuilder:
         Raises: Conflict when a container whose namespaces it shares does not run; InvalidArgument; Internal (disk).
         """
         try:
+            make_bind_sources(record.host_config)
             self._files.write(record, endpoint)
             spec = self._generator.generate(record.config, record.host_config, self._facts(record))
             self._config_file(record.id).write_bytes(msgspec.json.encode(spec))

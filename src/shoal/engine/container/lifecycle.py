@@ -81,6 +81,7 @@ class Lifecycle:
         except (ShoalError, asyncio.CancelledError) as problem:
             await self._failed(record, problem)
             raise
+        self._networks.announce(record, "connect")
         self._events.publish("container", "start", record.id, record.attributes())
 
     async def _launch(self, record: ContainerRecord) -> None:
@@ -110,8 +111,6 @@ class Lifecycle:
         record.state.error = str(problem)
         record.state.exit_code = failure_code(str(problem))
         self._registry.save(record)
-        ending = Ending(record.state.exit_code, record.state.error)
-        self._waiters.exited(record.id, ending)
         if record.host_config.auto_remove:
             self._background.spawn(self._remove_ended(record), f"removing container {record.name}")
 
@@ -145,6 +144,7 @@ class Lifecycle:
         ran_s = (state.finished_at_ns - state.started_at_ns) // _NS
         attributes = {"exitCode": str(state.exit_code), "execDuration": str(ran_s)}
         self._events.publish("container", "die", record.id, {**record.attributes(), **attributes})
+        self._networks.announce(record, "disconnect")
         self._waiters.exited(record.id, Ending(state.exit_code, state.error))
 
     async def _remove_ended(self, record: ContainerRecord) -> None:

@@ -66,7 +66,7 @@ class Remover:
         self._registry.delete(record)
         self._execs.forget(record.id)
         self._events.publish("container", "destroy", record.id, record.attributes())
-        self._waiters.removed(record.id, Ending(record.state.exit_code, record.state.error))
+        self._waiters.removed(record.id, Ending(record.state.exit_code))
         if not self._purging:
             self._purging = True
             self._background.spawn(self._purge(), "freeing the space of removed containers")

@@ -178,7 +178,7 @@ class Containers:
             raise InvalidArgument(f'invalid condition: "{condition}"')
         if condition in ("", "not-running") and not record.is_running:
             done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-            done.set_result(Ending(record.state.exit_code, record.state.error))
+            done.set_result(Ending(record.state.exit_code))
             return _wait_response(done)
         if condition == "removed":
             return _wait_response(self.waiters.wait(record.id, "removed"))

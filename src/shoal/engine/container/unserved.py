@@ -5,6 +5,8 @@ from __future__ import annotations
 from shoal.api.container import ContainerConfig, ContainerCreateRequest
 from shoal.errors import InvalidArgument, Unsupported
 
+_BUILT_IN = ("", "default", "bridge", "host", "none")
+
 
 def check_served(request: ContainerCreateRequest) -> None:
     """Raises: Unsupported for what is to come, InvalidArgument, in Docker's words, for what never will."""
@@ -21,6 +23,9 @@ def check_served(request: ContainerCreateRequest) -> None:
         raise InvalidArgument(f'could not select device driver "{wanted.driver}" with capabilities: {capabilities}')
     if host.storage_opt:
         raise InvalidArgument("--storage-opt is not supported", why="overlay has no quota of its own")
+    for endpoint in request.networking_config.endpoints_config.values():
+        if endpoint.ipam_config and endpoint.ipam_config.ipv4_address and host.network_mode in _BUILT_IN:
+            raise InvalidArgument("user specified IP address is supported on user defined networks only")
     if host.volumes_from:
         raise Unsupported("--volumes-from is not served yet", fix="bind a directory of the host: -v /path:/path")
     if host.links:

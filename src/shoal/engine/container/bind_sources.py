@@ -1,0 +1,28 @@
+"""The host's side of bind mounts: `-v` makes a directory that is missing, `--mount` insists that it is there."""
+
+from __future__ import annotations
+
+import os
+
+from shoal.api.host_config import HostConfig
+from shoal.errors import InvalidArgument
+
+
+def check_bind_sources(host: HostConfig) -> None:
+    """Raises: InvalidArgument, in Docker's words, when the source of a `--mount type=bind` is not there."""
+    for mount in host.mounts:
+        makes_it = mount.bind_options is not None and mount.bind_options.create_mountpoint
+        if mount.type == "bind" and not makes_it and not os.path.lexists(mount.source):
+            raise InvalidArgument(
+                f'invalid mount config for type "bind": bind source path does not exist: {mount.source}',
+                fix=f"mkdir -p {mount.source}",
+            )
+
+
+def make_bind_sources(host: HostConfig) -> None:
+    """Makes the directories that `-v` and `bind-create-src` name and that are missing. Raises: OSError."""
+    sources = [bind.partition(":")[0] for bind in host.binds]
+    sources += [m.source for m in host.mounts if m.bind_options is not None and m.bind_options.create_mountpoint]
+    for source in sources:
+        if not os.path.lexists(source):
+            os.makedirs(source, mode=0o755, exist_ok=True)
