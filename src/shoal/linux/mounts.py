@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 
 from shoal.errors import SyscallError
 from shoal.linux.fd import Fd, FdLike
@@ -198,7 +199,7 @@ def fsmount(fs_fd: FdLike, attrs: int, object: str = "") -> Fd:
 def _with_log(fs_fd: FdLike, error: SyscallError) -> SyscallError:
     """`error` with what the file system wrote about it: a read of the fsopen descriptor gives one line."""
     words: list[str] = []
-    number = fs_fd if isinstance(fs_fd, int) else fs_fd.fileno()
+    number = _number(fs_fd)
     try:
         while len(words) < 8:
             line = os.read(number, 4096).decode(errors="replace").strip()
@@ -303,8 +304,21 @@ def bind_mount(
                 raise
             # Linux 5.2 to 5.11: the attributes can only be set once it is attached.
             return _bind_legacy(source, target_dirfd, recursive, readonly, propagation, attrs)
-        move_mount(tree, target_dirfd, object=name)
+        try:
+            move_mount(tree, target_dirfd, object=name)
+        except SyscallError as error:
+            raise _of_unlike_kinds(error, tree, target_dirfd) from None
         return Fd(tree.detach())
+
+
+def _of_unlike_kinds(error: SyscallError, tree: Fd, target: FdLike) -> SyscallError:
+    """`error`, said as mount(2) does when it came from a directory over a file: move_mount has EINVAL for it."""
+    if error.errno == errno.EINVAL:
+        kinds = [stat.S_ISDIR(os.fstat(fd).st_mode) for fd in (tree.fileno(), _number(target))]
+        if kinds[0] != kinds[1]:
+            fix = "mount a directory on a directory, and a file on a file"
+            return SyscallError(error.syscall, error.object, errno.ENOTDIR, fix=fix)
+    return error
 
 
 def _clone_tree(source: str | FdLike, name: str, *, recursive: bool) -> Fd:
@@ -402,7 +416,11 @@ def _unescaped(field: str) -> str:
 
 def proc_path(fd: FdLike) -> str:
     """A path that leads to the open file `fd` in this process, through /proc."""
-    return f"/proc/self/fd/{fd if isinstance(fd, int) else fd.fileno()}"
+    return f"/proc/self/fd/{_number(fd)}"
+
+
+def _number(fd: FdLike) -> int:
+    return fd if isinstance(fd, int) else fd.fileno()
 
 
 def _open_mount(path: str) -> Fd:

@@ -83,8 +83,11 @@ def _mount_by_layers(
 
 
 def _set_layer(fs_fd: Fd, key: str, path: str) -> None:
-    """Set one layer, through a descriptor where its path is longer than fsconfig takes."""
-    if len(os.fsencode(path)) <= FSCONFIG_STRING_MAX:
+    """Set one layer, through a descriptor where its path is longer than fsconfig takes.
+
+    Or holds a backslash, which is an escape in some of these options and stands for itself in others.
+    """
+    if len(os.fsencode(path)) <= FSCONFIG_STRING_MAX and "\\" not in path:
         fsconfig_set_string(fs_fd, key, path)
         return
     with _open_layer(path) as layer:
