@@ -160,9 +160,11 @@ def test_encode_absent_fields_are_left_out() -> None:
     assert encode(JSONMessage.failure("no")) == b'{"errorDetail":{"message":"no"},"error":"no"}'
     assert encode(WaitResponse(status_code=0)) == b'{"StatusCode":0}'
     assert encode(HealthConfig(retries=2)) == b'{"Retries":2}'
-    event = EventMessage(type="image", action="tag", actor=EventActor(id="x", attributes={}), time=1, time_ns=2)
+    event = EventMessage(
+        type="image", action="tag", actor=EventActor(id="x", attributes={}), scope="local", time=1, time_ns=2
+    )
     assert encode(event) == (
-        b'{"Type":"image","Action":"tag","Actor":{"ID":"x","Attributes":{}},"time":1,"timeNano":2}'
+        b'{"Type":"image","Action":"tag","Actor":{"ID":"x","Attributes":{}},"scope":"local","time":1,"timeNano":2}'
     )
 
 

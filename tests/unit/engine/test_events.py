@@ -91,7 +91,6 @@ def test_publish_container_has_the_fields_of_old_clients() -> None:
 def test_subscribe_filters_select(filters: dict[str, list[str]], passes: bool) -> None:
     """Values of one filter are alternatives, filters add up."""
 
-
     async def listen() -> list[str]:
         return await _take(_log("create").subscribe(0, 1 * 10**9, Filters(filters)), 99)
 

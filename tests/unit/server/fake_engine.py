@@ -485,5 +485,10 @@ def container_inspect(*, tty: bool = False) -> ContainerInspect:
 def event(action: str) -> EventMessage:
     """An event about `c1`."""
     return EventMessage(
-        type="container", action=action, actor=EventActor(id=CONTAINER_ID, attributes={}), time=1, time_ns=1
+        scope="local",
+        type="container",
+        action=action,
+        actor=EventActor(id=CONTAINER_ID, attributes={}),
+        time=1,
+        time_ns=1,
     )

@@ -113,7 +113,7 @@ def entries(values: Section, name: str) -> list[Section]:
         return []
     if not isinstance(value, (list, tuple)) or not all(isinstance(entry, dict) for entry in value):
         raise InvalidArgument(f"invalid resources: {name} is no list of objects")
-    return value
+    return list(value)
 
 
 def text(values: Section, name: str) -> str:
