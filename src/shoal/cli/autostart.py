@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from shoal.client.transport import Connection, UnixTransport
+from shoal.client.transport import Connection, Transport, UnixTransport
 from shoal.errors import Forbidden, ShoalError, Unavailable
 
 EXEC_ROOT = "/run/shoal"
@@ -19,7 +19,7 @@ _DEADLINE_S = 15.0
 _PAUSE_S = 0.02
 
 
-class StartingTransport:
+class StartingTransport(Transport):
     """A UnixTransport to the default socket that starts the engine when nobody listens there."""
 
     def __init__(self, transport: UnixTransport, announce: Callable[[str], None]) -> None:

@@ -20,7 +20,8 @@ class Caller(Protocol):
         query: Mapping[str, str | Iterable[str]] | None = None,
         body: Mapping[str, Json] | bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Response: ...
+    ) -> Response:
+        """The answer to one request, its body still unread."""
 
     def document(
         self,
@@ -29,11 +30,13 @@ class Caller(Protocol):
         *,
         query: Mapping[str, str | Iterable[str]] | None = None,
         body: Mapping[str, Json] | None = None,
-    ) -> Document: ...
+    ) -> Document:
+        """The JSON object that the engine answers."""
 
     def documents(
         self, method: str, path: str, *, query: Mapping[str, str | Iterable[str]] | None = None
-    ) -> list[Document]: ...
+    ) -> list[Document]:
+        """The JSON objects of the list that the engine answers."""
 
     def perform(
         self,
@@ -42,7 +45,8 @@ class Caller(Protocol):
         *,
         query: Mapping[str, str | Iterable[str]] | None = None,
         body: Mapping[str, Json] | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Makes a call whose answer carries nothing."""
 
     def hijack(
         self,
@@ -50,6 +54,8 @@ class Caller(Protocol):
         *,
         query: Mapping[str, str | Iterable[str]] | None = None,
         body: Mapping[str, Json] | None = None,
-    ) -> Hijacked: ...
+    ) -> Hijacked:
+        """The raw stream that `POST path` turns into."""
 
-    def detach(self, response: Response) -> Response: ...
+    def detach(self, response: Response) -> Response:
+        """The same response on a connection of its own."""

@@ -48,7 +48,7 @@ class Transport(Protocol):
         """A fresh connection. Raises: Unavailable, Forbidden."""
 
 
-class SocketConnection:
+class SocketConnection(Connection):
     """A Connection over a connected stream socket, which it owns."""
 
     __slots__ = ("_socket",)
@@ -57,21 +57,26 @@ class SocketConnection:
         self._socket = connected
 
     def fileno(self) -> int:
+        """The socket's descriptor."""
         return self._socket.fileno()
 
     def send_all(self, data: bytes) -> None:
+        """Sends every byte."""
         self._socket.sendall(data)
 
     def send_nowait(self, data: bytes) -> int:
+        """Sends what fits into the socket's buffer."""
         try:
             return self._socket.send(data, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
 
     def receive(self, size: int) -> bytes:
+        """What came, at most `size` bytes."""
         return self._socket.recv(size)
 
     def close_write(self) -> None:
+        """Ends this side's stream."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -80,10 +85,11 @@ class SocketConnection:
                 raise
 
     def close(self) -> None:
+        """Closes the socket."""
         self._socket.close()
 
 
-class UnixTransport:
+class UnixTransport(Transport):
     """Connects to a unix socket."""
 
     def __init__(self, path: str) -> None:
@@ -103,7 +109,7 @@ class UnixTransport:
         return SocketConnection(connected)
 
 
-class TcpTransport:
+class TcpTransport(Transport):
     """Connects to a TCP port, without TLS."""
 
     def __init__(self, host: str, port: int) -> None:
