@@ -11,25 +11,21 @@ class DetachKeys:
 
     def __init__(self, keys: bytes) -> None:
         self._keys = keys
-        self._matched = 0
+        self._held = b""
         self.detached = False
 
     def feed(self, typed: bytes) -> bytes:
         """The bytes to send on; sets `detached` at the end of the sequence and drops what was typed after it."""
+        if not self._keys:
+            return typed
         out = bytearray()
         for key in typed:
-            if not self._keys:
-                out.append(key)
-                continue
-            if key == self._keys[self._matched]:
-                self._matched += 1
-                if self._matched == len(self._keys):
-                    self.detached = True
-                    return bytes(out)
-                continue
-            out += self._keys[: self._matched]
-            # The key that broke the sequence may begin it anew.
-            self._matched = int(key == self._keys[0])
-            if not self._matched:
-                out.append(key)
+            if self.detached:
+                break
+            self._held += bytes((key,))
+            # Let go of as little as is sure not to begin the sequence: the rest may still become it.
+            while not self._keys.startswith(self._held):
+                out += self._held[:1]
+                self._held = self._held[1:]
+            self.detached = self._held == self._keys
         return bytes(out)

@@ -145,23 +145,24 @@ class HttpConnection:
             if isinstance(event, (h11.InformationalResponse, h11.Response)):
                 headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in event.headers}
                 return Response(self, event.status_code, headers)
-            raise Unavailable("the engine closed the connection without an answer", fix="see shoald's log")
+            raise _hung_up("without an answer")
 
     def _next_event(self) -> h11.Event | type[h11.PAUSED]:
+        ended = False
         try:
             while True:
                 event = self._h11.next_event()
                 if event is not h11.NEED_DATA:
                     return event  # type: ignore[return-value]  # NEED_DATA is excluded by the line above
-                self._h11.receive_data(self.connection.receive(_RECEIVE_SIZE))
+                data = self.connection.receive(_RECEIVE_SIZE)
+                ended = not data
+                self._h11.receive_data(data)
         except h11.RemoteProtocolError as error:
-            if self._h11.their_state is h11.ERROR and "closed" in str(error):
-                raise Unavailable("the engine closed the connection", why=str(error), fix="see shoald's log") from None
+            if ended:
+                raise _hung_up("in the middle of an answer") from None
             raise Internal("the engine's answer is not HTTP", why=str(error), fix="check DOCKER_HOST") from None
         except (ConnectionResetError, BrokenPipeError) as error:
-            raise Unavailable(
-                "the engine closed the connection", why=str(error.strerror), fix="see shoald's log"
-            ) from None
+            raise _hung_up(error.strerror or "") from None
 
     def body_chunks(self) -> Iterator[bytes]:
         """The pieces of the present answer's body until its end."""
@@ -189,3 +190,7 @@ class HttpConnection:
     def close(self) -> None:
         """Closes the connection."""
         self.connection.close()
+
+
+def _hung_up(why: str) -> Unavailable:
+    return Unavailable("the engine closed the connection", why=why, fix="see shoald's log")
