@@ -1,0 +1,48 @@
+"""`./dev bench`: measure, and print a table. It never fails on a number, only when shoald itself can't be measured."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+
+from tests.engines.engine import DOCKER
+from tests.perf import measures, report, subjects
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="./dev bench", description="Measure shoal beside dockerd and Podman.")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, 20 containers instead of 100")
+    parser.add_argument(
+        "--thousand", action="store_true", help="also start 1,000 containers on shoald, and exec in each"
+    )
+    parser.add_argument("--only", metavar="NAME", help="measure shoald, dockerd or podman alone")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    options = arguments()
+    rounds, count = (5, 20) if options.quick else (20, 100)
+    if shutil.which("docker") is None:
+        measures.note("the docker command is not installed: shoald is driven by `shoal`")
+    with contextlib.ExitStack() as stack:
+        measured = []
+        for subject in subjects.installed(options.only):
+            stack.callback(subject.close)
+            measured.append(subject)
+        rows = measures.quick_rows(measured, rounds) + measures.many_rows(measured, count)
+        names, versions = [s.name for s in measured], [s.version() for s in measured]
+        sentences = measures.thousand(measured[0]) if options.thousand else []
+    print()
+    print(report.table(rows, names, versions))
+    print()
+    print(report.taken_on())
+    print(*sentences, sep="\n")
+    if DOCKER and "podman" in names:
+        print("dockerd and shoald are driven by the stock docker command, Podman by its own.")
+
+
+if __name__ == "__main__":
+    main()

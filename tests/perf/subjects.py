@@ -1,0 +1,233 @@
+"""What is measured: shoald, dockerd and Podman, each private, driven by its command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from tests.engines import busybox
+from tests.engines.dockerd import Dockerd
+from tests.engines.engine import DOCKER, Engine
+from tests.engines.leaks import pids
+from tests.engines.shoald import Shoald
+
+IDLE = ("sleep", "1000000")
+
+
+class Failed(Exception):
+    """A command that was to be measured did not succeed; the text is its last words."""
+
+
+class Subject(Protocol):
+    """One engine to measure."""
+
+    name: str
+
+    def version(self) -> str:
+        """The engine's name and version, for the report."""
+
+    def command(self, *args: str) -> list[str]:
+        """The command line for `args` of `docker`."""
+
+    def environment(self) -> dict[str, str]:
+        """What that command runs with."""
+
+    def processes(self) -> dict[str, list[int]]:
+        """Process ids by role: what runs beside the containers' own programs."""
+
+    def close(self) -> None:
+        """Stop it and remove all it made."""
+
+
+def timed(subject: Subject, *args: str, timeout_s: float = 300) -> float:
+    """The seconds that one command takes from start to end.
+
+    Raises: Failed when it does not succeed.
+    """
+    begin = time.perf_counter()
+    done = subprocess.run(
+        subject.command(*args),
+        env=subject.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=timeout_s,
+    )
+    seconds = time.perf_counter() - begin
+    if done.returncode:
+        raise Failed(done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
+    return seconds
+
+
+def _named(marker: str, word: str) -> list[int]:
+    """Processes whose command line has a marker and whose program's name has a word."""
+    found = []
+    for pid in pids():
+        try:
+            text = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if marker in text and word in os.path.basename(text.partition("\0")[0]):
+            found.append(pid)
+    return found
+
+
+class _Daemon:
+    """A subject that is an engine of the conformance suite, driven by the docker command."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.name = engine.name
+        engine.start()
+        engine.import_busybox()
+
+    def command(self, *args: str) -> list[str]:
+        client = DOCKER or str(Path(sys.executable).with_name("shoal"))
+        return [client, *args]
+
+    def environment(self) -> dict[str, str]:
+        return self.engine.environment()
+
+    def version(self) -> str:
+        return f"{self.name} {self.engine.request('GET', '/version').json['Version']}"
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+class ShoaldSubject(_Daemon):
+    """shoald and its supervisors."""
+
+    def __init__(self) -> None:
+        super().__init__(Shoald())
+
+    def processes(self) -> dict[str, list[int]]:
+        """shoald, and each supervisor."""
+        assert isinstance(self.engine, Shoald)
+        return {"shoald": [self.engine.pid], "supervisor": self.engine.supervisor_pids()}
+
+
+class DockerdSubject(_Daemon):
+    """dockerd, its containerd, and a shim for each container."""
+
+    def __init__(self) -> None:
+        super().__init__(Dockerd())
+
+    def processes(self) -> dict[str, list[int]]:
+        """dockerd, containerd, the shims and the port proxies."""
+        marker = str(self.engine.directory)
+        shims = _named(marker, "containerd-shim")
+        return {
+            "dockerd": [self.engine.pid],
+            "containerd": [pid for pid in _named(marker, "containerd") if pid not in shims],
+            "shim": shims,
+        }
+
+
+# Makes the directories that Podman knows by fixed names private, then stays.
+HOLD = """
+ip link set lo up
+mkdir -p /etc/cni/net.d
+cp -r /etc/cni/net.d "$0/cni"
+mount -t tmpfs cni /etc/cni/net.d
+cp -r "$0"/cni/. /etc/cni/net.d
+mount -t tmpfs cni /var/lib/cni
+mount -t tmpfs run /run
+echo ready
+exec sleep 1000000
+"""
+
+
+class PodmanSubject:
+    """Podman with a storage of its own, in namespaces that a sleeping process holds: the host stays as it was."""
+
+    name = "podman"
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="podman-", dir="/tmp"))
+        self._made_cni = not os.path.exists("/var/lib/cni")
+        os.makedirs("/var/lib/cni", exist_ok=True)
+        command = ["unshare", "-n", "-m", "--propagation", "private", "sh", "-c", HOLD, str(self.directory)]
+        self.holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self.holder.stdout is not None
+        self.holder.stdout.readline()
+        tar = self.directory / "image.tar"
+        tar.write_bytes(busybox.root_filesystem())
+        timed(self, "import", str(tar), busybox.IMAGE)
+        timed(self, "run", "--rm", busybox.IMAGE, "true")
+
+    def version(self) -> str:
+        """Podman's own words."""
+        return (
+            subprocess.run(["podman", "--version"], capture_output=True, text=True)
+            .stdout.strip()
+            .replace(" version", "")
+        )
+
+    def command(self, *args: str) -> list[str]:
+        """`podman` inside the held namespaces. Its default limits exceed what some hosts allow, so they are named."""
+        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m"]
+        storage = ["--root", f"{self.directory}/root", "--runroot", f"{self.directory}/run"]
+        options = [*storage, "--cgroup-manager", "cgroupfs", "--events-backend", "file"]
+        if shutil.which("runc"):
+            options += ["--runtime", "runc"]
+        if args[0] == "run":
+            limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+            args = ("run", *limits, "--cgroup-parent", f"/{self.directory.name}", *args[1:])
+        if args[0] == "rm":
+            args = ("rm", "-t", "0", *args[1:])
+        return [*enter, "podman", *options, *args]
+
+    def environment(self) -> dict[str, str]:
+        """The caller's own."""
+        return dict(os.environ)
+
+    def processes(self) -> dict[str, list[int]]:
+        """A conmon for each container."""
+        return {"conmon": _named(str(self.directory), "conmon")}
+
+    def close(self) -> None:
+        """Remove its containers, then the namespaces' holder, the storage and the cgroups."""
+        try:
+            timed(self, "rm", "-f", "-a")
+        except Failed as problem:
+            print(f"podman could not remove its containers: {problem}", file=sys.stderr)
+        self.holder.kill()
+        self.holder.communicate()
+        for name in (self.directory.name, "libpod_parent"):
+            for top in [*Path("/sys/fs/cgroup").glob(f"*/{name}"), Path("/sys/fs/cgroup", name)]:
+                _remove_cgroup(top)
+        if self._made_cni:
+            os.rmdir("/var/lib/cni")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _remove_cgroup(top: Path) -> None:
+    for path in [*sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True), top]:
+        try:
+            path.rmdir()
+        except OSError:
+            return  # in use, or not there
+
+
+def installed(only: str | None = None) -> Iterator[Subject]:
+    """shoald first, then each peer that is installed here; says why one that is installed can't be measured."""
+    for needed, kind in (("shoald", ShoaldSubject), ("dockerd", DockerdSubject), ("podman", PodmanSubject)):
+        if only not in (None, needed):
+            continue
+        if needed != "shoald" and not shutil.which(needed):
+            print(f"bench: {needed} is not installed here: left out", file=sys.stderr)
+            continue
+        try:
+            yield kind()
+        except (Failed, RuntimeError) as problem:
+            if needed == "shoald":
+                raise
+            print(f"bench: {needed} does not work here: {problem}", file=sys.stderr)
