@@ -65,6 +65,10 @@ class Filters:
         """The values of one filter, empty where it was not given."""
         return self._values.get(name, ())
 
+    def adding(self, name: str, value: str) -> Filters:
+        """The same filters with one more value."""
+        return Filters({**self._values, name: (*self.get(name), value)})
+
     def validate(self, accepted: Collection[str]) -> None:
         """Nothing, where only accepted filters were given.
 

@@ -46,6 +46,7 @@ class ApiServer:
         self._stop = asyncio.Event()
         self._stopped = asyncio.Event()
         self._room = asyncio.Event()
+        self._has_begun = False
         self._grace_s = 0.0
 
     @property
@@ -55,9 +56,10 @@ class ApiServer:
 
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
         """Nothing, when `close` has ended it all. Owns the listening sockets from the call on."""
+        self._has_begun = True
         hangups = HangupWatch(asyncio.get_running_loop())
-        service = Service(self._backend, api_router(), hangups, self._limits, Clock())
         try:
+            service = Service(self._backend, api_router(), hangups, self._limits, Clock())
             async with asyncio.TaskGroup() as clients:
                 acceptors = [clients.create_task(self._accept(listener, service, clients)) for listener in sockets]
                 await self._stop.wait()
@@ -72,10 +74,14 @@ class ApiServer:
             self._stopped.set()
 
     async def close(self, *, grace_s: float = 10.0) -> None:
-        """Nothing, once no connection is left: requests that run get `grace_s` seconds to end."""
+        """Nothing, once no connection is left: requests that run get `grace_s` seconds to end.
+
+        Before `serve` has begun it makes sure that it ends as soon as it begins.
+        """
         self._grace_s = grace_s
         self._stop.set()
-        await self._stopped.wait()
+        if self._has_begun:
+            await self._stopped.wait()
 
     async def _accept(self, listener: socket.socket, service: Service, clients: asyncio.TaskGroup) -> None:
         listener.setblocking(False)

@@ -29,7 +29,8 @@ from shoal.server.streams import closing
 
 _log = logging.getLogger(__name__)
 
-_RECEIVE_BYTES = 256 * 1024
+_HEAD_BYTES = 16 * 1024  # small, since every receive allocates so much
+_BODY_BYTES = 256 * 1024
 _CLOSE: Header = (b"Connection", b"close")
 
 
@@ -40,6 +41,7 @@ class Limits:
     connections: int = 4096
     head_bytes: int = 128 * 1024
     head_timeout_s: float = 30.0
+    body_timeout_s: float = 60.0  # of a body that is read as a whole; uploads take as long as they take
     idle_timeout_s: float = 600.0
     drain_bytes: int = 1024 * 1024
     drain_timeout_s: float = 2.0
@@ -134,7 +136,7 @@ class Connection:
         try:
             async with asyncio.timeout(limits.head_timeout_s if has_begun else limits.idle_timeout_s) as timer:
                 while (head := self._protocol.next_head()) is Need.DATA:
-                    self._protocol.receive(await self._loop.sock_recv(self._socket, _RECEIVE_BYTES))
+                    self._protocol.receive(await self._loop.sock_recv(self._socket, _HEAD_BYTES))
                     if not has_begun:
                         has_begun = True
                         timer.reschedule(self._loop.time() + limits.head_timeout_s)
@@ -153,7 +155,7 @@ class Connection:
             while isinstance(piece := self._protocol.next_piece(), Need):
                 if self._protocol.is_client_waiting_to_go_on:
                     await self._write(self._protocol.go_on())
-                data = await self._loop.sock_recv(self._socket, _RECEIVE_BYTES)
+                data = await self._loop.sock_recv(self._socket, _BODY_BYTES)
                 if not data:
                     raise ClientGone("the client closed the connection in the middle of the body")
                 self._protocol.receive(data)
@@ -163,8 +165,10 @@ class Connection:
 
     async def _answer(self, head: RequestHead) -> AnyReply:
         """What the handler says; every refusal becomes a reply here."""
+        path, _, query = _origin_form(head.target).partition("?")
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s %s", head.method, path)
         try:
-            path, _, query = _origin_form(head.target).partition("?")
             match = self._service.router.match(head.method, path)
             request = Request(
                 method=head.method,
@@ -172,7 +176,7 @@ class Connection:
                 query=Query(query),
                 version=match.version,
                 headers=head.headers,
-                body=Body(self._receive_body),
+                body=Body(self._receive_body, timeout_s=self._service.limits.body_timeout_s),
             )
             return await match.route.handler(self._service.backend, request)
         except NotModified:
@@ -182,7 +186,7 @@ class Connection:
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 (an edge: one request must not end the daemon)
-            _log.exception("%s %s failed", head.method, head.target)
+            _log.exception("%s %s failed", head.method, path)
             internal = ShoalError("internal error", why=f"{type(error).__name__}: {error}")
             return Reply(500, error_body(internal), JSON)
 
@@ -270,7 +274,7 @@ class Connection:
         try:
             self._socket.shutdown(socket.SHUT_WR)
             async with asyncio.timeout(self._service.limits.drain_timeout_s):
-                while await self._loop.sock_recv(self._socket, _RECEIVE_BYTES):
+                while await self._loop.sock_recv(self._socket, _BODY_BYTES):
                     pass
         except (OSError, TimeoutError):
             pass

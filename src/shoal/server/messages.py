@@ -7,6 +7,7 @@ HijackReply   the connection stops being HTTP and is handed over
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -37,10 +38,11 @@ class Body:
     broken.
     """
 
-    __slots__ = ("_receive",)
+    __slots__ = ("_receive", "_timeout_s")
 
-    def __init__(self, receive: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, receive: Callable[[], Awaitable[bytes]], *, timeout_s: float) -> None:
         self._receive = receive
+        self._timeout_s = timeout_s
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -52,14 +54,18 @@ class Body:
         return piece
 
     async def read(self, most_bytes: int) -> bytes:
-        """The whole body. Raises: InvalidArgument where it is longer than `most_bytes`."""
+        """The whole body. Raises: InvalidArgument where it is longer than `most_bytes`, or does not come in time."""
         pieces: list[bytes] = []
         size_bytes = 0
-        async for piece in self:
-            size_bytes += len(piece)
-            if size_bytes > most_bytes:
-                raise InvalidArgument("request body too large", why=f"the limit is {most_bytes} bytes")
-            pieces.append(piece)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                async for piece in self:
+                    size_bytes += len(piece)
+                    if size_bytes > most_bytes:
+                        raise InvalidArgument("request body too large", why=f"the limit is {most_bytes} bytes")
+                    pieces.append(piece)
+        except TimeoutError as error:
+            raise InvalidArgument("the request body did not arrive in time") from error
         return b"".join(pieces)
 
 
@@ -92,7 +98,7 @@ class Request:
     async def json(self, kind: type[W]) -> W:
         """The body as a wire type; an empty body is an empty object.
 
-        Raises: InvalidArgument. A foreign Content-Type is refused, which also keeps web pages from posting here.
+        Raises: InvalidArgument. Without the right Content-Type it is refused, which keeps web pages from posting here.
         """
         body = await self.body.read(MOST_JSON_BYTES)
         if not body:
@@ -101,9 +107,11 @@ class Request:
         return decode(body, kind)
 
     def require_json(self) -> None:
-        """Nothing, where the body says that it is JSON, or does not say. Raises: InvalidArgument."""
+        """Nothing, where the body says that it is JSON. Raises: InvalidArgument in Docker's words."""
         content_type = self.header(b"content-type").decode("latin-1")
-        if content_type and content_type.partition(";")[0].strip().lower() != "application/json":
+        if not content_type:
+            raise InvalidArgument("malformed Content-Type header (): mime: no media type")
+        if content_type.partition(";")[0].strip().lower() != "application/json":
             raise InvalidArgument(f"unsupported Content-Type header ({content_type}): must be 'application/json'")
 
 

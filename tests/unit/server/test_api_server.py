@@ -159,6 +159,17 @@ def test_server_cancelled_ends_everything(tmp_path: Path) -> None:
     asyncio.run(play())
 
 
+def test_server_closed_before_it_serves_ends_at_once(tmp_path: Path) -> None:
+    """A daemon that is stopped while it starts does not hang."""
+
+    async def play() -> None:
+        server = ApiServer(FakeEngine())
+        await server.close()
+        await asyncio.wait_for(server.serve([listening(socket.AF_UNIX, tmp_path / "s")]), 5)
+
+    asyncio.run(play())
+
+
 def test_server_tcp_client_that_leaves_ends_its_stream(tmp_path: Path) -> None:
     """On TCP a closed connection is noticed too, while nothing is sent."""
 

@@ -210,6 +210,17 @@ def test_connection_slow_head_times_out() -> None:
     run(scenario, limits=Limits(head_timeout_s=0.05, idle_timeout_s=0.05, drain_timeout_s=0.05))
 
 
+def test_connection_slow_json_body_is_refused_in_time() -> None:
+    """A body that is needed whole and does not come does not hold a connection for ever."""
+
+    async def scenario(server: Serving) -> None:
+        client = server.connect()
+        await client.send(b"POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        assert b"did not arrive in time" in await client.read_to_end()
+
+    run(scenario, limits=Limits(body_timeout_s=0.05, drain_timeout_s=0.05))
+
+
 def test_connection_client_leaves_in_the_middle_of_an_upload_the_engine_learns_it() -> None:
     """A load that breaks off ends as an error in the engine, which can then put away what it had."""
 

@@ -43,6 +43,7 @@ def test_create_body_and_name_reach_the_engine() -> None:
         (b'{"Hostname": 1}', JSON, "invalid JSON: Hostname: expected `str`, got `int`"),
         (b'{"HostConfig": {"Memory": "1g"}}', JSON, "invalid JSON: HostConfig.Memory: "),
         (b"[" * 5000, JSON, "invalid JSON: "),
+        (b"{}", "", "malformed Content-Type header (): mime: no media type"),
         (b"{}", "text/plain", "unsupported Content-Type header (text/plain): must be 'application/json'"),
     ],
 )
@@ -120,6 +121,7 @@ def test_simple_operations_pass_their_parameters_on() -> None:
         ("GET", "/containers/json?filters=%7B%22colour%22%3A%5B%22red%22%5D%7D", "invalid filter 'colour'"),
         ("GET", "/containers/c1/logs", "Bad parameters: you must choose at least one stream"),
         ("GET", "/containers/c1/logs?stdout=1&since=yesterday", "invalid timestamp 'yesterday'"),
+        ("POST", "/containers/c1/start?checkpoint=x", "checkpoint is only supported in experimental mode"),
         ("GET", "/events?since=soon", "invalid timestamp 'soon'"),
         ("GET", "/v1.23/info", "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade"),
         ("GET", "/v1.99/info", "client version 1.99 is too new. Maximum supported API version is 1.50"),
@@ -302,12 +304,14 @@ def test_image_operations_take_names_with_slashes() -> None:
         ).message == "No such image: no/such:1"
         assert (await client.ask("POST", "/images/alpine/tag")).status == 400
         assert (await client.ask("POST", "/images/prune?filters=%7B%22dangling%22%3A%5B%22x%22%5D%7D")).status == 400
-        await client.ask("GET", "/v1.43/images/json?all=1&shared-size=1")
+        await client.ask("GET", "/v1.43/images/json?all=1&shared-size=1&filter=ignored")
+        await client.ask("GET", "/v1.24/images/json?filter=alpine")
 
-    assert run(scenario).images.notes[-1] == (
-        "list",
-        ImageListOptions(all=True, shared_size=True, version=ApiVersion(1, 43)),
-    )
+    old = ApiVersion(1, 24)
+    assert run(scenario).images.notes[-2:] == [
+        ("list", ImageListOptions(all=True, shared_size=True, version=ApiVersion(1, 43))),
+        ("list", ImageListOptions(filters=Filters({"reference": ["alpine"]}), version=old)),
+    ]
 
 
 def test_images_create_is_import_or_pull() -> None:
@@ -376,7 +380,8 @@ def test_what_there_is_none_of_is_an_empty_answer() -> None:
         assert (await client.ask("POST", "/networks/prune")).status == 200
         answer = await client.ask("DELETE", "/networks/bridge")
         assert (answer.status, answer.message) == (403, "bridge is a pre-defined network and cannot be removed")
-        await client.ask("GET", "/system/df?type=image&type=tea")
+        assert (await client.ask("GET", "/system/df?type=tea")).message == "unknown object type: tea"
+        await client.ask("GET", "/system/df?type=image")
         await client.ask("GET", "/system/df")
 
     assert run(scenario).system.notes == [

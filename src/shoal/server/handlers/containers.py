@@ -66,6 +66,8 @@ async def start(backend: Backend, request: Request) -> Reply:
     """ContainerStart."""
     keys = request.query.text("detachKeys")
     parse_detach_keys(keys)
+    if request.query.text("checkpoint"):
+        raise InvalidArgument("checkpoint is only supported in experimental mode")
     await backend.containers.start(request.name, detach_keys=keys)
     return NO_CONTENT
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoal import __version__
 from shoal.api.options import ImageListOptions
+from shoal.api.version import V1_28
 from shoal.errors import InvalidArgument, Unsupported
 from shoal.server.messages import TAR, Reply, Request, StreamReply, json_reply
 from shoal.server.streams import as_json, begun, json_stream_type
@@ -22,6 +23,8 @@ async def list_images(backend: Backend, request: Request) -> Reply:
     """ImageList."""
     query = request.query
     filters = query.filters()
+    if request.version < V1_28 and query.text("filter"):
+        filters = filters.adding("reference", query.text("filter"))  # the parameter of older clients
     options = ImageListOptions(
         all=query.flag("all"), shared_size=query.flag("shared-size"), filters=filters, version=request.version
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoal.api.options import EventOptions
 from shoal.api.timestamps import parse_unix
+from shoal.errors import InvalidArgument
 from shoal.server.messages import JSON, TEXT, Reply, Request, StreamReply, json_reply
 from shoal.server.streams import as_json, json_stream_type
 
@@ -58,8 +59,10 @@ def _moment(query: Query, name: str) -> int | None:
 
 async def disk_usage(backend: Backend, request: Request) -> Reply:
     """SystemDataUsage."""
-    kinds = request.query.all("type")
-    return json_reply(await backend.system.disk_usage(frozenset(kinds) & _ALL_KINDS if kinds else _ALL_KINDS))
+    kinds = frozenset(request.query.all("type"))
+    for unknown in sorted(kinds - _ALL_KINDS):
+        raise InvalidArgument(f"unknown object type: {unknown}")
+    return json_reply(await backend.system.disk_usage(kinds or _ALL_KINDS))
 
 
 async def prune_builds(_backend: Backend, request: Request) -> Reply:
