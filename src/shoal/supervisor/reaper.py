@@ -11,6 +11,7 @@ import time
 
 from shoal.errors import ShoalError
 from shoal.linux.pidfd import exit_status
+from shoal.supervisor.leftovers import Leftovers
 from shoal.supervisor.loop import READABLE
 from shoal.supervisor.process import EXITED, RUNNING
 from shoal.supervisor.timestamps import rfc3339_nano
@@ -32,10 +33,11 @@ _CGROUP_RETRIES = 250
 class Reaper:
     """Watches the pidfds of all processes."""
 
-    __slots__ = ("_service",)
+    __slots__ = ("_leftovers", "_service")
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._leftovers = Leftovers(service.loop)
 
     def watch(self, process: Process) -> None:
         """Sees to the end of a process, whenever it comes."""
@@ -93,7 +95,7 @@ class Reaper:
             self._kill(process.cgroup)
         oom = self._oom_killed(process)
         if process.streams is not None:
-            process.streams.finish()
+            process.streams.finish(self._leftovers if process.exec_id is not None else None)
             process.streams = None
         process.exit = {
             "code": code, "signal": signal_number, "oom": oom, "finished_at_ns": finished_at_ns, "known": known

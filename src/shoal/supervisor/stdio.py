@@ -20,6 +20,7 @@ import time
 
 from shoal.supervisor.attach import CHUNK_BYTES, Client
 from shoal.supervisor.journal import Journal
+from shoal.supervisor.leftovers import Leftovers
 from shoal.supervisor.logsink import LogSink
 from shoal.supervisor.loop import HANGUP, READABLE
 from shoal.supervisor.stdin import StdinSink
@@ -126,7 +127,10 @@ class Streams:
             if input_fd >= 0:
                 self._set_sink(input_fd, is_pipe=True)
             for name in ("stdout", "stderr"):
-                self._open_fifo(name)
+                try:
+                    self._open_fifo(name)
+                except FileNotFoundError:
+                    pass  # an exec whose streams nobody wanted; or its end was dealt with, but for telling of it
         if log is None or log["driver"] == "none":
             return
         self._journal = Journal(self._run_dir, ("stdout",) if terminal else ("stdout", "stderr"), fresh=False)
@@ -209,8 +213,14 @@ class Streams:
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """The process has ended: moves what is left, ends the log, lets the clients finish, removes the FIFOs."""
+    def finish(self, leftovers: Leftovers | None = None) -> None:
+        """The process has ended: moves what is left, ends the log, lets the clients finish, removes the FIFOs.
+
+        With `leftovers`, what others of its making still print goes there, and they are not stopped by a full FIFO.
+        """
+        if leftovers is not None and self._started and self.master < 0:
+            for name in self._outputs:
+                leftovers.add(self._fifo(name))
         for name, fd in self._outputs.items():
             if self._started:
                 self._loop.unwatch(fd)

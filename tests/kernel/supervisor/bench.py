@@ -304,7 +304,8 @@ async def running_bench(directory: Path) -> AsyncIterator[Bench]:
     finally:
         await bench.kill_all()
         await bench.driver.close()
-    assert bench.left_over() == []
+    left = bench.left_over()
+    assert left == [], bench.logs
 
 
 def on_bench(directory: Path, body: Callable[[Bench], Coroutine[None, None, T]]) -> T:

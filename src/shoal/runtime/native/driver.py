@@ -10,6 +10,7 @@ the processes that it left (see succession.py); when shoald was away, it finds e
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from signal import SIGKILL
@@ -112,7 +113,7 @@ class NativeDriver:
             self._pool.give_back(supervisor, launch.id)
             if supervisor.connected.closed:
                 # It died during the start, and could take nothing back.
-                await asyncio.to_thread(self._sweeper.end, launch.cgroup_path)
+                await asyncio.to_thread(self._remove_traces, launch)
             raise
 
     async def exec(self, request: ExecLaunch) -> Started:
@@ -155,6 +156,10 @@ class NativeDriver:
         await self._pool.close()
         self._hosted.close()
         await asyncio.to_thread(self._sweeper.remove_parent)
+
+    def _remove_traces(self, launch: Launch) -> None:
+        self._sweeper.end(launch.cgroup_path)
+        shutil.rmtree(launch.run_dir, ignore_errors=True)
 
     # -- starting ------------------------------------------------------------------------------------------------
 

@@ -62,11 +62,13 @@ class Recovery:
         """What a supervisor of an earlier shoald hosts; a dead one's directory is removed."""
         try:
             await self._pool.take_up(supervisor)
-        except OSError:
+            supervisor.pidfd = pidfd_open(supervisor.pid)
+        except (OSError, ShoalError):
+            # Dead, or dying for want of work; or it hangs, and then two must not serve the same streams.
+            await asyncio.to_thread(supervisor.end_recorded)
+            supervisor.close()
             supervisor.remove_directory()
             return []
-        if supervisor.pid:
-            supervisor.pidfd = pidfd_open(supervisor.pid)
         answer = await supervisor.connected.request("list", {})
         processes: list[ProcessBody] = answer.body["processes"]
         return processes

@@ -86,10 +86,11 @@ class Succession:
         self._watch.watch(hosted.pidfd.dup(), lambda status: self._tell_status(hosted, status))
 
     async def close(self) -> None:
-        """Stops."""
+        """Finishes what has begun, if that does not take too long, and stops."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_READY_TIMEOUT_S)
         for task in tuple(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._watch is not None:
             self._watch.close()
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import shoal.supervisor
 from shoal.errors import Internal, ShoalError, SyscallError
 from shoal.linux.fd import Fd
-from shoal.linux.pidfd import pidfd_open, pidfd_send_signal
+from shoal.linux.pidfd import pidfd_open, pidfd_send_signal, wait_exit
+from shoal.linux.procfs import command_line
 from shoal.runtime.native.interpreter import SealedInterpreter, this_interpreter
 from shoal.runtime.native.link import SupervisorLink
 from shoal.supervisor.protocol import connect, listen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _BOOTSTRAP = os.path.join(os.path.abspath(os.path.dirname(shoal.supervisor.__file__)), "bootstrap.py")
 _START_TIMEOUT_S = 30.0
+_END_TIMEOUT_S = 5.0
 
 
 class Supervisor:
@@ -82,6 +84,19 @@ class Supervisor:
                 pidfd_send_signal(self.pidfd, signal.SIGKILL)
             except SyscallError:
                 pass  # it has ended by itself
+
+    def end_recorded(self) -> None:
+        """Ends the process that its directory names, if that is still this supervisor, and waits for its end."""
+        try:
+            pid = int((self.directory / "pid").read_text())
+            pidfd = pidfd_open(pid)
+        except (OSError, ValueError, SyscallError):
+            return
+        with pidfd:
+            # Read behind the opening: so it is the process that the descriptor means.
+            if str(self.directory) in command_line(pid):
+                pidfd_send_signal(pidfd, signal.SIGKILL)
+                wait_exit(pidfd, _END_TIMEOUT_S)
 
     def reap(self) -> None:
         """Collects it, if it has ended and is our child."""
