@@ -1,6 +1,7 @@
 """What happens when a process ends: reap, drain, record, tell, clean up; runs in a supervisor.
 
-The order is the promise: all output is in the log, and the exit record is on disk, before shoald hears of the end.
+The order is the promise: all output is in the log, and the exit record is on disk, before shoald hears of the end; and
+shoald hears of it before the clients' streams end, because a client then asks for the exit code.
 """
 
 from __future__ import annotations
@@ -96,7 +97,6 @@ class Reaper:
         oom = self._oom_killed(process)
         if process.streams is not None:
             process.streams.finish(self._leftovers if process.exec_id is not None else None)
-            process.streams = None
         process.exit = {
             "code": code, "signal": signal_number, "oom": oom, "finished_at_ns": finished_at_ns, "known": known
         }  # fmt: skip
@@ -104,6 +104,9 @@ class Reaper:
         if process.exec_id is None:
             self._write_record(process, process.exit)
         self._service.connection.event("exited", {"id": process.id, "exec_id": process.exec_id, **process.exit})
+        if process.streams is not None:
+            process.streams.end_clients()
+            process.streams = None
         if process.pidfd is not None:
             self._service.loop.unwatch(process.pidfd.fileno())
             process.pidfd.close()
@@ -145,7 +148,10 @@ class Reaper:
 
 
 def write_exit_record(path: str, exit: ExitBody) -> None:
-    """Writes how a container ended, whole or not at all. Raises: OSError."""
+    """Writes how a container ended, whole or not at all. Raises: OSError.
+
+    Not synced: what kills processes leaves the page cache, and a power cut has ended the container anyway.
+    """
     text = (
         f'{{"exit_code":{exit["code"]},"signal":{exit["signal"]},"oom_killed":{_boolean(exit["oom"])},'
         f'"known":{_boolean(exit["known"])},"finished_at":"{rfc3339_nano(exit["finished_at_ns"])}",'
@@ -154,7 +160,6 @@ def write_exit_record(path: str, exit: ExitBody) -> None:
     fd = os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, text.encode())
-        os.fsync(fd)
     finally:
         os.close(fd)
     os.rename(f"{path}.tmp", path)

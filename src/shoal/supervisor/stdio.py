@@ -214,7 +214,7 @@ class Streams:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def finish(self, leftovers: Leftovers | None = None) -> None:
-        """The process has ended: moves what is left, ends the log, lets the clients finish, removes the FIFOs.
+        """The process has ended: moves what is left, ends the log, removes the FIFOs. `end_clients` is to follow.
 
         With `leftovers`, what others of its making still print goes there, and they are not stopped by a full FIFO.
         """
@@ -228,10 +228,13 @@ class Streams:
                 pass
         self._started = False
         self._end_log()
+        self._close()
+
+    def end_clients(self) -> None:
+        """Lets the clients of a finished process have what waits for them, and go."""
         for client in tuple(self._clients):
             client.finish()
         self._clients = []
-        self._close()
 
     def discard(self) -> None:
         """The process never ran: everything goes, and the clients' connections stay with whoever has them."""
