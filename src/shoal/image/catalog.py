@@ -52,7 +52,7 @@ class Catalog:
     def images(self) -> list[Image]:
         """All images, the newest first."""
         with self.lock:
-            return sorted(self._images.values(), key=lambda image: image.created_ns, reverse=True)
+            return sorted(self._images.values(), key=lambda image: (image.created_ns, image.id), reverse=True)
 
     def get(self, image_id: ImageId) -> Image | None:
         """The image of this full id."""

@@ -146,7 +146,10 @@ class LayerStore:
         """
         made, directory = self._unpack(archive, below)
         self.hold([Digest(made.chain_id)])
-        return self._publish(made, directory)
+        layer = self._publish(made, directory)
+        if layer is not made:
+            self._scratch.purge()
+        return layer
 
     def _unpack(self, archive: str, below: Sequence[Digest]) -> tuple[Layer, str]:
         """Unpack into a scratch directory; returns what it is, and where."""

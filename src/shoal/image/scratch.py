@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 
 from shoal.image.trees import remove_tree
 
@@ -19,6 +20,8 @@ class Scratch:
         self._trash = os.path.join(root, "trash")
         self._counter = itertools.count()
         self._nonce = os.urandom(4).hex()
+        self._lock = threading.Lock()
+        self._claimed: set[str] = set()
         os.makedirs(self._trash, mode=0o700, exist_ok=True)
         for name in os.listdir(root):
             if name != "trash":
@@ -33,9 +36,13 @@ class Scratch:
         os.rename(path, os.path.join(self._trash, f"{self._nonce}-{next(self._counter)}"))
 
     def purge(self) -> None:
-        """Delete everything in the trash. May take long; may run in several threads at once."""
-        for name in os.listdir(self._trash):
-            try:
+        """Delete what is in the trash. May take long; of several threads each takes what the others have not."""
+        with self._lock:
+            mine = set(os.listdir(self._trash)) - self._claimed
+            self._claimed |= mine
+        try:
+            for name in mine:
                 remove_tree(os.path.join(self._trash, name))
-            except FileNotFoundError:
-                continue  # another thread deletes it, too
+        finally:
+            with self._lock:
+                self._claimed -= mine

@@ -67,22 +67,27 @@ def remove_tree(path: str) -> None:
     parent, name = os.path.split(path)
     parent_fd = open_directory(parent)
     try:
-        try:
-            root_fd = open_directory(name, parent_fd)
-        except FileNotFoundError:
-            return
-        except NotADirectoryError:
-            os.unlink(name, dir_fd=parent_fd)
-            return
-        try:
-            # What is too deep is moved up to the root and met there again.
-            while _empty(root_fd, root_fd, 0):
-                pass
-        finally:
-            os.close(root_fd)
-        os.rmdir(name, dir_fd=parent_fd)
+        remove_tree_at(parent_fd, os.fsencode(name))
     finally:
         os.close(parent_fd)
+
+
+def remove_tree_at(parent_fd: int, name: bytes) -> None:
+    """As `remove_tree`, for the entry `name` of an open directory."""
+    try:
+        root_fd = open_directory(name, parent_fd)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        os.unlink(name, dir_fd=parent_fd)
+        return
+    try:
+        # What is too deep is moved up to the root and met there again.
+        while _empty(root_fd, root_fd, 0):
+            pass
+    finally:
+        os.close(root_fd)
+    os.rmdir(name, dir_fd=parent_fd)
 
 
 def is_whiteout(status: os.stat_result) -> bool:

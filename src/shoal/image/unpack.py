@@ -32,7 +32,7 @@ from shoal.image.tar.header import (
     TarEntry,
 )
 from shoal.image.tar.reader import TarReader, write_all
-from shoal.image.trees import OVERLAY_OPAQUE, entry_path, is_whiteout, open_directory, remove_tree
+from shoal.image.trees import OVERLAY_OPAQUE, entry_path, is_whiteout, open_directory, remove_tree_at
 
 WHITEOUT_PREFIX = b".wh."
 OPAQUE_NAME = b".wh..wh..opq"
@@ -340,7 +340,7 @@ class Unpacker:
                 self._close_directories(keep=dir_fd)  # some may have been reached through it
             return
         self._rebuildable = False
-        remove_tree(os.fsdecode(entry_path(dir_fd, name)))
+        remove_tree_at(dir_fd, name)
         self._close_directories(keep=dir_fd)
         below = path + b"/"
         self._pending = {p: a for p, a in self._pending.items() if p != path and not p.startswith(below)}
