@@ -112,7 +112,8 @@ class ApiServer:
 
     def _start(self, client: socket.socket, service: Service, clients: asyncio.TaskGroup) -> None:
         if client.family != socket.AF_UNIX:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an event goes out when it happens
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a peer that lost its power is noticed
         connection = Connection(client, service)
         self._connections[connection] = task = clients.create_task(connection.run())
         task.add_done_callback(partial(self._forget, connection))

@@ -6,10 +6,12 @@ The engine implements them; tests bring fakes. They hold for every implementatio
   an id or the beginning of one, for images anything that a reference may be.
 - A refusal is a `ShoalError`; its kind decides the status, its `what` is Docker's sentence. Everything that can be
   refused is refused before the first item of a stream, since the status line goes out with it.
-- A method may be cancelled at every await: the client has gone. What it began for this client alone must end.
-- Iterators that are returned are closed by the server (`aclose`, where they have it), however the client leaves.
+- A method runs to its end though the client may have left; it is cancelled only when the server stops and the
+  time that it gives to running requests is over.
+- Tickets are cancelled and iterators closed (`aclose`, where they have it) when the client leaves: what was begun
+  for this client alone must end then.
 - A body is an iterator of pieces as they arrive, with back-pressure: not reading on holds the client back. It
-  need not be read to its end.
+  need not be read to its end. It raises ConnectionError where the client leaves in the middle.
 - Descriptors that are handed over are owned by the callee from the call on, whether it succeeds or raises.
 
 Runs in shoald.
@@ -113,7 +115,7 @@ class ContainerBackend(Protocol):
 
         `condition` is "not-running" (also when the client gave none), "next-exit" or "removed". The server sends
         the answer's head between the two awaits. It cancels the ticket when the client goes: it must be this caller's
-        alone. Raises: NotFound, InvalidArgument `invalid condition: "…"`.
+        alone. What goes wrong while waiting is the response's `error`, or raised by the ticket. Raises: NotFound, InvalidArgument `invalid condition: "…"`.
         """
         ...
 

@@ -12,6 +12,7 @@ from shoal.api.log import LogEntry
 from shoal.api.options import EventOptions, ImageListOptions, ListOptions, LogOptions
 from shoal.api.stdcopy import encode_frame
 from shoal.api.version import ApiVersion
+from shoal.errors import Internal
 from tests.unit.server.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine, event
 from tests.unit.server.serving import Serving, run
 
@@ -185,6 +186,21 @@ def test_wait_flushes_its_head_before_the_container_ends() -> None:
         assert await waiter.piece() == b""
 
     assert run(scenario, engine=engine).containers.notes[0] == ("wait", "next-exit")
+
+
+def test_wait_that_fails_says_so_in_its_answer() -> None:
+    """When the head is out, what went wrong is told where the docker command looks for it."""
+    engine = FakeEngine()
+
+    async def scenario(server: Serving) -> None:
+        client = server.connect()
+        await client.begin("POST", "/containers/c1/wait?condition=removed")
+        await client.head()
+        assert engine.containers.exit is not None
+        engine.containers.exit.set_exception(Internal("the record is lost"))
+        assert await client.piece() == b'{"StatusCode":-1,"Error":{"Message":"the record is lost"}}\n'
+
+    run(scenario, engine=engine)
 
 
 def test_logs_are_framed_stamped_and_chosen() -> None:

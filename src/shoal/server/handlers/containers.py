@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.api.container import ContainerCreateRequest
+from shoal.api.container import ContainerCreateRequest, WaitExitError, WaitResponse
 from shoal.api.detach_keys import parse_detach_keys
 from shoal.api.options import AttachOptions, ListOptions, LogOptions
 from shoal.api.timestamps import parse_unix
 from shoal.api.wire import decode
-from shoal.errors import InvalidArgument
+from shoal.errors import InvalidArgument, ShoalError
 from shoal.server.messages import (
     JSON,
     MOST_JSON_BYTES,
@@ -23,7 +23,7 @@ from shoal.server.messages import (
 from shoal.server.streams import SingleJSON, log_bytes, stream_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler
@@ -122,7 +122,14 @@ async def unpause(backend: Backend, request: Request) -> Reply:
 async def wait(backend: Backend, request: Request) -> StreamReply:
     """ContainerWait. The head goes out at once: `docker run` starts the container only when it has seen it."""
     ticket = await backend.containers.wait(request.name, request.query.text("condition") or "not-running")
-    return StreamReply(SingleJSON(ticket), JSON, is_endless=True)
+    return StreamReply(SingleJSON(_outcome(ticket)), JSON, is_endless=True)
+
+
+async def _outcome(ticket: Awaitable[WaitResponse]) -> WaitResponse:
+    try:
+        return await ticket
+    except ShoalError as error:
+        return WaitResponse(status_code=-1, error=WaitExitError(message=str(error)))
 
 
 async def attach(backend: Backend, request: Request) -> HijackReply:
