@@ -113,9 +113,10 @@ class ContainerBackend(Protocol):
     async def wait(self, ref: str, condition: str) -> Awaitable[WaitResponse]:
         """A ticket to await, registered already: what happens from now on counts.
 
-        `condition` is "not-running" (also when the client gave none), "next-exit" or "removed". The server sends
-        the answer's head between the two awaits. It cancels the ticket when the client goes: it must be this caller's
-        alone. What goes wrong while waiting is the response's `error`, or raised by the ticket. Raises: NotFound, InvalidArgument `invalid condition: "…"`.
+        `condition` is "not-running" (also when the client gave none), "next-exit" or "removed". The server sends the
+        answer's head between the two awaits. It cancels the ticket when the client goes: it must be this caller's
+        alone. What goes wrong while waiting is the response's `error`, or raised by the ticket.
+        Raises: NotFound, InvalidArgument `invalid condition: "…"`.
         """
         ...
 

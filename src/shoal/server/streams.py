@@ -61,13 +61,15 @@ async def as_json(messages: AsyncIterator[object], prefix: bytes = b"") -> Async
 class SingleJSON:
     """One JSON text, when it is there: the head of the answer has gone out long before.
 
-    Waits from the beginning; closing it cancels the wait, whether anybody began to read or not.
+    Waits from the beginning; closing it cancels the wait, whether anybody began to read or not. `refusal` makes the
+    JSON of an error, for which the status line comes too late.
     """
 
-    __slots__ = ("_future", "_is_read")
+    __slots__ = ("_future", "_is_read", "_refusal")
 
-    def __init__(self, result: Awaitable[object]) -> None:
+    def __init__(self, result: Awaitable[object], refusal: Callable[[ShoalError], object]) -> None:
         self._future = asyncio.ensure_future(result)
+        self._refusal = refusal
         self._is_read = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -77,7 +79,11 @@ class SingleJSON:
         if self._is_read:
             raise StopAsyncIteration
         self._is_read = True
-        return encode(await self._future) + b"\n"
+        try:
+            result = await self._future
+        except ShoalError as error:
+            result = self._refusal(error)
+        return encode(result) + b"\n"
 
     async def aclose(self) -> None:
         """Wait no longer."""

@@ -23,7 +23,7 @@ from shoal.server.messages import (
 from shoal.server.streams import SingleJSON, log_bytes, stream_type
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Mapping
 
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler
@@ -122,14 +122,11 @@ async def unpause(backend: Backend, request: Request) -> Reply:
 async def wait(backend: Backend, request: Request) -> StreamReply:
     """ContainerWait. The head goes out at once: `docker run` starts the container only when it has seen it."""
     ticket = await backend.containers.wait(request.name, request.query.text("condition") or "not-running")
-    return StreamReply(SingleJSON(_outcome(ticket)), JSON, is_endless=True)
+    return StreamReply(SingleJSON(ticket, _lost), JSON, is_endless=True)
 
 
-async def _outcome(ticket: Awaitable[WaitResponse]) -> WaitResponse:
-    try:
-        return await ticket
-    except ShoalError as error:
-        return WaitResponse(status_code=-1, error=WaitExitError(message=str(error)))
+def _lost(error: ShoalError) -> WaitResponse:
+    return WaitResponse(status_code=-1, error=WaitExitError(message=str(error)))
 
 
 async def attach(backend: Backend, request: Request) -> HijackReply:
