@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from shoal.supervisor.steps.context import Context
 
 
+# Whatever the kernel's defaults: a redirect, or a copy without data, would make the upper directory unreadable by
+# itself, and it is read so by diff, commit and df. Documentation/filesystems/overlayfs.rst
+_OPTIONS = ("redirect_dir=off", "metacopy=off")
+
+
 class TakeTree(Step):
     """Takes a copy of the host's mount tree at a path for a later `shared` bind mount.
 
@@ -78,7 +83,7 @@ class MountOverlayRoot(Step):
 
     def run(self, ctx: Context) -> None:
         with _open_place(self.target) as place:
-            root = mount_overlay(place, lower=self.lower, upper=self.upper, work=self.work)
+            root = mount_overlay(place, lower=self.lower, upper=self.upper, work=self.work, options=_OPTIONS)
         ctx.root_fd = root.detach()
 
 
