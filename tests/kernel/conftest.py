@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from shoal.linux.cgroups import Cgroup, Layout, detect
 from shoal.linux.prctl import set_child_subreaper
-from shoal.linux.procfs import children
 from tests.kernel import leaks
 
 
@@ -25,10 +23,8 @@ def orphans_come_to_us() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_leaks(tmp_path: Path, orphans_come_to_us: None) -> Iterator[None]:  # noqa: ARG001 - order
     """The test leaves no descriptor, mount, cgroup, namespace or process behind."""
-    known = set(children(os.getpid()))
     check = leaks.LeakCheck(str(tmp_path))
     yield
-    leaks.reap_orphans(known)
     left = check.left()
     leaks.purge_cgroups()
     assert not left, "the test left behind:\n" + "\n".join(left)

@@ -109,6 +109,7 @@ class LeakCheck:
         ]
         if network:
             self._looks += [links, tables]
+        self._children = set(children(os.getpid()))
         self._before = self._look()
 
     def _look(self) -> set[str]:
@@ -118,6 +119,7 @@ class LeakCheck:
         """What is more than before and does not go within the time of grace; empty when all is well."""
         deadline = time.monotonic() + GRACE_S
         while (more := self._look() - self._before) and time.monotonic() < deadline:
+            reap_orphans(self._children)
             time.sleep(_PAUSE_S)  # nothing tells when the kernel has let go of the last of it
         return sorted(more)
 

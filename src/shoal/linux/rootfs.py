@@ -305,7 +305,7 @@ def pivot_into(root_fd: FdLike) -> None:
 
     `root_fd` is the root of a mount of this namespace. pivot_root(2) §NOTES (`pivot_root(".", ".")`).
 
-    Raises: SyscallError (EINVAL: `root_fd` is no mount point, or the present root is the initramfs).
+    Raises: SyscallError (EBUSY, EINVAL: `root_fd` is no mount of its own, or the present root is the initramfs).
     """
     with Fd(os.open("/", _PLACE | os.O_DIRECTORY)) as old_root:
         os.fchdir(root_fd if isinstance(root_fd, int) else root_fd.fileno())
