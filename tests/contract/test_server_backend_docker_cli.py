@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.server.fake_engine import FakeEngine
 
 from shoal.api.log import LogEntry
 from shoal.server.api_server import ApiServer
+from tests.unit.server.fake_engine import FakeEngine
 
 DOCKER = shutil.which("docker")
 pytestmark = pytest.mark.skipif(DOCKER is None, reason="the docker command is not installed")

@@ -10,10 +10,10 @@ from pathlib import Path
 import docker
 import docker.errors
 import pytest
-from tests.unit.server.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine
 
 from shoal.api.log import LogEntry
 from shoal.server.api_server import ApiServer
+from tests.unit.server.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine
 
 
 def play(
