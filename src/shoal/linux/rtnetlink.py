@@ -269,7 +269,11 @@ def change_route(kind: int, destination: str, prefix: int, gateway: str | None, 
 
 
 def pin_mac(index: int, mac: str, words: str) -> Request:
-    """Let a bridge send what is for a MAC to one port, whatever it has learnt before or will see."""
+    """Let a bridge send what is for a MAC to one port, whatever it has learnt before or will see.
+
+    Static, although that makes the kernel walk over all ports (0.8 ms for a thousand): a port without carrier, as one
+    is before its container brings up its end, takes no other entry.
+    """
     body = pack(NDMSG, AF_BRIDGE, index, NUD_NOARP, NTF_MASTER, 0)
     body += attribute(NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
     return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, f"{mac} on {words}", body)

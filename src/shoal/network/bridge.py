@@ -206,7 +206,7 @@ class BridgeNetwork:
         except ShoalError:
             self._pool.release(address)
             raise
-        endpoint_id = self._new_id()
+        endpoint_id, veth = self._new_names(container_id)
         endpoint = Endpoint(
             network=self._config.name,
             network_id=self._record.id,
@@ -217,7 +217,7 @@ class BridgeNetwork:
             gateway=str(self._pool.gateway),
             mac=wanted_mac or default_mac(address),
             mtu=self._config.mtu,
-            veth=veth_name(container_id, endpoint_id),
+            veth=veth,
             ports=published,
         )
         self._endpoints[container_id] = endpoint
@@ -292,6 +292,15 @@ class BridgeNetwork:
         if self._worker is None:
             self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"network-{self._config.bridge}")
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def _new_names(self, container_id: str) -> tuple[str, str]:
+        """A new endpoint's id, and a veth name that no other endpoint has."""
+        taken = {endpoint.veth for endpoint in self._endpoints.values()}
+        while True:
+            endpoint_id = self._new_id()
+            veth = veth_name(container_id, endpoint_id)
+            if veth not in taken:
+                return endpoint_id, veth
 
     def _take_back(self, endpoint: Endpoint) -> list[str]:
         """Reserve again what a remembered endpoint holds; sentences about what it lost."""

@@ -105,9 +105,6 @@ class BridgeDevice:
         except SyscallError as error:
             if error.errno == errno.ENODEV and self.find() is not None:
                 self._index = None  # somebody made the bridge anew: it has another index now
-            elif error.errno == errno.EEXIST:
-                # Left by a start of this endpoint that failed half way.
-                self._netlink.link_del(endpoint.veth)
             elif error.errno == errno.EXFULL:
                 raise Unavailable(
                     f"no room for another container on the bridge {self.name}",

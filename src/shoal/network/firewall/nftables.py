@@ -7,9 +7,11 @@ to one thread, which is also the thread whose network namespace it talks to. The
 from __future__ import annotations
 
 import ctypes
+import os
 
 from shoal.errors import Internal, Unavailable
 
+_FD_SETSIZE = 1024
 _SONAME = "libnftables.so.1"
 _NFT_CTX_DEFAULT = 0
 _NFT_CTX_OUTPUT_HANDLE = 1 << 3
@@ -31,7 +33,8 @@ class Nftables:
     """One libnftables context. A context manager; blocking, needs CAP_NET_ADMIN. Source: libnftables(3)."""
 
     def __init__(self) -> None:
-        """Raises: Unavailable when the library isn't installed."""
+        """Raises: Unavailable when the library isn't installed, or too many descriptors are open already."""
+        _require_low_descriptor()
         try:
             library = ctypes.CDLL(_SONAME)
         except OSError as error:
@@ -73,3 +76,18 @@ class Nftables:
         if self._context is not None:
             self._library.nft_ctx_free(self._context)
             self._context = None
+
+
+def _require_low_descriptor() -> None:
+    """The library waits by select(2), which aborts the whole process for a socket numbered above 1023.
+
+    It keeps the socket that it opens first, so making the context early in shoald's life is enough.
+    """
+    probe = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    os.close(probe)
+    if probe >= _FD_SETSIZE:
+        raise Unavailable(
+            "the firewall can't be set up",
+            why=f"libnftables needs a descriptor below {_FD_SETSIZE}, and all of them are in use",
+            fix="restart shoald: it sets up its firewall before it opens other files",
+        )
