@@ -46,6 +46,7 @@ class Import:
     importer: Module
     target: str
     line: int
+    for_typing: bool = False
 
     def __str__(self) -> str:
         return f"{self.importer.relative}:{self.line} imports {self.target}"
@@ -82,15 +83,24 @@ test_modules.__test__ = False  # type: ignore[attr-defined]  # a function that p
 def imports(module: Module) -> Iterator[Import]:
     """Every import in a module: at its top, inside functions, and for type checking alone."""
     known = {other.name for other in source_modules()}
+    typing_lines = _type_checking_lines(module)
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Import(module, alias.name, node.lineno)
+                yield Import(module, alias.name, node.lineno, node.lineno in typing_lines)
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(module, node)
             for alias in node.names:
                 full = f"{base}.{alias.name}"
-                yield Import(module, full if full in known else base, node.lineno)
+                yield Import(module, full if full in known else base, node.lineno, node.lineno in typing_lines)
+
+
+def _type_checking_lines(module: Module) -> set[int]:
+    lines: set[int] = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            lines.update(range(node.lineno, (node.body[-1].end_lineno or node.lineno) + 1))
+    return lines
 
 
 def _absolute(module: Module, node: ast.ImportFrom) -> str:

@@ -85,9 +85,9 @@ def tables(instance: str) -> Iterator[str]:
 
 def files(directory: str) -> Iterator[str]:
     """What a stopped engine without containers must not have in its directories."""
-    places = ("data/containers", "data/snapshots", "data/tmp", "run/containers", "run/supervisors")
-    for place in places:
-        yield from (f"file {path}" for path in Path(directory, place).glob("*"))
+    for place in ("data/containers", "data/snapshots", "run/containers", "run/supervisors"):
+        yield from (f"file {path}" for path in Path(directory, place).glob("[!.]*"))
+    yield from (f"file {path}" for path in Path(directory, "data/tmp").rglob("*") if not path.is_dir())
 
 
 def found(instance: str, directory: str) -> list[str]:
