@@ -318,27 +318,31 @@ def pivot_into(root_fd: FdLike) -> None:
     os.chdir("/")
 
 
-def mask_path(path: str) -> None:
+def mask_path(path: str, *, like: Fd | None = None) -> Fd | None:
     """Hide a file behind /dev/null, a directory behind an empty read-only tmpfs; a missing one is ignored.
 
-    Called behind pivot_into. OCI runtime-spec §Masked paths.
+    Called behind pivot_into. The result is the tmpfs if one was made: as `like` of further calls it hides further
+    directories, so that a container costs one such file system and not five. OCI runtime-spec §Masked paths.
 
     Raises: SyscallError.
     """
     place = _place_or_none(path)
     if place is None:
-        return
+        return None
     with place:
-        if stat.S_ISDIR(os.fstat(place.fileno()).st_mode):
-            mount_filesystem(
-                "tmpfs",
-                place,
-                options=["size=0", "nr_inodes=1", "mode=755"],
-                attrs=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-                object=path,
-            ).close()
-        else:
+        if not stat.S_ISDIR(os.fstat(place.fileno()).st_mode):
             bind_mount("/dev/null", place, recursive=False, object=path).close()
+            return None
+        if like is not None:
+            bind_mount(like, place, recursive=False, object=path).close()
+            return None
+        return mount_filesystem(
+            "tmpfs",
+            place,
+            options=["size=0", "nr_inodes=1", "mode=755"],
+            attrs=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+            object=path,
+        )
 
 
 def readonly_path(path: str) -> None:

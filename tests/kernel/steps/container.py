@@ -126,8 +126,9 @@ class _HostDevices:
 class Box:
     """A root file system below the test's directory, and the ways to run things in it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, cgroup_v2: bool | None = None) -> None:
         self.directory = directory
+        self._v2 = Path("/sys/fs/cgroup/cgroup.controllers").exists() if cgroup_v2 is None else cgroup_v2
         self.lower = directory / "lower"
         self._count = 0
         self._filters = FilterCache(str(directory / "filters"))
@@ -262,7 +263,7 @@ class Box:
 
     def _host(self) -> HostFacts:
         top = Path("/sys/fs/cgroup")
-        v2 = (top / "cgroup.controllers").exists()
+        v2 = self._v2
         directories = [] if v2 else sorted(path for path in top.iterdir() if path.is_dir() and not path.is_symlink())
         return HostFacts(
             rootfs_mount_point=str(self.directory / "mnt"),

@@ -68,6 +68,23 @@ def test_container_shows_its_cgroups_read_only(box: Box) -> None:
     assert "Read-only file system" in outcome.output
 
 
+def test_container_on_v2_sees_its_cgroup_as_the_root(tmp_path: Path) -> None:
+    """With a cgroup namespace of its own, /sys/fs/cgroup is the container's cgroup and nothing above it."""
+    box = Box(tmp_path, cgroup_v2=True)
+    outcome = box.run(["sh", "-c", "grep ^0:: /proc/self/cgroup; grep cgroup2 /proc/mounts; mkdir /sys/fs/cgroup/x"])
+    lines = outcome.output.splitlines()
+    assert lines[0] == "0::/"
+    assert lines[1].startswith("cgroup /sys/fs/cgroup cgroup2 ro,nosuid,nodev,noexec")
+    assert "Read-only file system" in lines[2]
+
+
+def test_container_on_v1_can_have_a_cgroup_namespace_too(box: Box) -> None:
+    """`--cgroupns private` on v1: the paths begin at the container's cgroup."""
+    outcome = box.run(["cat", "/proc/self/cgroup"], host=HostConfig(cgroupns_mode="private"))
+    assert outcome.output
+    assert all(line.endswith(":/") for line in outcome.output.splitlines())
+
+
 def test_container_sysctls_are_set_before_they_are_protected(box: Box) -> None:
     """Docker's default, and one that was asked for."""
     files = ["/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/net/core/somaxconn"]

@@ -40,16 +40,21 @@ def container_mounts(
     """
     requested = requested_mounts(host)
     taken = {mount.target for mount in requested}
-    own = [
-        *_system_mounts(host, facts, defaults, modes),
-        *_file_mounts(facts),
-    ]
+    system = _system_mounts(host, facts, defaults, modes)
+    if "/dev" in taken:
+        # Who brings a /dev of their own gets it as it is: what we mounted in ours would be hidden anyway.
+        system = [mount for mount in system if not mount.destination.startswith("/dev/")]
+    files = _file_mounts(facts)
     if init:
-        own.append(_bind(defaults.init_path, INIT_DESTINATION, "ro"))
-    mounts = [mount for mount in own if mount.destination not in taken]
-    if host.readonly_rootfs:
-        mounts = [_made_read_only(mount) for mount in mounts]
-    return (*mounts, *(_requested(mount, facts) for mount in requested))
+        files.append(_bind(defaults.init_path, INIT_DESTINATION, "ro"))
+    system, files = (
+        [_made_read_only(mount) if host.readonly_rootfs else mount for mount in own if mount.destination not in taken]
+        for own in (system, files)
+    )
+    # A parent before what lies in it, or it would hide it: /etc of the request before our /etc/hosts.
+    others = [*files, *(_requested(mount, facts) for mount in requested)]
+    others.sort(key=lambda mount: (mount.destination.count("/"), mount.destination))
+    return (*system, *others)
 
 
 def _system_mounts(host: HostConfig, facts: ContainerFacts, defaults: DaemonDefaults, modes: Modes) -> list[Mount]:

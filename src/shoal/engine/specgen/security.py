@@ -37,8 +37,10 @@ def read_security_options(options: list[str]) -> SecurityOptions:
     """What the list says. Raises: InvalidArgument `invalid --security-opt 2: "…"`."""
     values: dict[str, str | bool] = {}
     for option in options:
-        if option in ("no-new-privileges", "disable"):
-            values["no_new_privileges"] = values.get("no_new_privileges", False) or option == "no-new-privileges"
+        if option == "disable":
+            continue  # the old form of label=disable
+        if option == "no-new-privileges":
+            values["no_new_privileges"] = True
             continue
         key, separator, value = option.partition("=" if "=" in option else ":")
         if not separator:

@@ -58,5 +58,7 @@ class MaskPaths(Step):
         return ", ".join(self.paths)
 
     def run(self, ctx: Context) -> None:
+        empty = None
         for path in self.paths:
-            mask_path(path)
+            made = mask_path(path, like=empty)
+            empty = empty or made

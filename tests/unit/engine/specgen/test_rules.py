@@ -208,6 +208,18 @@ def test_mounts_of_the_request_take_the_place_of_default_ones() -> None:
     assert mounts(HostConfig(binds=["/mine:/etc/hosts"]))["/etc/hosts"].source == "/mine"
 
 
+def test_mounts_of_the_request_come_before_our_files_in_them() -> None:
+    """`-v /mine:/etc` must not hide the hosts file, as it does not with Docker."""
+    order = list(mounts(HostConfig(binds=["/mine:/etc", "/deep:/etc/a/b"])))
+    assert order.index("/etc") < order.index("/etc/hosts") < order.index("/etc/a/b")
+
+
+def test_mounts_with_a_dev_of_the_request_have_none_of_ours_in_it() -> None:
+    """`-v /dev:/dev` means the host's devices, terminals and all."""
+    found = mounts(HostConfig(binds=["/dev:/dev"]))
+    assert [target for target in found if target.startswith("/dev")] == ["/dev"]
+
+
 def test_mounts_of_a_read_only_container_are_read_only_but_for_its_workings() -> None:
     """The files that the engine binds in follow the root, /dev and /proc cannot."""
     found = mounts(HostConfig(readonly_rootfs=True, privileged=True))
