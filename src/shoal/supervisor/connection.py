@@ -10,7 +10,6 @@ import _socket
 import os
 import struct
 
-from shoal.errors import ShoalError
 from shoal.supervisor.child import describe_error
 from shoal.supervisor.loop import HANGUP, PEER_CLOSED, READABLE, WRITABLE
 from shoal.supervisor.protocol import close_all, encode, receive, send_nowait
@@ -103,7 +102,7 @@ class Connection:
     def _handle(self, kind: str, request_id: int, body: Body, fds: list[int]) -> None:
         try:
             self._on_request(kind, request_id, body, fds)
-        except (ShoalError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  the edge of this process: who asked must hear of it
             close_all(fds)
             self.error(request_id, describe_error(error, kind))
 

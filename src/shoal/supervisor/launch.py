@@ -53,6 +53,7 @@ class Launch:
         self._timer: Timer | None = None
         self._warnings: list[str] = []
         self.process = Process(body["id"], body["exec_id"], body["run_dir"], body["exit_file"])
+        self.process.terminal = body["terminal"]
 
     def begin(self, fds: list[int]) -> None:
         """Does everything up to the waiting; takes the descriptors. Failures are answered, not raised."""
@@ -68,7 +69,7 @@ class Launch:
             self._go("cgroup")
             if not self._body["wired"]:
                 self._go("network")
-        except (ShoalError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  the edge of this process: everything is to be taken back
             self.fail(describe_error(error, "launch"))
         finally:
             close_all(ends)
@@ -235,14 +236,15 @@ class Launch:
         process.state = RUNNING
         process.started_at_ns = time.time_ns()
         process.streams.start()
+        handles, has_input = process.streams.handles()
         answer = {
+            "has_input": has_input,
             "pid": process.pid,
             "start_ticks": process.start_ticks,
             "started_at_ns": process.started_at_ns,
             "warnings": self._warnings,
         }
-        fds = [process.pidfd.fileno(), *process.streams.input_fds()]
-        self._service.connection.reply(self._request_id, answer, fds)
+        self._service.connection.reply(self._request_id, answer, [process.pidfd.fileno(), *handles])
         self._service.launch_over(self, failed=False)
 
     def _too_late(self) -> None:

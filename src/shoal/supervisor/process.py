@@ -31,7 +31,7 @@ class Process:
 
     __slots__ = (
         "cgroup", "exec_id", "exit", "exit_file", "id", "orphan", "own_pid_namespace", "pid", "pidfd", "run_dir",
-        "start_ticks", "started_at_ns", "state", "streams",
+        "start_ticks", "started_at_ns", "state", "streams", "terminal",
     )  # fmt: skip
 
     def __init__(self, id: str, exec_id: str | None, run_dir: str, exit_file: str) -> None:
@@ -46,6 +46,7 @@ class Process:
         self.started_at_ns = 0
         self.cgroup: Cgroup | None = None
         self.streams: Streams | None = None
+        self.terminal = False
         self.exit: ExitBody | None = None
         self.orphan = False
         self.own_pid_namespace = True
@@ -59,6 +60,8 @@ class Process:
             "start_ticks": self.start_ticks,
             "state": self.state,
             "started_at_ns": self.started_at_ns,
+            "run_dir": self.run_dir,
+            "terminal": self.terminal,
             "exit": self.exit,
         }
 

@@ -12,7 +12,7 @@ shoald                                   supervisor                            c
   │                                       │ ◀────────────────── executing {}     │
   │                                       │ ◀── end of file: execve succeeded    │ the user's program
   │                                       │     or  error {step, what, …}        │
-  │ ◀ reply {pid, …} + pidfd, stdin/pty   │                                      │
+  │ ◀ reply {pid, …} + pidfd, FIFOs, pty  │                                      │
   │ attach {id, stdin, …} + socket ─────▶ │ speaks with the client itself        │
   │ ◀─────────── exited {id, code, …}     │ ◀── pidfd readable, waitid ───────── │ ends
   │ forget {id} ────────────────────────▶ │
@@ -109,6 +109,8 @@ if TYPE_CHECKING:
         start_ticks: int
         state: str
         started_at_ns: int
+        run_dir: str
+        terminal: bool
         exit: ExitBody | None
 
     class AdoptBody(TypedDict):

@@ -38,7 +38,8 @@ class Service:
     """Answers shoald's requests; everything that a supervisor owns hangs here."""
 
     __slots__ = (
-        "_handlers", "_launches", "blanks", "connection", "layout", "loop", "own_pid_namespace", "reaper", "table",
+        "_flushing", "_handlers", "_launches", "_shut_down", "blanks", "connection", "layout", "loop",
+        "own_pid_namespace", "reaper", "table",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, listener: _socket.socket) -> None:
@@ -49,6 +50,8 @@ class Service:
         self.reaper = Reaper(self)
         self.blanks = Blanks(loop, self.layout, self)
         self._launches: dict[Process, Launch] = {}
+        self._flushing: set[Process] = set()
+        self._shut_down = False
         self.connection = Connection(loop, listener, self._request, self._shoald_lost)
         self._handlers: dict[str, Handler] = {
             "configure": self._configure,
@@ -96,6 +99,15 @@ class Service:
         """A process has ended and shoald was told."""
         if process.exec_id is not None and self.connection.connected:
             self.table.remove(process)
+        self._end_if_alone()
+
+    def still_flushing(self, process: Process) -> None:
+        """A process has ended whose clients have not got everything yet."""
+        self._flushing.add(process)
+
+    def flushed(self, process: Process) -> None:
+        """They have."""
+        self._flushing.discard(process)
         self._end_if_alone()
 
     # -- requests ------------------------------------------------------------------------------------------------
@@ -149,12 +161,13 @@ class Service:
         self.connection.reply(request_id, {"processes": [process.to_wire() for process in self.table]})
 
     def _handles(self, request_id: int, body: Any, _fds: list[int]) -> None:
-        """Duplicates for a shoald that came back: the pidfd, and stdin or the terminal's master."""
+        """Duplicates for a shoald that came back: the pidfd, and what `Streams.handles` names."""
         process = self.table.get(body["id"], body["exec_id"])
         if process.pidfd is None or process.streams is None:
             raise Conflict(f"container {body['id']} is not running")
-        body = {"pid": process.pid, "started_at_ns": process.started_at_ns}
-        self.connection.reply(request_id, body, [process.pidfd.fileno(), *process.streams.input_fds()])
+        handles, has_input = process.streams.handles()
+        answer = {"pid": process.pid, "started_at_ns": process.started_at_ns, "has_input": has_input}
+        self.connection.reply(request_id, answer, [process.pidfd.fileno(), *handles])
 
     def _adopt(self, request_id: int, body: AdoptBody, fds: list[int]) -> None:
         process = Process(body["id"], body["exec_id"], body["run_dir"], body["exit_file"])
@@ -163,6 +176,7 @@ class Service:
         process.started_at_ns = body["started_at_ns"]
         process.state = RUNNING
         process.orphan = True
+        process.terminal = body["terminal"]
         process.own_pid_namespace = body["own_pid_namespace"]
         try:
             process.start_ticks = start_time_ticks(body["pid"])
@@ -195,7 +209,8 @@ class Service:
             raise Conflict("the supervisor hosts containers")
         self.blanks.clear()
         self.connection.reply(request_id, {})
-        self.loop.stop()
+        self._shut_down = True
+        self._end_if_alone()
 
     def _launching(self, body: Any) -> Launch:
         process = self.table.get(body["id"], body.get("exec_id"))
@@ -213,7 +228,9 @@ class Service:
         self._end_if_alone()
 
     def _end_if_alone(self) -> None:
-        if not self.connection.connected and not self.table.busy:
+        if self.table.busy or self._flushing:
+            return
+        if self._shut_down or not self.connection.connected:
             self.blanks.clear()
             self.loop.stop()
 
@@ -238,6 +255,10 @@ class StreamEvents:
     def problem(self, text: str) -> None:
         """Something was lost."""
         self._service.log("warning", f"container {self._process.id}: {text}")
+
+    def flushed(self) -> None:
+        """A client that had output to get has it."""
+        self._service.flushed(self._process)
 
     def _tell(self, kind: str) -> None:
         self._service.connection.event(kind, {"id": self._process.id, "exec_id": self._process.exec_id})

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         def problem(self, text: str) -> None:
             """Something was lost, and the process goes on."""
 
+        def flushed(self) -> None:
+            """After `end_clients`: the last client has everything and is closed."""
+
 
 _TIOCGPTPEER = 0x5441
 
@@ -55,8 +58,8 @@ class Streams:
     """
 
     __slots__ = (
-        "_clients", "_early", "_held_by", "_journal", "_listener", "_log", "_loop", "_outputs", "_peer", "_prefix",
-        "_run_dir", "_started", "_stdin_once", "master", "sink",
+        "_clients", "_early", "_finished", "_held_by", "_journal", "_listener", "_log", "_loop", "_outputs", "_peer",
+        "_prefix", "_run_dir", "_started", "_stdin_once", "master", "sink",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, run_dir: str, prefix: str, listener: Listener, *, stdin_once: bool) -> None:
@@ -72,6 +75,7 @@ class Streams:
         self._log: LogSink | None = None
         self._journal: Journal | None = None
         self._started = False
+        self._finished = False
         self._peer = -1
         self.master = -1
         self.sink: StdinSink | None = None
@@ -140,6 +144,11 @@ class Streams:
         for name, tail in self._journal.tails.items():
             self._to_log(name, tail)
 
+    @property
+    def has_clients(self) -> bool:
+        """Whether a client is there, or has still something to get."""
+        return bool(self._clients)
+
     def add_client(self, options: AttachBody, fd: int) -> None:
         """Attaches a client, whose socket is owned here from now on."""
         client = Client(self._loop, self, fd, options)
@@ -166,11 +175,19 @@ class Streams:
         if fd >= 0 and self._move(name, fd) == 0 and events & HANGUP:
             self._loop.unwatch(fd)
 
-    def input_fds(self) -> list[int]:
-        """The terminal's master, or stdin's pipe; empty where there is neither."""
+    def handles(self) -> tuple[list[int], bool]:
+        """What shoald is to keep duplicates of, and whether the last is for input.
+
+        The FIFOs, because a pipe that nobody has open loses what is in it: a container might end while its supervisor
+        is dead. And the terminal's master or stdin's pipe, because the other end would be hung up.
+        """
         if self.master >= 0:
-            return [self.master]
-        return [self.sink.fileno] if self.sink is not None and self.sink.fileno >= 0 else []
+            return [self.master], True
+        has_input = self.sink is not None and self.sink.fileno >= 0
+        return [
+            *self._outputs.values(),
+            *([self.sink.fileno] if self.sink is not None and has_input else []),
+        ], has_input
 
     def resize(self, rows: int, cols: int) -> None:
         """Gives the terminal a size. Raises: OSError."""
@@ -210,6 +227,8 @@ class Streams:
         """Forgets it."""
         if client in self._clients:
             self._clients.remove(client)
+            if self._finished and not self._clients:
+                self._listener.flushed()
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -234,7 +253,7 @@ class Streams:
         """Lets the clients of a finished process have what waits for them, and go."""
         for client in tuple(self._clients):
             client.finish()
-        self._clients = []
+        self._finished = True
 
     def discard(self) -> None:
         """The process never ran: everything goes, and the clients' connections stay with whoever has them."""

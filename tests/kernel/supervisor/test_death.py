@@ -59,7 +59,7 @@ def test_supervisor_killed_container_goes_on_and_its_code_is_known(tmp_path: Pat
     on_bench(tmp_path, body)
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.3])
 def test_supervisor_killed_while_container_prints_log_is_whole(tmp_path: Path, delay_s: float) -> None:
     """Killed at any moment of heavy output, the log has every line once."""
 

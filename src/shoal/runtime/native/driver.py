@@ -260,14 +260,15 @@ class NativeDriver:
             # Its start has been answered, and the answer not yet been taken up.
             self._ended_early.add((id, exec_id))
         exit = exit_from_wire(body)
-        if exec_id is not None:
-            if self._on_exec_exit is not None:
-                self._on_exec_exit(id, exec_id, exit)
+        if exec_id is None:
+            if supervisor.link is not None and not supervisor.link.closed:
+                supervisor.link.ask("forget", {"id": id})
+            self._pool.give_back(supervisor, id)
+        if self._recovery.takes(id, exec_id, exit):
             return
-        if supervisor.link is not None and not supervisor.link.closed:
-            supervisor.link.ask("forget", {"id": id})
-        self._pool.give_back(supervisor, id)
-        if self._on_exit is not None:
+        if exec_id is not None and self._on_exec_exit is not None:
+            self._on_exec_exit(id, exec_id, exit)
+        elif exec_id is None and self._on_exit is not None:
             self._on_exit(id, exit)
 
     def _supervisor_lost(self, supervisor: Supervisor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ class Hosted:
     """One running process. `input` is its stdin pipe's writing end, or its terminal's master.
 
     `ready` is unset while its supervisor is dead and no successor has adopted it. `launch` of an exec that was found
-    after a restart is None: only its end is of interest.
+    after a restart is None.
     """
 
     def __init__(self, supervisor: Supervisor, launch: Launch | ExecLaunch | None, *, key: Key = ("", None)) -> None:
@@ -32,10 +33,13 @@ class Hosted:
         self.id, self.exec_id = key
         if launch is not None:
             self.id, self.exec_id = launch.id, launch.exec_id if isinstance(launch, ExecLaunch) else None
+        self.run_dir = launch.run_dir if launch is not None else ""
+        self.terminal = launch.terminal if launch is not None else False
         self.pid = 0
         self.started_at_ns = 0
         self.pidfd = Fd(-1)
         self.input: Fd | None = None
+        self._outputs: list[Fd] = []
         self.ready = asyncio.Event()
         self.ready.set()
 
@@ -45,11 +49,24 @@ class Hosted:
         return self.id, self.exec_id
 
     def take(self, answer: Answer) -> None:
-        """Takes over what the answer to a start brought: pid, time, the pidfd, and stdin or the master."""
+        """Takes over what the answer to a start brought: pid, time, and the descriptors.
+
+        The FIFOs of the output are kept so that what is in them stays while nobody else has them open.
+        """
         self.pid = answer.body["pid"]
         self.started_at_ns = answer.body["started_at_ns"]
         self.pidfd = answer.fds[0]
-        self.input = answer.fds[1] if len(answer.fds) > 1 else None
+        self._outputs = answer.fds[1:]
+        if answer.body["has_input"]:
+            self.input = self._outputs.pop()
+
+    def reopen_outputs(self) -> None:
+        """Opens the FIFOs of a container that was found by its pid."""
+        for name in ("stdout", "stderr"):
+            try:
+                self._outputs.append(Fd(os.open(f"{self.run_dir}/{name}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)))
+            except OSError:
+                pass  # it has a terminal, or the directory is gone
 
     def send_signal(self, number: int) -> None:
         """Sends a signal, unless the process has ended. Raises: SyscallError (EPERM, EINVAL)."""
@@ -69,6 +86,8 @@ class Hosted:
         """Gives the descriptors back."""
         self.close_input()
         self.pidfd.close()
+        for fd in self._outputs:
+            fd.close()
 
 
 class HostedTable:

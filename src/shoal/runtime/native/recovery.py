@@ -42,9 +42,26 @@ class Recovery:
         self._hosted = hosted
         self._succession = succession
         self._sweeper = sweeper
+        self._asked: set[str] = set()
+        self._ended: dict[str, Exit] = {}
+
+    def takes(self, id: str, exec_id: str | None, exit: Exit) -> bool:
+        """Whether an end that is told now belongs into the answer of `run`, instead of being told as an event."""
+        if id not in self._asked:
+            return False
+        if exec_id is None:
+            self._ended[id] = exit
+        return True
 
     async def run(self, known: Sequence[KnownContainer]) -> list[Recovered]:
         """What became of each known container, in the same order. Raises: Internal when no supervisor comes up."""
+        self._asked = {container.launch.id for container in known}
+        try:
+            return await self._run(known)
+        finally:
+            self._asked = set()
+
+    async def _run(self, known: Sequence[KnownContainer]) -> list[Recovered]:
         found: dict[str, list[tuple[Supervisor, ProcessBody]]] = {}
         for supervisor in self._pool.spawner.existing():
             for process in await self._processes_of(supervisor):
@@ -56,7 +73,18 @@ class Recovery:
         pids = {supervisor.pid for supervisor in self._pool}
         await asyncio.to_thread(self._sweeper.remove_all_but, wanted, pids)
         await self._pool.ensure_one()
-        return recovered
+        # Nothing is awaited behind this: what ends later is told as an event.
+        return [self._as_of_now(entry) for entry in recovered]
+
+    def _as_of_now(self, entry: Recovered) -> Recovered:
+        """The entry, or the end that came meanwhile."""
+        exit = self._ended.get(entry.id)
+        if exit is None:
+            return entry
+        hosted = self._hosted.remove(entry.id, None)
+        if hosted is not None:
+            hosted.close()
+        return Recovered(entry.id, None, exit, note=entry.note)
 
     async def _processes_of(self, supervisor: Supervisor) -> list[ProcessBody]:
         """What a supervisor of an earlier shoald hosts; a dead one's directory is removed."""
@@ -110,6 +138,7 @@ class Recovery:
     async def _take_handles(self, supervisor: Supervisor, process: ProcessBody) -> Hosted:
         key = (process["id"], process["exec_id"])
         hosted = Hosted(supervisor, None, key=key)
+        hosted.run_dir, hosted.terminal = process["run_dir"], process["terminal"]
         try:
             hosted.take(await supervisor.connected.request("handles", {"id": key[0], "exec_id": key[1]}))
         except ShoalError:
@@ -122,6 +151,7 @@ class Recovery:
         hosted = Hosted(Supervisor(0, Path()), launch)
         hosted.pid, hosted.started_at_ns = known.pid, known.started_at_ns
         hosted.pidfd = pidfd_open(known.pid)
+        hosted.reopen_outputs()
         self._hosted.add(hosted)
         await self._succession.adopt(hosted)
         note = "its supervisor had died: another one has taken over"

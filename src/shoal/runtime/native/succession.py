@@ -10,19 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from shoal.errors import NotFound, ShoalError, Unavailable
-from shoal.runtime.driver import ExecLaunch, Launch
+from shoal.errors import ShoalError, Unavailable
 from shoal.runtime.native.cgroups import CgroupSweeper
 from shoal.runtime.native.hosted import Hosted, HostedTable
 from shoal.runtime.native.orphans import OrphanWatch
 from shoal.runtime.native.pool import SupervisorPool
 from shoal.runtime.native.supervisors import Supervisor
-from shoal.runtime.native.wire import adopt_body, adopt_exec_body
-
-if TYPE_CHECKING:
-    from shoal.supervisor.protocol import AdoptBody
+from shoal.runtime.native.wire import adopt_body
 
 _READY_TIMEOUT_S = 15.0
 _TRIES = 3
@@ -66,7 +61,7 @@ class Succession:
 
     async def adopt(self, hosted: Hosted) -> None:
         """Gives one process to a supervisor with room. Raises: ShoalError."""
-        body = _adopt_body(hosted)
+        body = adopt_body(hosted)
         supervisor = await self._pool.with_room(hosted.id)
         fds = [hosted.pidfd.fileno(), *([hosted.input.fileno()] if hosted.input is not None else [])]
         # Before it is asked: its events may come before its answer is read.
@@ -127,12 +122,3 @@ class Succession:
         body = {"id": hosted.id, "exec_id": hosted.exec_id, "status": status}
         with contextlib.suppress(ShoalError):  # its supervisor died too: the next one asks the kernel
             hosted.supervisor.connected.ask("orphan_reaped", body)
-
-
-def _adopt_body(hosted: Hosted) -> AdoptBody:
-    has_input = hosted.input is not None
-    if isinstance(hosted.launch, Launch):
-        return adopt_body(hosted.launch, hosted.pid, hosted.started_at_ns, has_input=has_input)
-    if isinstance(hosted.launch, ExecLaunch):
-        return adopt_exec_body(hosted.launch, hosted.pid, hosted.started_at_ns, has_input=has_input)
-    raise NotFound(f"exec {hosted.exec_id}: nobody knows how it was started")

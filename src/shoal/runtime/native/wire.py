@@ -11,6 +11,7 @@ from shoal.runtime.driver import AttachOptions, Client, ExecLaunch, Exit, Launch
 
 if TYPE_CHECKING:
     from shoal.runtime.compile.plan import Plan
+    from shoal.runtime.native.hosted import Hosted
     from shoal.supervisor.protocol import AdoptBody, AttachBody, Body, ExitBody, LaunchBody, LogBody
 
 
@@ -96,18 +97,21 @@ def attach_body(id: str, exec_id: str | None, options: AttachOptions, early: byt
     }
 
 
-def adopt_body(launch: Launch, pid: int, started_at_ns: int, *, has_input: bool) -> AdoptBody:
-    """The `adopt` of a container that a dead supervisor left behind."""
+def adopt_body(hosted: Hosted) -> AdoptBody:
+    """The `adopt` of a process that a dead supervisor left behind."""
+    launch = hosted.launch
+    if hosted.exec_id is not None or not isinstance(launch, Launch):
+        return adopt_exec_body(hosted)
     return {
         "id": launch.id,
         "exec_id": None,
-        "pid": pid,
-        "started_at_ns": started_at_ns,
+        "pid": hosted.pid,
+        "started_at_ns": hosted.started_at_ns,
         "cgroup": launch.cgroup_path,
         "terminal": launch.terminal,
         "open_stdin": launch.open_stdin,
         "stdin_once": launch.stdin_once,
-        "has_input": has_input,
+        "has_input": hosted.input is not None,
         "run_dir": launch.run_dir,
         "log": log_body(launch.log),
         "exit_file": launch.exit_file,
@@ -115,19 +119,19 @@ def adopt_body(launch: Launch, pid: int, started_at_ns: int, *, has_input: bool)
     }
 
 
-def adopt_exec_body(launch: ExecLaunch, pid: int, started_at_ns: int, *, has_input: bool) -> AdoptBody:
+def adopt_exec_body(hosted: Hosted) -> AdoptBody:
     """The `adopt` of an exec."""
     return {
-        "id": launch.id,
-        "exec_id": launch.exec_id,
-        "pid": pid,
-        "started_at_ns": started_at_ns,
+        "id": hosted.id,
+        "exec_id": hosted.exec_id,
+        "pid": hosted.pid,
+        "started_at_ns": hosted.started_at_ns,
         "cgroup": None,
-        "terminal": launch.terminal,
-        "open_stdin": launch.open_stdin,
+        "terminal": hosted.terminal,
+        "open_stdin": hosted.input is not None,
         "stdin_once": True,
-        "has_input": has_input,
-        "run_dir": launch.run_dir,
+        "has_input": hosted.input is not None,
+        "run_dir": hosted.run_dir,
         "log": None,
         "exit_file": "",
         "own_pid_namespace": True,
