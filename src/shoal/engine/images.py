@@ -183,7 +183,7 @@ class Images:
 
     async def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
         """A tar archive of the images. Raises (before the first piece): NotFound."""
-        images = [self._store.get(ref) for ref in refs]
+        images = self._store.chosen_for_save(refs)
 
         def work(outlet: Outlet[bytes]) -> None:
             writer = PieceWriter(outlet)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
-from shoal.errors import InvalidArgument, NotFound, ShoalError
+from shoal.errors import Internal, NotFound, ShoalError
 from shoal.image.blobs import BlobStore
 from shoal.image.image import Image, ImageId
 from shoal.image.layers import LayerStore
@@ -114,7 +115,7 @@ class Catalog:
             image = self._parsed(image_id, raw, parent)
             self._layers.hold_existing(image.chain_ids)
             try:
-                with self._db:
+                with self._transaction():
                     self._db.execute("INSERT INTO image_images (id, parent) VALUES (?, ?)", (image_id, parent))
             except BaseException:
                 self._layers.release(image.chain_ids)
@@ -132,7 +133,7 @@ class Catalog:
             if image_id not in self._images:
                 raise NotFound(f"No such image: {image_id}")
             previous = self._names.get(key)
-            with self._db:
+            with self._transaction():
                 self._db.execute(
                     "INSERT INTO image_names (name, image, tagged_ns) VALUES (?, ?, ?)"
                     " ON CONFLICT (name) DO UPDATE SET image = excluded.image, tagged_ns = excluded.tagged_ns",
@@ -150,7 +151,7 @@ class Catalog:
         """Take these names away."""
         keys = [_key(reference) for reference in references]
         with self.lock:
-            with self._db:
+            with self._transaction():
                 self._db.executemany("DELETE FROM image_names WHERE name = ?", [(key,) for key in keys])
             for key in keys:
                 image_id = self._names.pop(key, None)
@@ -161,7 +162,7 @@ class Catalog:
         """Delete the image, which has no names any more; returns the layers gone with it, the top one first."""
         with self.lock:
             image = self._images[image_id]
-            with self._db:
+            with self._transaction():
                 self._db.execute("UPDATE image_images SET parent = NULL WHERE parent = ?", (image_id,))
                 self._db.execute("DELETE FROM image_images WHERE id = ?", (image_id,))
             del self._images[image_id]
@@ -175,6 +176,15 @@ class Catalog:
                 if ImageId(digest) not in self._images:
                     self._blobs.delete(digest)
             self._layers.discard_unheld()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One transaction. Raises: Internal if the database can't be written."""
+        try:
+            with self._db:
+                yield
+        except sqlite3.Error as error:
+            raise Internal("failed to write the image database", why=str(error)) from error
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -199,33 +209,38 @@ class Catalog:
         )
 
     def _read(self) -> None:
-        """Fill the memory from disk; what is damaged is left out, and told in `problems`."""
+        """Fill the memory from disk; what is damaged is taken out of the database, and told in `problems`."""
+        damaged: list[ImageId] = []
         for name, parent in self._db.execute("SELECT id, parent FROM image_images").fetchall():
             image_id = ImageId(Digest(name))
             try:
                 image = self._parsed(image_id, self._blobs.read(image_id), parent and ImageId(Digest(parent)))
                 self._layers.hold_existing(image.chain_ids)
             except ShoalError as error:
-                self.problems.append(f"image {image_id} is left out: {error}")
+                self.problems.append(f"image {image_id} is lost: {error}")
+                damaged.append(image_id)
                 continue
             self._images[image_id] = image
+        for image_id in damaged:
+            with self._transaction():
+                self._db.execute("DELETE FROM image_names WHERE image = ?", (image_id,))
+                self._db.execute("UPDATE image_images SET parent = NULL WHERE parent = ?", (image_id,))
+                self._db.execute("DELETE FROM image_images WHERE id = ?", (image_id,))
+        self._read_names()
+
+    def _read_names(self) -> None:
         rows: Sequence[tuple[str, str, int]] = self._db.execute(
             "SELECT name, image, tagged_ns FROM image_names ORDER BY name"
         ).fetchall()
         for key, name, tagged_ns in rows:
             image_id = ImageId(Digest(name))
-            if image_id not in self._images:
+            known = self._images.get(image_id)
+            if known is None:
                 continue
-            try:
-                reference = Reference.parse(key)
-            except InvalidArgument as error:
-                self.problems.append(f"image name `{key}` is left out: {error}")
-                continue
-            known = self._images[image_id]
             self._names[key] = image_id
             self._images[image_id] = replace(
                 known,
-                references=(*known.references, reference),
+                references=(*known.references, Reference.parse(key)),
                 last_tagged_ns=max(known.last_tagged_ns, tagged_ns),
             )
 

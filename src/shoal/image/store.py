@@ -16,7 +16,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from shoal.errors import InvalidArgument, NotFound
+from shoal.errors import InvalidArgument
+from shoal.image.archive.choice import choose
 from shoal.image.archive.contents import Planned, read_contents
 from shoal.image.archive.members import Members
 from shoal.image.archive.save import ArchiveWriter
@@ -314,7 +315,10 @@ class ImageStore:
         disk; what reading `stream` raises.
         """
         directory = self._scratch.fresh("load")
-        os.mkdir(directory, 0o700)
+        try:
+            os.mkdir(directory, 0o700)
+        except OSError as error:
+            raise explained(error, doing="load image") from error
         try:
             members = Members(directory)
             members.take(stream)
@@ -350,12 +354,16 @@ class ImageStore:
         if not planned.names:
             yield Loaded(image.id, None)
 
+    def chosen_for_save(self, names: Sequence[str]) -> Sequence[Image]:
+        """The images that `save` would write for `names`. Raises: NotFound, InvalidArgument."""
+        return [image for image, _ in choose(self._catalog, names)]
+
     def save(self, names: Sequence[str], out: ByteSink) -> None:
         """Write the images to `out` as one archive (archive/save.py); a repository without a tag means all its tags.
 
         Raises: NotFound, InvalidArgument, before anything is written; what writing raises.
         """
-        chosen = self._chosen_for_save(names)
+        chosen = choose(self._catalog, names)
         held = [chain_id for image, _ in chosen for chain_id in image.chain_ids]
         self._layers.hold_existing(held)
         try:
@@ -367,34 +375,6 @@ class ImageStore:
             writer.finish()
         finally:
             self._layers.release(held)
-
-    def _chosen_for_save(self, names: Sequence[str]) -> Sequence[tuple[Image, Sequence[Reference]]]:
-        """The images that `names` mean, each once, with the names to save them under."""
-        chosen: dict[ImageId, dict[str, Reference]] = {}
-        for text in names:
-            for image, reference in self._meant_for_save(text):
-                kept = chosen.setdefault(image.id, {})
-                if reference is not None:
-                    kept[str(reference)] = reference
-        found = ((self._catalog.get(image_id), list(refs.values())) for image_id, refs in chosen.items())
-        return [(image, references) for image, references in found if image is not None]
-
-    def _meant_for_save(self, text: str) -> Sequence[tuple[Image, Reference | None]]:
-        image = None
-        try:
-            image = self.get(text)
-        except NotFound:
-            pass  # a repository that has no `latest` may have other tags
-        reference = None if image is not None and _is_hex_of(image.id, text) else Reference.parse(text)
-        if reference is None or (image is not None and reference.digest is not None):
-            return [(image, None)] if image is not None else []
-        if reference.tag is not None and image is not None:
-            return [(image, reference)]
-        tagged = self._catalog.in_repository(reference.name) if reference.tag is None else []
-        pairs = [(self._catalog.named(ref), ref) for ref in tagged]
-        if not pairs:
-            return [(self.get(text), None)]
-        return [(found, ref) for found, ref in pairs if found is not None]
 
 
 def _with_layer(document: ImageDocument, diff_id: str, step: History) -> ImageDocument:
@@ -416,7 +396,10 @@ def _with_layer(document: ImageDocument, diff_id: str, step: History) -> ImageDo
 
 def _spool(stream: BinaryIO, path: str) -> None:
     """Write all of `stream` to the new file `path`. Raises: Internal for a full disk; what reading raises."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise explained(error, doing="import image") from error
     try:
         for chunk in read_chunks(stream):
             try:
@@ -432,7 +415,3 @@ def _unlink_if_exists(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass  # it was never made
-
-
-def _is_hex_of(image_id: ImageId, text: str) -> bool:
-    return image_id.startswith(text) or image_id.partition(":")[2].startswith(text)

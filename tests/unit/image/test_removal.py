@@ -174,7 +174,7 @@ def test_catalog_reopened_knows_the_same(shelf: Shelf, tmp_path: Path) -> None:
     assert again.catalog.problems == []
 
 
-def test_catalog_damaged_configuration_is_left_out_and_told(shelf: Shelf, tmp_path: Path) -> None:
+def test_catalog_damaged_configuration_is_lost_and_told(shelf: Shelf, tmp_path: Path) -> None:
     """A blob that changed on disk costs its image, not the start."""
     image = shelf.add("a", "app:1")
     shelf.catalog.close()

@@ -26,6 +26,8 @@ _KINDS = {
 # overlayfs's own books, and a label of this machine's policy, don't belong into an image.
 _LOCAL_XATTRS = (b"trusted.overlay.", b"user.overlay.", b"security.selinux")
 _PIECE = 1 << 20
+# What a look at an entry gives that the container has replaced since: it is left out, as if it were gone.
+_REPLACED = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO))
 
 
 class LayerWriter:
@@ -46,8 +48,9 @@ class LayerWriter:
                 self._add_file(path, parent_fd, name)
                 return
             self._tar.add(_entry(path, kind, status, parent_fd, name))
-        except FileNotFoundError:
-            return
+        except OSError as error:
+            if error.errno not in _REPLACED:
+                raise
 
     def whiteout(self, path: bytes) -> None:
         """Note that the lower layers' `path` is deleted."""

@@ -18,7 +18,7 @@ from isal import isal_zlib
 
 from shoal.errors import InvalidArgument
 
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 _XZ_MEMORY_MAX = 256 << 20
 _ZSTD_WINDOW_MAX = 128 << 20
 _QUEUE_DEPTH = 4

@@ -18,6 +18,7 @@ PAX_LOCAL, PAX_GLOBAL = b"x", b"g"
 _FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 _MAGIC_POSIX = b"ustar\x0000"
 _MAGIC_GNU = b"ustar  \x00"
+_NUL = b"\0"
 _OCTAL_7 = 0o7777777
 _OCTAL_11 = 0o77777777777
 
@@ -95,18 +96,16 @@ def parse_header(block: bytes) -> TarEntry:
     stated = parse_number(checksum)
     if sum(block) - sum(checksum) + 256 != stated and _signed_checksum(block) != stated:
         raise InvalidArgument("invalid tar header", why="wrong checksum")
-    entry = TarEntry(
-        name.partition(b"\0")[0],
-        kind,
-        mode=parse_number(mode),
-        uid=parse_number(uid),
-        gid=parse_number(gid),
-        size=parse_number(size),
-        mtime_ns=parse_number(mtime) * 10**9,
-        linkname=linkname.partition(b"\0")[0],
-    )
+    entry = TarEntry(name.partition(b"\0")[0], kind, linkname=linkname.partition(b"\0")[0] if linkname[0] else b"")
+    try:  # plain octal digits, as nearly always
+        entry.mode, entry.uid, entry.gid = int(mode.rstrip(_NUL), 8), int(uid.rstrip(_NUL), 8), int(gid.rstrip(_NUL), 8)
+        entry.size, entry.mtime_ns = int(size.rstrip(_NUL), 8), int(mtime.rstrip(_NUL), 8) * 10**9
+    except ValueError:
+        entry.mode, entry.uid, entry.gid = parse_number(mode), parse_number(uid), parse_number(gid)
+        entry.size, entry.mtime_ns = parse_number(size), parse_number(mtime) * 10**9
+    entry.stored_size = entry.size
     if magic[:5] == b"ustar":
-        entry.uname, entry.gname = uname.partition(b"\0")[0], gname.partition(b"\0")[0]
+        entry.uname, entry.gname = uname.partition(_NUL)[0], gname.partition(_NUL)[0]
         if kind in b"34":
             entry.major, entry.minor = parse_number(major), parse_number(minor)
         # In GNU's own format the place of the prefix holds times and the sparse map.
