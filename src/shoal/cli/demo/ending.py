@@ -31,7 +31,7 @@ def show_end(stage: Stage) -> None:
     narration.figure("containers removed", f"{count} in {measures.milliseconds(time.monotonic() - began)}")
     for image in client.images.list():
         client.images.remove(image.text("Id"), force=True)
-    files = measures.files_in(os.path.join(engine.data_root, name) for name in _KEPT)
+    files = kept_files(engine.data_root)
     began = time.monotonic()
     engine.close()
     narration.figure("engine stopped", measures.milliseconds(time.monotonic() - began))
@@ -42,6 +42,16 @@ def show_end(stage: Stage) -> None:
     narration.promise("the servers ended by themselves, with exit code 0", codes == [0, 0])
     total = ", ".join(f"{len(items)} {kind}" for kind, items in left.items())
     narration.promise(f"left of this engine: {total}", not any(left.values()))
+
+
+def kept_files(data_root: str) -> list[str]:
+    """The files that the engine keeps for images and containers.
+
+    Directories with a dot are the engine's own, made once for all containers, and go with it.
+    """
+    places = (os.path.join(data_root, name) for name in _KEPT)
+    entries = (os.path.join(place, name) for place in places if os.path.isdir(place) for name in os.listdir(place))
+    return measures.files_in(entry for entry in entries if not os.path.basename(entry).startswith("."))
 
 
 def _stop_servers(stage: Stage) -> list[int]:

@@ -45,9 +45,15 @@ def disk_bytes(directory: str) -> int:
     return sum(sizes.values())
 
 
-def files_in(directories: Iterable[str]) -> list[str]:
-    """The files below the directories (directories themselves not counted); a missing one has none."""
-    return [os.path.join(parent, name) for path in directories for parent, _, names in os.walk(path) for name in names]
+def files_in(paths: Iterable[str]) -> list[str]:
+    """The files among `paths` and below those that are directories (which are not counted themselves)."""
+    found: list[str] = []
+    for path in paths:
+        if not os.path.isdir(path) or os.path.islink(path):
+            found.append(path)
+        for parent, _, names in os.walk(path):
+            found.extend(os.path.join(parent, name) for name in names)
+    return found
 
 
 def milliseconds(seconds: float) -> str:
