@@ -321,6 +321,21 @@ def _of_unlike_kinds(error: SyscallError, tree: Fd, target: FdLike) -> SyscallEr
     return error
 
 
+def make_readonly(fd: FdLike) -> None:
+    """Make the mount behind `fd` read-only, and none of those below it.
+
+    Raises: SyscallError.
+    """
+    try:
+        mount_setattr(fd, attr_set=MOUNT_ATTR_RDONLY)
+    except SyscallError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        # Before Linux 5.12: by the path, with all other flags said again.
+        path = os.readlink(proc_path(fd))
+        mount("", path, "", MS_BIND | MS_REMOUNT | MS_RDONLY | _flags_of(path))
+
+
 def _clone_tree(source: str | FdLike, name: str, *, recursive: bool) -> Fd:
     flags = OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0)
     if isinstance(source, str):

@@ -8,6 +8,8 @@ with box.started(["sleep", "9"]) as one: a container that stays, for exec and sh
 from __future__ import annotations
 
 import builtins
+import errno
+import json
 import marshal
 import os
 import shutil
@@ -30,6 +32,7 @@ from shoal.linux.clone import clone3
 from shoal.linux.fd import Fd
 from shoal.linux.namespaces import CLONE_NEWPID, open_namespace, setns
 from shoal.linux.pidfd import pidfd_open
+from shoal.linux.seccomp import install_filter
 from shoal.linux.seccomp_compile import FilterCache
 from shoal.oci.rootfs import OverlayRootfs, PlainRootfs, Rootfs
 from shoal.oci.runtime_spec import RuntimeSpec, seccomp_json
@@ -131,6 +134,7 @@ class Box:
         self._v2 = Path("/sys/fs/cgroup/cgroup.controllers").exists() if cgroup_v2 is None else cgroup_v2
         self.lower = directory / "lower"
         self._count = 0
+        self.missing: tuple[str, ...] = ()
         self._filters = FilterCache(str(directory / "filters"))
         for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "root"):
             (self.lower / name).mkdir(parents=True)
@@ -224,6 +228,7 @@ class Box:
     def clone(self, plan: Plan, spec: RuntimeSpec, joins: dict[str, Fd], *, terminal: bool) -> Running:
         """Clones a child that runs the plan."""
         wire = marshal.dumps(plan.to_wire(), 2)
+        hidden = self._filters.program(_hiding(self.missing)) if self.missing else b""
         output, write_output = (Fd(number) for number in os.pipe())
         report, write_report = (Fd(number) for number in os.pipe())
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -231,7 +236,7 @@ class Box:
         pid, pidfd = clone3(plan.clone_flags)
         if pid == 0:
             stdio = None if terminal else (null.fileno(), write_output.fileno(), write_output.fileno())
-            _be_child(wire, _Channel(theirs), stdio, joins, write_report)
+            _be_child(wire, _Channel(theirs), stdio, joins, write_report, hidden)
         assert pidfd is not None
         theirs.close()
         for fd in (write_output, write_report, null, *joins.values()):
@@ -282,10 +287,23 @@ class Box:
         return PlainRootfs(str(copy))
 
 
+def _hiding(names: tuple[str, ...]) -> bytes:
+    """A seccomp profile under which these system calls are not there, as on an older kernel."""
+    rule = {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS}
+    return json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}).encode()
+
+
 def _be_child(
-    wire: bytes, channel: _Channel, stdio: tuple[int, int, int] | None, joins: dict[str, Fd], report: Fd
+    wire: bytes,
+    channel: _Channel,
+    stdio: tuple[int, int, int] | None,
+    joins: dict[str, Fd],
+    report: Fd,
+    hidden: bytes,
 ) -> NoReturn:
     signal.alarm(_DEADLINE_S)
+    if hidden:
+        install_filter(hidden)
     builtins.__import__ = _refuse_import
     said: dict[str, object] = {}
     step = "none"

@@ -222,3 +222,24 @@ def test_container_terminal_is_its_console_and_has_its_user(box: Box) -> None:
         parts.append(part)
     assert running.wait().code == 0
     assert b"".join(parts).replace(b"\r\n", b"\n") == b"/dev/pts/0\n1000\n1000\n"
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ("mount_setattr", "quotactl_fd"),
+        ("openat2", "mount_setattr", "close_range", "faccessat2"),
+        ("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "openat2", "mount_setattr", "close_range"),
+    ],
+)
+def test_container_starts_on_older_kernels_too(box: Box, tmp_path: Path, missing: tuple[str, ...]) -> None:
+    """Without the calls of Linux 5.12, 5.6 and 5.2 everything is made by mount(2) and by walking."""
+    (tmp_path / "source").mkdir()
+    box.missing = missing
+    host = HostConfig(readonly_rootfs=True, tmpfs={"/tmp": ""}, binds=[f"{tmp_path / 'source'}:/a:ro"])
+    script = "id -u; touch /x /a/y /sys/fs/cgroup/z; touch /tmp/ok && echo ok; cat /proc/keys | wc -l"
+    outcome = box.run(["sh", "-c", script], host=host, user="app")
+    assert (outcome.step, outcome.error) == ("", "")
+    assert outcome.output.startswith("1000\n")
+    assert outcome.output.count("Read-only file system") == 3
+    assert outcome.output.endswith("ok\n0\n")

@@ -15,6 +15,7 @@ from shoal.linux.mounts import (
     MS_PRIVATE,
     OPEN_TREE_CLONE,
     bind_mount,
+    make_readonly,
     mount_filesystem,
     mount_setattr,
     move_mount,
@@ -57,26 +58,48 @@ class MountCgroupV1(Step):
                 self._bind(tmpfs.fileno(), name, source, aliases)
             if self.readonly:
                 # Now that the directories are made in it.
-                mount_setattr(tmpfs, attr_set=MOUNT_ATTR_RDONLY)
+                make_readonly(tmpfs)
 
     def _bind(self, directory: int, name: str, source: str, aliases: list[str]) -> None:
         try:
-            tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE)
-        except SyscallError as error:
-            if error.errno == errno.ENOENT:
+            if not self._bind_at_once(directory, name, source):
                 return
-            raise
-        attributes = _SAFE | (MOUNT_ATTR_RDONLY if self.readonly else 0)
-        try:
-            with tree:
-                os.mkdir(name, 0o755, dir_fd=directory)
-                # One call for all of it, and the target by name: there are ten of these in every container.
-                mount_setattr(tree, attr_set=attributes, propagation=MS_PRIVATE)
-                move_mount(tree, directory, to_path=name, object=f"{self.target}/{name}")
             for alias in aliases:
                 os.symlink(name, alias, dir_fd=directory)
         except OSError as error:
             raise SyscallError("mkdirat", f"{self.target}/{name}", error.errno or 0) from None
+
+    def _bind_at_once(self, directory: int, name: str, source: str) -> bool:
+        """One call for all attributes, and the target by its name: there are ten of these in every container.
+
+        False when the container has no cgroup there.
+        """
+        try:
+            with open_tree(AT_FDCWD, source, OPEN_TREE_CLONE) as tree:
+                os.mkdir(name, 0o755, dir_fd=directory)
+                attributes = _SAFE | (MOUNT_ATTR_RDONLY if self.readonly else 0)
+                mount_setattr(tree, attr_set=attributes, propagation=MS_PRIVATE)
+                move_mount(tree, directory, to_path=name, object=f"{self.target}/{name}")
+            return True
+        except SyscallError as error:
+            if error.errno == errno.ENOENT:
+                return False
+            if error.errno != errno.ENOSYS:
+                raise
+        # Before Linux 5.12, which brought mount_setattr.
+        if not os.path.isdir(source):
+            return False
+        with mkdir_in_root(directory, name, 0o755) as place:
+            bind_mount(
+                source,
+                place,
+                recursive=False,
+                readonly="mount" if self.readonly else "no",
+                propagation=MS_PRIVATE,
+                attrs=_SAFE,
+                object=f"{self.target}/{name}",
+            ).close()
+        return True
 
 
 class MountCgroupV2(Step):

@@ -8,11 +8,10 @@ from shoal.errors import SyscallError
 from shoal.linux.fd import Fd
 from shoal.linux.libc import AT_FDCWD, AT_RECURSIVE
 from shoal.linux.mounts import (
-    MOUNT_ATTR_RDONLY,
     MS_SLAVE,
     OPEN_TREE_CLONE,
     bind_mount,
-    mount_setattr,
+    make_readonly,
     open_tree,
     set_propagation,
 )
@@ -129,7 +128,7 @@ class ReadonlyRoot(Step):
         return "make / read-only"
 
     def run(self, ctx: Context) -> None:
-        mount_setattr(ctx.root_fd, attr_set=MOUNT_ATTR_RDONLY)
+        make_readonly(ctx.root_fd)
 
 
 def _open_place(path: str) -> Fd:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shoal.api.host_config import BindOptions, HostConfig, Mount, TmpfsOptions
 from shoal.engine.specgen.binds import RequestedMount, parse_bind, requested_mounts, tmpfs_options
@@ -137,3 +139,16 @@ def test_tmpfs_options_unknown_word_is_refused(text: str) -> None:
     """An option that is no tmpfs option never reaches the kernel."""
     with pytest.raises(InvalidArgument, match=f'Invalid tmpfs option "{text}"'):
         tmpfs_options(text)
+
+
+@given(text=st.text(alphabet="/ab:.,rowzZ \\\n", max_size=30))
+def test_bind_of_any_text_is_read_or_refused(text: str) -> None:
+    """Whatever a client sends: an absolute target below the root, or a sentence."""
+    try:
+        mount = parse_bind(text)
+    except InvalidArgument:
+        return
+    assert mount.target.startswith("/")
+    assert mount.target != "/"
+    assert ".." not in mount.target.split("/")
+    assert mount.kind == "volume" or mount.source.startswith("/")
