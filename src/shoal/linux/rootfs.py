@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 
-from shoal.errors import SyscallError
+from shoal.errors import Forbidden, SyscallError
 from shoal.linux.fd import Fd, FdLike
 from shoal.linux.libc import AT_FDCWD, SYS_openat2, path_bytes, syscall
 from shoal.linux.mounts import (
@@ -40,6 +40,7 @@ RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
 _PLACE = os.O_PATH | os.O_CLOEXEC
+_NULL_DEVICE = os.makedev(1, 3)
 _NOFOLLOW_PLACE = _PLACE | os.O_NOFOLLOW
 # As the kernel counts them, path_resolution(7).
 _SYMLINKS_MAX = 40
@@ -324,14 +325,15 @@ def mask_path(path: str, *, like: Fd | None = None) -> Fd | None:
     Called behind pivot_into. The result is the tmpfs if one was made: as `like` of further calls it hides further
     directories, so that a container costs one such file system and not five. OCI runtime-spec §Masked paths.
 
-    Raises: SyscallError.
+    Raises: SyscallError; Forbidden when the container's /dev/null is something else.
     """
     place = _place_or_none(path)
     if place is None:
         return None
     with place:
         if not stat.S_ISDIR(os.fstat(place.fileno()).st_mode):
-            bind_mount("/dev/null", place, recursive=False, object=path).close()
+            with _null_device() as null:
+                bind_mount(null, place, recursive=False, object=path).close()
             return None
         if like is not None:
             bind_mount(like, place, recursive=False, object=path).close()
@@ -343,6 +345,27 @@ def mask_path(path: str, *, like: Fd | None = None) -> Fd | None:
             attrs=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
             object=path,
         )
+
+
+def _null_device() -> Fd:
+    """The container's /dev/null, made sure to be the null device.
+
+    An image whose /dev is not ours could have a link there, to /proc/sys/kernel/core_pattern for one, and the mask
+    would become a fresh, writable mount of that (CVE-2025-31133).
+    """
+    try:
+        null = Fd(os.open("/dev/null", _NOFOLLOW_PLACE))
+    except OSError as error:
+        raise SyscallError("open", "/dev/null", error.errno or 0) from None
+    status = os.fstat(null.fileno())
+    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != _NULL_DEVICE:
+        null.close()
+        raise Forbidden(
+            "cannot mask files of /proc",
+            why="/dev/null of the container is not the null device",
+            fix="do not mount over /dev, and remove /dev/null from the image",
+        )
+    return null
 
 
 def readonly_path(path: str) -> None:

@@ -328,3 +328,23 @@ def test_group_of_a_cloned_child_needs_no_second_wait(cgroup: Cgroup) -> None:
         os.close(hold[1])
         assert pidfd.wait_exit(descriptor, 10)
         os.waitpid(pid, 0)
+
+
+def test_apply_of_a_hugetlb_limit_uses_the_tree_that_has_it(cgroup: Cgroup, layout: Layout) -> None:
+    """On a hybrid machine the group gets its place in the cgroup2 tree when a limit needs it, with its processes."""
+    sizes = sorted(path.name for path in Path("/sys/kernel/mm/hugepages").glob("hugepages-2048kB"))
+    if "hugetlb" not in layout.controllers or not sizes:
+        pytest.skip("no hugetlb controller, or no pages of 2 MB, on this machine")
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        cgroup.attach(process.pid)
+        assert cgroup.apply({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]}) == []
+        if layout.is_hybrid and layout.unified is not None:
+            place = Path(layout.unified + cgroup.path)
+            assert (place / "hugetlb.2MB.max").read_text().strip() == str(4 * MIB)
+            assert (place / "cgroup.procs").read_text().split() == [str(process.pid)]
+            with pytest.raises(Unsupported):
+                cgroup.rename(f"/{leaks.CGROUP_PREFIX}/other")
+    finally:
+        process.kill()
+        process.wait()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shoal.errors import SyscallError
-from shoal.linux import devices, mounts, rootfs
+from shoal.errors import Forbidden, SyscallError
+from shoal.linux import devices, mounts, rootfs, sysctl
 from shoal.linux.fd import Fd
-from shoal.linux.namespaces import CLONE_NEWNS
+from shoal.linux.namespaces import CLONE_NEWIPC, CLONE_NEWNS
 from shoal.linux.overlay import mount_overlay
 from tests.kernel.child import CONTAINER, run_in_child
 from tests.kernel.linux.places import mount_options, place, refusal
@@ -156,3 +156,61 @@ def test_open_by_walk_takes_magic_links_for_names_inside(tmp_path: Path) -> None
         return 0
 
     assert run_in_child(inside, CONTAINER) == errno.ENOENT
+
+
+def test_mask_path_with_a_null_that_is_none_is_refused(tmp_path: Path) -> None:
+    """An image can't make the mask a writable mount of a file of its choice."""
+    for name in ("dev", "proc"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "dev" / "null").symlink_to("/proc/sys/kernel/core_pattern")
+
+    def inside() -> None:
+        with place(tmp_path) as target:
+            root = mounts.bind_mount(str(tmp_path), target)
+        with rootfs.mkdir_in_root(root, "/proc") as target:
+            mounts.mount_filesystem("proc", target)
+        rootfs.pivot_into(root)
+        rootfs.mask_path("/proc/version")
+
+    with pytest.raises(Forbidden) as caught:
+        run_in_child(inside, CONTAINER)
+    assert caught.value.why == "/dev/null of the container is not the null device"
+
+
+def test_write_sysctl_changes_only_the_namespace(tmp_path: Path) -> None:
+    """A parameter of the ipc namespace is set inside, and not on the host."""
+    before = sysctl.read_sysctl("kernel.msgmax")
+
+    def inside() -> object:
+        sysctl.write_sysctl("kernel.msgmax", "4242")
+        return sysctl.read_sysctl("kernel.msgmax")
+
+    assert run_in_child(inside, CLONE_NEWIPC) == "4242"
+    assert sysctl.read_sysctl("kernel.msgmax") == before
+    assert tmp_path
+
+
+@pytest.mark.parametrize("mounted", ["file", "directory", "proc"])
+def test_write_sysctl_through_a_mount_in_the_way_is_refused(tmp_path: Path, mounted: str) -> None:
+    """A volume over a part of /proc can't catch the write, nor divert it."""
+    (tmp_path / "msgmax").touch()
+    (tmp_path / "sys" / "kernel").mkdir(parents=True)
+    (tmp_path / "sys" / "kernel" / "msgmax").touch()
+    where, what = {
+        "file": ("/proc/sys/kernel/msgmax", tmp_path / "msgmax"),
+        "directory": ("/proc/sys/kernel", tmp_path),
+        "proc": ("/proc", tmp_path),
+    }[mounted]
+
+    def inside() -> None:
+        with place(where) as target:
+            mounts.bind_mount(str(what), target)
+        sysctl.write_sysctl("kernel.msgmax", "4242")
+
+    with pytest.raises((SyscallError, Forbidden)) as caught:
+        run_in_child(inside, CLONE_NEWNS | CLONE_NEWIPC)
+    if mounted == "proc":
+        assert str(caught.value) == "cannot set /proc/sys/kernel/msgmax: /proc is not the proc file system"
+    else:
+        assert str(caught.value) == "open `/proc/sys/kernel/msgmax`: Invalid cross-device link"
+    assert (tmp_path / "msgmax").read_text() == ""

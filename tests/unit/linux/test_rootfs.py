@@ -242,3 +242,39 @@ def test_symlink_in_root_makes_it_and_keeps_one_of_the_image(root: Path, root_fd
     symlink_in_root(root_fd, "/proc/self/fd", "/dev/fd")
     symlink_in_root(root_fd, "/other", "/dev/fd")
     assert os.readlink(root / "dev" / "fd") == "/proc/self/fd"
+
+
+@BOTH
+def test_open_while_someone_swaps_directories_for_links_stays_inside(root: Path, root_fd: Fd, opener: Opener) -> None:
+    """A process of the container that moves things around while we walk can't lead us out."""
+    (root / "a" / "b" / "c").mkdir(parents=True)
+    (root / "link").symlink_to("../../..")
+    ready, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(write, b"x")
+            while True:
+                os.rename(root / "a" / "b", root / "moved")
+                os.rename(root / "link", root / "a" / "b")
+                os.rename(root / "a" / "b", root / "link")
+                os.rename(root / "moved", root / "a" / "b")
+        finally:
+            os._exit(1)
+    try:
+        os.read(ready, 1)
+        found = {_content_or_errno(opener, root_fd, "a/b/c/../../../../../secret") for _ in range(3000)}
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(ready)
+        os.close(write)
+    assert "host" not in found
+    assert "inside" in found
+
+
+def _content_or_errno(opener: Opener, root_fd: Fd, path: str) -> str | int:
+    try:
+        return content(opener, root_fd, path)
+    except SyscallError as error:
+        return error.errno

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from shoal.errors import InvalidArgument, SyscallError
+from shoal.errors import InvalidArgument, SyscallError, Unsupported
 from shoal.linux.cgroups.cgroup import Cgroup, make_directory, remove_tree
 from shoal.linux.cgroups.device_rules import device_rules
 from shoal.linux.cgroups.files import read_number, read_or_empty, read_table, write_value
@@ -121,7 +121,7 @@ class V1Cgroup(Cgroup):
     def freeze(self) -> None:
         """Stop every process in the group and below; done when it returns.
 
-        Raises: InvalidArgument without the freezer; SyscallError; Unavailable.
+        Raises: Unsupported without the freezer; SyscallError; Unavailable.
         """
         self._write_freezer("FROZEN")
         self._wait_frozen()
@@ -129,7 +129,7 @@ class V1Cgroup(Cgroup):
     def thaw(self) -> None:
         """Let the processes go on.
 
-        Raises: InvalidArgument without the freezer; SyscallError.
+        Raises: Unsupported without the freezer; SyscallError.
         """
         self._write_freezer("THAWED")
 
@@ -143,7 +143,7 @@ class V1Cgroup(Cgroup):
     def _write_freezer(self, state: str) -> None:
         directory = self._controllers.get("freezer")
         if directory is None:
-            raise InvalidArgument("cannot pause", why="the freezer cgroup is not mounted")
+            raise Unsupported("cannot pause", why="the freezer cgroup is not mounted")
         write_value(directory + self.path, "freezer.state", state)
 
     def oom_kills(self) -> int:
@@ -158,8 +158,11 @@ class V1Cgroup(Cgroup):
 
         When one hierarchy refuses, those before it get the old name back.
 
-        Raises: InvalidArgument for another parent; SyscallError (EEXIST: the name is taken).
+        Raises: InvalidArgument for another parent; Unsupported when a limit has given the group a directory in the
+        cgroup2 tree too; SyscallError (EEXIST: the name is taken).
         """
+        if self._unified is not None and os.path.isdir(self._unified + self.path):
+            super().rename(new_path)
         if os.path.dirname(new_path) != os.path.dirname(self.path):
             raise InvalidArgument(
                 f"cannot rename cgroup {self.path} to {new_path}", why="the parent must stay the same"
