@@ -238,6 +238,8 @@ class _Walk:
 
     def _step(self, name: str) -> None:
         """Enter the directory `name`, follow it if it is a link, go back if it is ".."."""
+        if name == ".":
+            return
         if name == "..":
             if len(self._passed) > 1:
                 self._passed.pop().close()
@@ -298,7 +300,9 @@ class _Walk:
 
 
 def _components(path: str) -> list[str]:
-    return [part for part in path.split("/") if part not in ("", ".")]
+    """The names in `path`, and a "." behind the last one if that must be a directory: "a/" and "a/."."""
+    names = [part for part in path.split("/") if part not in ("", ".")]
+    return [*names, "."] if names and path.endswith(("/", "/.")) else names
 
 
 def pivot_into(root_fd: FdLike) -> None:

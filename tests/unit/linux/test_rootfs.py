@@ -123,6 +123,16 @@ def test_open_creates_through_a_dangling_link_inside_the_root(root: Path, root_f
 
 
 @BOTH
+@pytest.mark.parametrize("path", ["/secret/", "/secret/.", "/secret/..", "/link"])
+def test_open_of_a_file_as_a_directory_is_enotdir(root: Path, root_fd: Fd, opener: Opener, path: str) -> None:
+    """A slash or a dot behind a name, in a link too, says that it is a directory."""
+    (root / "link").symlink_to("secret/")
+    with pytest.raises(SyscallError) as caught:
+        opener(root_fd, path, os.O_PATH)
+    assert caught.value.errno == errno.ENOTDIR
+
+
+@BOTH
 def test_open_is_close_on_exec(root_fd: Fd, opener: Opener) -> None:
     """No program inherits what was opened."""
     with opener(root_fd, "/secret", os.O_RDONLY) as fd:
