@@ -59,7 +59,7 @@ IFA_F_NODAD = 0x02
 IFF_UP = 0x1
 
 # linux/neighbour.h
-AF_BRIDGE, NUD_NOARP, NTF_MASTER, NDA_LLADDR = 7, 0x40, 0x04, 2
+AF_BRIDGE, NUD_NOARP, NTF_MASTER, NTF_STICKY, NDA_LLADDR = 7, 0x40, 0x04, 0x40, 2
 
 IFINFOMSG = "BxHiII"  # family, type, index, flags, change
 IFADDRMSG = "BBBBI"  # family, prefix, flags, scope, index
@@ -274,7 +274,8 @@ def pin_mac(index: int, mac: str, words: str) -> Request:
     Static, although that makes the kernel walk over all ports (0.8 ms for a thousand): a port without carrier, as one
     is before its container brings up its end, takes no other entry.
     """
-    body = pack(NDMSG, AF_BRIDGE, index, NUD_NOARP, NTF_MASTER, 0)
+    # Sticky (4.20), or a late packet of the MAC's former owner would take even a static entry back.
+    body = pack(NDMSG, AF_BRIDGE, index, NUD_NOARP, NTF_MASTER | NTF_STICKY, 0)
     body += attribute(NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
     return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, f"{mac} on {words}", body)
 
