@@ -49,6 +49,7 @@ from shoal.linux.rtnetlink import (
     change_route,
     common_attributes,
     delete_link,
+    delete_neighbour,
     everything,
     get_link,
     message,
@@ -58,6 +59,7 @@ from shoal.linux.rtnetlink import (
     parse_link,
     parse_route,
     pin_mac,
+    pin_neighbour,
     set_hairpin,
     set_link,
     set_no_link_local,
@@ -257,14 +259,34 @@ class Netlink:
         """All routes of all tables, the kernel's local and broadcast ones too."""
         return [parse_route(payload) for payload in self._dump(ALL_ROUTES, RTM_NEWROUTE)]
 
+    # -- neighbours -------------------------------------------------------------------------------------------
+
+    def neighbour_pin(self, link: str | int, address: str, mac: str) -> None:
+        """Give the interface a permanent entry for the MAC of `address`.
+
+        Permanent ones need no ARP, and don't count for net.ipv4.neigh.default.gc_thresh3, which bounds all namespaces
+        of a machine together. Raises: SyscallError (ENODEV: no such link; ENETDOWN: it isn't up).
+        """
+        self._transact(pin_neighbour(self._index(link), address, mac, str(link)))
+
+    def neighbour_del(self, link: str | int, address: str) -> None:
+        """Take away the interface's entry for `address`.
+
+        Raises: SyscallError (ENOENT: there is none).
+        """
+        self._transact(delete_neighbour(self._index(link), address, str(link)))
+
     # -- the container's side, in one go ----------------------------------------------------------------------
 
-    def configure_interface(self, name: str, address: str | None, gateway: str | None) -> None:
+    def configure_interface(
+        self, name: str, address: str | None, gateway: str | None, gateway_mac: str | None = None
+    ) -> None:
         """Bring up loopback and `name`, with `address` ("172.17.0.2/16") and a default route by `gateway`.
 
         Two system calls in all, for the child inside its new namespace. With an IPv4 address the interface gets no
         link-local IPv6 one: its neighbour discovery would reach every other port of the bridge, and a thousand
-        containers that start together would spend more time on that than on starting.
+        containers that start together would spend more time on that than on starting. With `gateway_mac` it never has
+        to ask for the gateway either.
         Raises: SyscallError of the first request that failed.
         """
         requests = [set_link(_LOOPBACK, "lo", up=True)]
@@ -275,6 +297,8 @@ class Netlink:
             if ":" not in host:
                 requests.append(set_no_link_local(name))
             requests.append(set_link(index, name, up=True))
+            if gateway and gateway_mac:
+                requests.append(pin_neighbour(index, gateway, gateway_mac, name))
             if gateway:
                 requests.append(change_route(RTM_NEWROUTE, everything(gateway), 0, gateway, index))
         self._transact(*requests)

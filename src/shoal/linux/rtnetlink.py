@@ -30,7 +30,7 @@ NLA_TYPE_MASK = 0x3FFF
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
-RTM_NEWNEIGH = 28
+RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
 NAMES = {
     RTM_NEWLINK: "RTM_NEWLINK",
     RTM_DELLINK: "RTM_DELLINK",
@@ -42,6 +42,7 @@ NAMES = {
     RTM_DELROUTE: "RTM_DELROUTE",
     RTM_GETROUTE: "RTM_GETROUTE",
     RTM_NEWNEIGH: "RTM_NEWNEIGH",
+    RTM_DELNEIGH: "RTM_DELNEIGH",
 }
 RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 254, 3, 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
@@ -59,7 +60,9 @@ IFA_F_NODAD = 0x02
 IFF_UP = 0x1
 
 # linux/neighbour.h
-AF_BRIDGE, NUD_NOARP, NTF_MASTER, NTF_STICKY, NDA_LLADDR = 7, 0x40, 0x04, 0x40, 2
+AF_BRIDGE, NTF_MASTER, NTF_STICKY = 7, 0x04, 0x40
+NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
+NDA_DST, NDA_LLADDR = 1, 2
 
 IFINFOMSG = "BxHiII"  # family, type, index, flags, change
 IFADDRMSG = "BBBBI"  # family, prefix, flags, scope, index
@@ -278,6 +281,21 @@ def pin_mac(index: int, mac: str, words: str) -> Request:
     body = pack(NDMSG, AF_BRIDGE, index, NUD_NOARP, NTF_MASTER | NTF_STICKY, 0)
     body += attribute(NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
     return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, f"{mac} on {words}", body)
+
+
+def pin_neighbour(index: int, address: str, mac: str, words: str) -> Request:
+    """Let an interface know the MAC of an address without asking for it, for good."""
+    family, packed = pack_address(address)
+    body = pack(NDMSG, family, index, NUD_PERMANENT, 0, 0) + attribute(NDA_DST, packed)
+    body += attribute(NDA_LLADDR, bytes.fromhex(mac.replace(":", "")))
+    return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, f"{address} on {words}", body)
+
+
+def delete_neighbour(index: int, address: str, words: str) -> Request:
+    """Let an interface forget the MAC of an address."""
+    family, packed = pack_address(address)
+    body = pack(NDMSG, family, index, 0, 0, 0) + attribute(NDA_DST, packed)
+    return Request(RTM_DELNEIGH, 0, f"{address} on {words}", body)
 
 
 def everything(gateway: str) -> str:

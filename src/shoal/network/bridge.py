@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 from shoal.errors import Conflict, Internal, ShoalError
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge_device import BridgeDevice, pool_choice, read_ip_forward, write_ip_forward
-from shoal.network.endpoint import Endpoint, NetworkInfo
+from shoal.network.endpoint import Endpoint, NetworkInfo, default_mac
 from shoal.network.firewall.changes import FirewallChanges
 from shoal.network.firewall.conntrack import forget_udp_flows
 from shoal.network.firewall.docker_user import ForwardException
@@ -31,7 +31,7 @@ from shoal.network.firewall.nftables import Nftables, NftError
 from shoal.network.firewall.ruleset import BridgedSubnet, Publication
 from shoal.network.firewall.table import FirewallTable
 from shoal.network.instance import bridge_name, table_name, veth_name
-from shoal.network.ipam import DEFAULT_POOLS, Pool, default_mac, parse_bip, parse_mac, pick_pool
+from shoal.network.ipam import DEFAULT_POOLS, Pool, parse_bip, parse_mac, pick_pool
 from shoal.network.ports import PortRequest, PortReservations
 from shoal.network.store import NetworkRecord, NetworkStore
 
@@ -239,15 +239,20 @@ class BridgeNetwork:
         await self._in_worker(work)
 
     async def release(self, container_id: str) -> None:
-        """Close the published ports, free the address, forget the endpoint. Raises: NftError."""
+        """Close the published ports, free the address, forget the endpoint. Raises: NftError, SyscallError."""
         endpoint = self._endpoints.pop(container_id, None)
         if endpoint is None:
             return
         self._store.delete_endpoint(self._config.name, container_id)
         try:
-            if endpoint.ports and self._kernel is not None:
-                table = self._kernel.table
-                await self._in_worker(lambda: table.remove(_publications(endpoint)))
+            if self._kernel is not None:
+                kernel = self._kernel
+
+                def work() -> None:
+                    kernel.table.remove(_publications(endpoint))
+                    kernel.device.disconnect(endpoint)
+
+                await self._in_worker(work)
         finally:
             # Only now may the address and the ports go to another container: no element leads there any more.
             self._ports.release(endpoint.ports)

@@ -15,8 +15,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
 from shoal.errors import Conflict, SyscallError, Unavailable
 from shoal.linux.netlink import Link, Netlink
-from shoal.network.endpoint import Endpoint
-from shoal.network.ipam import default_mac
+from shoal.network.endpoint import Endpoint, default_mac
 
 _RESOLV_CONF = "/etc/resolv.conf"
 _LOCK_NAME = "\0shoal-network-pools"
@@ -132,6 +131,15 @@ class BridgeDevice:
         # The address, and the MAC that goes with it, may have been another container's a moment ago, whose pair the
         # kernel takes down slowly: until then the bridge would send the new one's packets to the dead.
         self._netlink.bridge_pin_mac(endpoint.veth, endpoint.mac)
+        self._netlink.neighbour_pin(self._index, endpoint.ip, endpoint.mac)
+
+    def disconnect(self, endpoint: Endpoint) -> None:
+        """Forget where the endpoint's address is; its veth pair goes with its namespace. Raises: SyscallError."""
+        try:
+            self._netlink.neighbour_del(self.name if self._index is None else self._index, endpoint.ip)
+        except SyscallError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):  # never connected, or the bridge has gone
+                raise
 
     def remove(self) -> None:
         """Delete the bridge; harmless when there is none. Raises: SyscallError."""

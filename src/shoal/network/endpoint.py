@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import Literal
 
 from shoal.oci.network import InterfaceConfig
 
 Protocol = Literal["tcp", "udp", "sctp"]
 ANY_ADDRESS = "0.0.0.0"
+
+
+def default_mac(ip: str) -> str:
+    """The MAC of the container, or the bridge, that has this address: Docker's 02:42 and its four bytes."""
+    return "02:42:" + IPv4Address(ip).packed.hex(":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,13 @@ class Endpoint:
         if not self.ip:
             return None
         address = f"{self.ip}/{self.prefix}"
-        return InterfaceConfig(address=address, gateway=self.gateway, mac=self.mac, mtu=self.mtu)
+        return InterfaceConfig(
+            address=address,
+            gateway=self.gateway,
+            gateway_mac=default_mac(self.gateway),
+            mac=self.mac,
+            mtu=self.mtu,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,6 @@ def parse_bip(text: str) -> IPv4Interface:
     return bip
 
 
-def default_mac(ip: str) -> str:
-    """The MAC that goes with an address, Docker's 02:42 and its four bytes: no stale neighbour entries."""
-    return "02:42:" + IPv4Address(ip).packed.hex(":")
-
-
 def parse_mac(text: str) -> str:
     """A MAC address in its usual form, lower case with colons.
 

@@ -15,6 +15,8 @@ class InterfaceConfig(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None
     """With its prefix, "172.17.0.2/16"; None leaves the interface unconfigured."""
     gateway: str | None = None
+    gateway_mac: str | None = None
+    """The gateway's, where the host knows it for good: the container needs no ARP to reach it."""
     mac: str | None = None
     """Already set by the host when it made the veth pair; here for inspection."""
     mtu: int | None = None

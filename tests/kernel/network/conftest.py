@@ -58,7 +58,7 @@ class Site:
         interface = endpoint.interface
         assert interface is not None
         assert interface.address is not None
-        namespace.configure(interface.name, interface.address, interface.gateway)
+        namespace.configure(interface.name, interface.address, interface.gateway, interface.gateway_mac)
         return namespace, endpoint
 
     def end(self, namespace: Namespace) -> None:

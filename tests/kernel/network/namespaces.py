@@ -59,12 +59,12 @@ class Namespace:
             raise errors[0]
         return results[0]
 
-    def configure(self, name: str, address: str, gateway: str | None) -> None:
+    def configure(self, name: str, address: str, gateway: str | None, gateway_mac: str | None = None) -> None:
         """Bring up loopback and an interface, as the container's child does."""
 
         def work() -> None:
             with Netlink() as netlink:
-                netlink.configure_interface(name, address, gateway)
+                netlink.configure_interface(name, address, gateway, gateway_mac)
 
         self.call(work)
 

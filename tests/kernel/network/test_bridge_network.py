@@ -83,6 +83,22 @@ def test_container_interface_is_named_and_addressed_as_the_endpoint_says(site: S
         assert netlink.link_get(endpoint.veth).master == netlink.link_get("shoal0").index
 
 
+def test_connect_and_release_leave_no_neighbour_entry(site: Site) -> None:
+    """Host and container know each other's MAC without ARP while the container lives, and only then."""
+    network = site.network(ip_forward=False)
+    container, endpoint = site.container(network)
+
+    def neighbours() -> str:
+        return subprocess.run(["ip", "neigh", "show"], check=True, capture_output=True, text=True).stdout
+
+    assert f"{endpoint.ip} dev shoal0 lladdr {endpoint.mac} PERMANENT" in neighbours()
+    assert "172.17.0.1 dev eth0 lladdr 02:42:ac:11:00:01 PERMANENT" in container.call(neighbours)
+    with listen("172.17.0.1", 9000) as server:
+        exchange(server, container.connect("172.17.0.1", 9000))
+    site.run(network.release(endpoint.container_id))
+    assert endpoint.ip not in neighbours()
+
+
 def test_connect_to_a_process_that_is_gone_tells_so_and_can_be_released(site: Site) -> None:
     """ESRCH with the name of the pair; afterwards the address is free again."""
     network = site.network()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -140,3 +141,35 @@ def test_link_list_of_three_hundred_links_is_whole(netlink: Netlink) -> None:
         netlink.link_add_veth(f"a{number}", f"b{number}", up=False)
     names = [link.name for link in netlink.link_list()]
     assert len(names) == len(set(names)) == 302
+
+
+def test_neighbour_pin_and_del_are_seen_by_ip(netlink: Netlink) -> None:
+    """The entry is permanent; deleting it twice is ENOENT."""
+    netlink.neighbour_pin("br0", "10.0.0.7", "02:42:0a:00:00:07")
+    assert "10.0.0.7 dev br0 lladdr 02:42:0a:00:00:07 PERMANENT" in ip("neigh", "show")
+    netlink.neighbour_pin("br0", "10.0.0.7", "02:42:0a:00:00:08")
+    assert "02:42:0a:00:00:08" in ip("neigh", "show")
+    netlink.neighbour_del("br0", "10.0.0.7")
+    assert "10.0.0.7" not in ip("neigh", "show")
+    with pytest.raises(SyscallError) as caught:
+        netlink.neighbour_del("br0", "10.0.0.7")
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_bridge_pin_mac_moves_it_to_the_new_port(netlink: Netlink) -> None:
+    """A MAC that was behind one port is behind the other from now on, for good."""
+    netlink.link_add_veth("a", "b", master="br0")
+    netlink.link_add_veth("c", "d", master="br0")
+    netlink.bridge_pin_mac("a", "02:42:0a:00:00:07")
+    netlink.bridge_pin_mac("c", "02:42:0a:00:00:07")
+    table = subprocess.run(["bridge", "fdb", "show", "br", "br0"], check=True, capture_output=True, text=True).stdout
+    lines = [line for line in table.splitlines() if line.startswith("02:42:0a:00:00:07")]
+    assert len(lines) == 1
+    assert "dev c" in lines[0]
+    assert "static" in lines[0]
+    assert "sticky" in lines[0]
+
+
+def ip(*arguments: str) -> str:
+    """The output of ip(8) in this thread's namespace."""
+    return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout

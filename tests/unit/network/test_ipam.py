@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.errors import Forbidden, InvalidArgument, Unavailable
-from shoal.network.ipam import Pool, candidate_subnets, default_mac, parse_bip, parse_mac, pick_pool
+from shoal.network.endpoint import default_mac
+from shoal.network.ipam import Pool, candidate_subnets, parse_bip, parse_mac, pick_pool
 
 
 def pool(subnet: str = "10.0.0.0/29") -> Pool:

@@ -161,7 +161,8 @@ def _network_steps(launch: Launch, own: set[str]) -> list[Step]:
     interface = launch.interface
     if interface is None:
         return [ConfigureInterface("lo", None, None)]
-    return [WaitBarrier("network"), ConfigureInterface(interface.name, interface.address, interface.gateway)]
+    configure = ConfigureInterface(interface.name, interface.address, interface.gateway, interface.gateway_mac)
+    return [WaitBarrier("network"), configure]
 
 
 def _path_steps(spec: RuntimeSpec, linux: Linux, network: list[Step]) -> list[Step]:

@@ -33,12 +33,15 @@ class ConfigureInterface(Step):
     """Brings up loopback and, with an address, the interface that shoald moved in, and its default route."""
 
     name = "interface"
-    __slots__ = ("address", "gateway", "interface")
+    __slots__ = ("address", "gateway", "gateway_mac", "interface")
 
-    def __init__(self, interface: str, address: str | None, gateway: str | None) -> None:
+    def __init__(
+        self, interface: str, address: str | None, gateway: str | None, gateway_mac: str | None = None
+    ) -> None:
         self.interface = interface
         self.address = address
         self.gateway = gateway
+        self.gateway_mac = gateway_mac
 
     def describe(self) -> str:
         if self.address is None:
@@ -47,4 +50,4 @@ class ConfigureInterface(Step):
 
     def run(self, ctx: Context) -> None:
         with Netlink() as netlink:
-            netlink.configure_interface(self.interface, self.address, self.gateway)
+            netlink.configure_interface(self.interface, self.address, self.gateway, self.gateway_mac)
