@@ -130,6 +130,8 @@ def _run(channel: ChildChannel) -> None:
 def _let_go(channel: ChildChannel) -> None:
     """Waits until the child may run for good; from here on it outlives its supervisor."""
     channel.wait("cgroup")
+    # A plan without an interface to configure has no step that waits for it.
+    channel.wait("network")
     channel.tell("executing", {})
     set_pdeathsig(0)
 

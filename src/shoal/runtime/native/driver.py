@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from signal import SIGKILL
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from shoal.supervisor.protocol import Body
 
 _ABORT_TIMEOUT_S = 10.0
+# How many ended processes are still known as such, for requests that were under way.
+_REMEMBERED_ENDS = 256
 # Longer than the supervisor's own limit for a start (supervisor/launch.py), so that its answer is the one heard.
 _START_TIMEOUT_S = 150.0
 
@@ -81,6 +84,7 @@ class NativeDriver:
         self._hosted = HostedTable()
         self._starting: dict[Key, asyncio.Future[int]] = {}
         self._ended_early: set[Key] = set()
+        self._just_ended: deque[Key] = deque(maxlen=_REMEMBERED_ENDS)
         self._pool = SupervisorPool(
             exec_root / "supervisors", cgroup_parent, per_supervisor, blanks, self._on_event, self._supervisor_lost
         )
@@ -119,7 +123,9 @@ class NativeDriver:
     async def exec(self, request: ExecLaunch) -> Started:
         """The additional process, running. Raises: as RuntimeDriver.exec."""
         try:
-            container = self._running(request.id, None)
+            container = self._hosted.find(request.id, None)
+            if container is None:
+                raise Conflict(f"container {request.id} is not running")
             supervisor = await self._succession.supervisor_of(container)
             plan = compile_exec(request, self._facts)
             message = exec_request(request, plan, container.pidfd)
@@ -129,20 +135,27 @@ class NativeDriver:
         return await self._begin(supervisor, request, message, None)
 
     async def attach(self, target: StreamTarget, options: AttachOptions, client: Fd, early: bytes) -> None:
-        """Hands the client's socket over. Raises: NotFound, Conflict."""
+        """Hands the client's socket over; closes it where the process has just ended. Raises: NotFound."""
         with client:
-            hosted = self._running(target.id, target.exec_id)
+            hosted = self._find(target.id, target.exec_id)
+            if hosted is None:
+                return
             supervisor = await self._succession.supervisor_of(hosted)
             body = attach_body(target.id, target.exec_id, options, early, 0)
             await supervisor.connected.request("attach", {**body}, [client.fileno()])
 
     async def signal(self, id: str, exec_id: str | None, signal: int) -> None:
-        """Sends a signal; to a process that has ended it is not sent. Raises: NotFound, Conflict."""
-        self._running(id, exec_id).send_signal(signal)
+        """Sends a signal; a process that has just ended does not get it. Raises: NotFound."""
+        hosted = self._find(id, exec_id)
+        if hosted is not None:
+            hosted.send_signal(signal)
 
     async def resize(self, id: str, exec_id: str | None, rows: int, columns: int) -> None:
-        """Gives the terminal a size. Raises: NotFound, Conflict."""
-        supervisor = await self._succession.supervisor_of(self._running(id, exec_id))
+        """Gives the terminal a size. Raises: NotFound; Conflict when there is no terminal."""
+        hosted = self._find(id, exec_id)
+        if hosted is None:
+            return
+        supervisor = await self._succession.supervisor_of(hosted)
         body = {"id": id, "exec_id": exec_id, "rows": rows, "cols": columns}
         await supervisor.connected.request("resize", body)
 
@@ -219,12 +232,14 @@ class NativeDriver:
             self._hosted.add(hosted)
         return Started(hosted.pid, hosted.started_at_ns, tuple(answer.body["warnings"]))
 
-    def _running(self, id: str, exec_id: str | None) -> Hosted:
+    def _find(self, id: str, exec_id: str | None) -> Hosted | None:
+        """The running process, or None where it has just ended, of which whoever asks has not heard yet.
+
+        Raises: NotFound.
+        """
         hosted = self._hosted.find(id, exec_id)
-        if hosted is None:
-            if exec_id is not None:
-                raise NotFound(f"No such exec instance: {exec_id}")
-            raise Conflict(f"container {id} is not running")
+        if hosted is None and (id, exec_id) not in self._just_ended:
+            raise NotFound(f"No such exec instance: {exec_id}" if exec_id else f"No such container: {id}")
         return hosted
 
     # -- what supervisors tell -----------------------------------------------------------------------------------
@@ -259,6 +274,7 @@ class NativeDriver:
         elif (id, exec_id) in self._starting:
             # Its start has been answered, and the answer not yet been taken up.
             self._ended_early.add((id, exec_id))
+        self._just_ended.append((id, exec_id))
         exit = exit_from_wire(body)
         if exec_id is None:
             if supervisor.link is not None and not supervisor.link.closed:
