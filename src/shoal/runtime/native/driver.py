@@ -84,6 +84,7 @@ class NativeDriver:
         self._hosted = HostedTable()
         self._starting: dict[Key, asyncio.Future[int]] = {}
         self._ended_early: set[Key] = set()
+        self._input_ended_early: set[Key] = set()
         self._just_ended: deque[Key] = deque(maxlen=_REMEMBERED_ENDS)
         self._pool = SupervisorPool(
             exec_root / "supervisors", cgroup_parent, per_supervisor, blanks, self._on_event, self._supervisor_lost
@@ -206,6 +207,7 @@ class NativeDriver:
             del self._starting[id, exec_id]
             supervisor.starting.pop((id, exec_id), None)
             self._ended_early.discard((id, exec_id))
+            self._input_ended_early.discard((id, exec_id))
 
     async def _take_back(
         self, supervisor: Supervisor, id: str, exec_id: str | None, answering: asyncio.Future[Answer]
@@ -229,6 +231,8 @@ class NativeDriver:
         if hosted.key in self._ended_early:
             hosted.close()
         else:
+            if hosted.key in self._input_ended_early:
+                hosted.close_input()
             self._hosted.add(hosted)
         return Started(hosted.pid, hosted.started_at_ns, tuple(answer.body["warnings"]))
 
@@ -259,6 +263,8 @@ class NativeDriver:
             hosted = self._hosted.find(body["id"], body["exec_id"])
             if hosted is not None:
                 hosted.close_input()
+            elif (body["id"], body["exec_id"]) in self._starting:
+                self._input_ended_early.add((body["id"], body["exec_id"]))
 
     def _cloned(self, supervisor: Supervisor, key: Key, pid: int) -> None:
         waiting = self._starting.get(key)
