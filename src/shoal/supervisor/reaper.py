@@ -140,7 +140,7 @@ class Reaper:
 
     def _try_remove(self, cgroup: Cgroup, tries: int) -> None:
         try:
-            cgroup.remove()
+            cgroup.remove_nowait()
         except (ShoalError, OSError) as error:
             if tries == 0:
                 self._service.log("warning", f"cgroup {cgroup.path} stays: {error}")

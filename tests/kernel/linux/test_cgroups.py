@@ -219,6 +219,11 @@ def test_remove_of_a_group_in_use_is_ebusy_and_of_a_missing_one_is_quiet(
 ) -> None:
     """Nothing is killed by accident, and removing twice is no error."""
     cgroup.attach(sleeper.pid)
+    begun = time.monotonic()
+    with pytest.raises(SyscallError) as caught:
+        cgroup.remove_nowait()
+    assert caught.value.errno == errno.EBUSY
+    assert time.monotonic() - begun < 0.1
     with pytest.raises(SyscallError) as caught:
         cgroup.remove()
     assert (caught.value.syscall, caught.value.errno) == ("rmdir", errno.EBUSY)
@@ -348,3 +353,22 @@ def test_apply_of_a_hugetlb_limit_uses_the_tree_that_has_it(cgroup: Cgroup, layo
     finally:
         process.kill()
         process.wait()
+
+
+def test_remove_nowait_takes_empty_groups_below_with_it(layout: Layout, cgroup: Cgroup) -> None:
+    """What a container made below its group goes without waiting."""
+    layout.create(f"{cgroup.path}/a/b")
+    cgroup.remove_nowait()
+    assert not any(os.path.exists(directory) for directory in cgroup.directories())
+    layout.create(cgroup.path)
+
+
+def test_create_prepares_the_parent_so_that_the_next_cpuset_needs_no_writes(layout: Layout, cgroup: Cgroup) -> None:
+    """On version 1 the parent hands its processors down by itself, once a group was made below it."""
+    if layout.version == "v2":
+        pytest.skip("version 2 has no such need")
+    parent = Path(layout.roots()["cpuset"], leaks.CGROUP_PREFIX)
+    assert (parent / "cgroup.clone_children").read_text().strip() == "1"
+    place = cgroup.directory_of("cpuset")
+    assert place is not None
+    assert Path(place, "cpuset.cpus").read_text().strip() == (parent / "cpuset.cpus").read_text().strip() != ""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # An exiting process leaves its group some moments behind its parent's wait: how long to go on trying rmdir.
 _REMOVE_TRIES = 40
 _REMOVE_PAUSE_S = 0.005
+# Once for the group as it is, once more behind the groups below it.
+_NOWAIT_TRIES = 2
 _FREEZE_S = 5.0
 _FREEZE_PAUSE_S = 0.001
 # A process that forks while we read can hide a child once; each round catches those of the one before.
@@ -210,26 +212,35 @@ class Cgroup:
 
         Raises: SyscallError (EBUSY: there are processes in it).
         """
+        self._remove(_REMOVE_TRIES)
+
+    def remove_nowait(self) -> None:
+        """remove() for an event loop: a group that is still in use is EBUSY at once.
+
+        Raises: SyscallError (EBUSY: there are processes in it, or were a moment ago).
+        """
+        self._remove(_NOWAIT_TRIES)
+
+    def _remove(self, tries: int) -> None:
         for directory in self.directories():
-            remove_tree(directory)
+            remove_tree(directory, tries)
 
 
-def remove_tree(directory: str) -> None:
+def remove_tree(directory: str, tries: int = _REMOVE_TRIES) -> None:
     """Remove a directory of cgroupfs with those below it; a missing one is no error.
 
     Raises: SyscallError (EBUSY: there are processes in it).
     """
-    for attempt in range(_REMOVE_TRIES):
+    for attempt in range(tries):
         try:
             os.rmdir(directory)
             return
         except FileNotFoundError:
             return
         except OSError as error:
-            last = attempt + 1 == _REMOVE_TRIES
-            if error.errno != errno.EBUSY or last:
+            if error.errno != errno.EBUSY or attempt + 1 == tries:
                 raise SyscallError("rmdir", directory, error.errno or 0) from None
-        if not _remove_below(directory):
+        if not _remove_below(directory) and attempt + 2 < tries:
             time.sleep(_REMOVE_PAUSE_S)
 
 

@@ -178,14 +178,10 @@ class V1Cgroup(Cgroup):
             done.append((root + new_path, root + self.path))
         self.path = new_path
 
-    def remove(self) -> None:
-        """Remove the group in every hierarchy; a missing one is no error. It kills nothing.
-
-        Raises: SyscallError (EBUSY: there are processes in it).
-        """
-        super().remove()
+    def _remove(self, tries: int) -> None:
+        super()._remove(tries)
         if self._unified is not None:
-            remove_tree(self._unified + self.path)
+            remove_tree(self._unified + self.path, tries)
 
     def usage(self) -> Usage:
         """What the group has used; zeroes for controllers that are not mounted."""
