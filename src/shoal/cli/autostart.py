@@ -5,66 +5,110 @@ Only for the default socket, only as root, only when nobody named another engine
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from shoal.client.transport import Connection, Transport, UnixTransport
-from shoal.errors import Forbidden, ShoalError, Unavailable
+from shoal.errors import Forbidden, Unavailable
 
 EXEC_ROOT = "/run/shoal"
-_DEADLINE_S = 15.0
+_DEADLINE_S = 20.0
 _PAUSE_S = 0.02
 
 
 class StartingTransport(Transport):
-    """A UnixTransport to the default socket that starts the engine when nobody listens there."""
+    """A UnixTransport that starts the engine when nobody listens there.
 
-    def __init__(self, transport: UnixTransport, announce: Callable[[str], None]) -> None:
+    `program` is the command that runs shoald, [] where there is none; its log goes to EXEC_ROOT/shoald.log.
+    """
+
+    def __init__(
+        self,
+        transport: UnixTransport,
+        announce: Callable[[str], None],
+        *,
+        program: Sequence[str],
+        exec_root: str = EXEC_ROOT,
+    ) -> None:
         self._transport = transport
         self._announce = announce
+        self._program = program
+        self._log = os.path.join(exec_root, "shoald.log")
 
     @property
     def address(self) -> str:
+        """The socket's address."""
         return self._transport.address
 
     def connect(self) -> Connection:
         """A connection. Raises: Unavailable, Forbidden, with what to do about it."""
         try:
             return self._transport.connect()
-        except Unavailable as error:
-            refusal: ShoalError = error
+        except Unavailable as refusal:
+            what = refusal.what
         if os.geteuid() != 0:
-            raise Forbidden(str(refusal), fix="start it as root: `sudo shoald`; only root may start it") from None
-        program = find_shoald()
-        if not program:
-            raise Unavailable(refusal.what, why="no shoald next to this program", fix="start shoald by hand") from None
-        log = os.path.join(EXEC_ROOT, "shoald.log")
-        self._announce(f"shoald does not run; starting it (log: {log})")
-        return self._wait_listening(_spawn(program, log), log)
+            raise Forbidden(what, fix="only root may start it: `sudo shoald`, or run this command with sudo")
+        if not self._program:
+            raise Unavailable(what, why="there is no shoald next to this program", fix="start shoald by hand")
+        self._announce(f"shoald does not run; starting it (log: {self._log})")
+        return self._wait_listening(self._spawn())
 
-    def _wait_listening(self, pid: int, log: str) -> Connection:
+    def _spawn(self) -> int:
+        """The pid of shoald, in a session of its own, so that a Ctrl-C here does not reach it. Raises: Unavailable."""
+        import subprocess  # 6 ms, which only the one call that starts the engine needs
+
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            os.makedirs(os.path.dirname(self._log), mode=0o711, exist_ok=True)
+            log_fd = os.open(self._log, flags, 0o640)
+        except OSError as error:
+            raise Unavailable(f"can't write {self._log}", why=error.strerror or str(error)) from None
+        try:
+            # At the root directory, so that shoald keeps no file system busy.
+            return subprocess.Popen(
+                list(self._program),
+                stdin=subprocess.DEVNULL,
+                stdout=log_fd,
+                stderr=log_fd,
+                start_new_session=True,
+                cwd="/",
+            ).pid
+        except OSError as error:
+            raise Unavailable(f"can't run {self._program[0]}", why=error.strerror or str(error)) from None
+        finally:
+            os.close(log_fd)
+
+    def _wait_listening(self, pid: int) -> Connection:
         deadline = time.monotonic() + _DEADLINE_S
+        code: int | None = None
         while True:
             try:
                 return self._transport.connect()
             except Unavailable:
                 pass
+            # Another `shoal` may have started one at the same moment. Then ours gave way, and theirs is on its way:
+            # only one more refusal after the end of ours means that nobody comes.
+            if code is not None:
+                raise Unavailable(
+                    f"shoald ended at once with code {code}", why=self._last_line(), fix=f"see {self._log}"
+                )
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                # Another `shoal` may have started one at the same moment: then ours gave way to it.
-                try:
-                    return self._transport.connect()
-                except Unavailable:
-                    code = os.waitstatus_to_exitcode(status)
-                    raise Unavailable(
-                        f"shoald ended at once with code {code}", why=_last_line(log), fix=f"see {log}"
-                    ) from None
+                code = os.waitstatus_to_exitcode(status)
+                time.sleep(_PAUSE_S * 25 if code else 0)
             if time.monotonic() > deadline:
-                raise Unavailable(f"shoald does not answer after {_DEADLINE_S:.0f} s", fix=f"see {log}")
+                raise Unavailable(f"shoald does not answer after {_DEADLINE_S:.0f} s", fix=f"see {self._log}")
             time.sleep(_PAUSE_S)
+
+    def _last_line(self) -> str:
+        try:
+            with open(self._log, encoding="utf-8", errors="replace") as file:
+                lines = [line.strip() for line in file if line.strip()]
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
 
 
 def find_shoald() -> list[str]:
@@ -76,33 +120,3 @@ def find_shoald() -> list[str]:
     if os.path.exists(os.path.join(here, "daemon", "main.py")):
         return [sys.executable, "-m", "shoal.daemon.main"]
     return []
-
-
-def _spawn(command: list[str], log: str) -> int:
-    """The pid of shoald, in a session of its own, so that a Ctrl-C here does not reach it."""
-    os.makedirs(os.path.dirname(log), mode=0o711, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        log_fd = os.open(log, flags, 0o640)
-    except OSError as error:
-        raise Unavailable(f"can't write {log}", why=error.strerror or errno.errorcode[error.errno or 0]) from None
-    null_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        actions = [
-            (os.POSIX_SPAWN_DUP2, null_fd, 0),
-            (os.POSIX_SPAWN_DUP2, log_fd, 1),
-            (os.POSIX_SPAWN_DUP2, log_fd, 2),
-        ]
-        return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
-    finally:
-        os.close(log_fd)
-        os.close(null_fd)
-
-
-def _last_line(log: str) -> str:
-    try:
-        with open(log, encoding="utf-8", errors="replace") as file:
-            lines = [line.strip() for line in file if line.strip()]
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 
 from shoal import __version__
 from shoal.cli.arguments import HelpShown, Parser, UsageError, parse
-from shoal.cli.autostart import StartingTransport
+from shoal.cli.autostart import StartingTransport, find_shoald
 from shoal.cli.context import Context, standard_context
 from shoal.cli.exits import USAGE, ExitCode
 from shoal.cli.verbs.table import GROUPS, VERBS, VerbEntry, load_verb
 from shoal.client.client import Client
-from shoal.client.transport import DEFAULT_HOST, UnixTransport, parse_host
+from shoal.client.transport import DEFAULT_HOST, Transport, UnixTransport, parse_host
 from shoal.errors import ShoalError
 
 
@@ -86,10 +86,9 @@ def _take_host(words: list[str]) -> tuple[str, list[str]]:
 
 def _open_client(host: str, environment: Mapping[str, str], context: Context) -> Client:
     address = host or environment.get("DOCKER_HOST", "") or DEFAULT_HOST
-    transport = parse_host(address)
+    transport: Transport = parse_host(address)
     if isinstance(transport, UnixTransport) and transport.address == DEFAULT_HOST:
-        starting = StartingTransport(transport, lambda text: context.warn(f"shoal: {text}"))
-        return Client(starting, version=environment.get("DOCKER_API_VERSION", ""))
+        transport = StartingTransport(transport, lambda text: context.warn(f"shoal: {text}"), program=find_shoald())
     return Client(transport, version=environment.get("DOCKER_API_VERSION", ""))
 
 

@@ -59,7 +59,7 @@ class Footprint:
         """What is still there, by kind; every kind has its list, empty where nothing is left."""
         return {
             "mounts": sorted(self._mounts()),
-            "network namespaces": sorted(self.namespaces & _live_namespaces()),
+            "network namespaces": sorted(set(self._namespaces())),
             "cgroups": [path for path in sorted(self.cgroups) if _cgroup_exists(path)],
             "veths and bridges": sorted((self.links | self.bridges) & {name for _, name in socket.if_nameindex()}),
             "nftables tables": [name for name in sorted(_tables()) if name in self.bridges],
@@ -80,6 +80,25 @@ class Footprint:
             # A pid that came back with another start time is another process.
             if (pid in noted and _start_time(pid) == noted[pid]) or self._is_ours(pid):
                 yield f"{pid} {_command(pid)[:60]}"
+
+    def _namespaces(self) -> Iterator[NamespaceName]:
+        """Noted namespaces that a process of ours or a mount of ours keeps alive.
+
+        The name alone proves nothing: the kernel gives the number of one that is gone to the next one.
+        """
+        noted = dict(self.processes)
+        for pid in _pids():
+            name = _read_link(f"/proc/{pid}/ns/net")
+            if name in self.namespaces and (_start_time(pid) == noted.get(pid) or self._is_inside(pid)):
+                yield name
+        for line in _read("/proc/self/mountinfo").splitlines():
+            fields = line.split()
+            if " nsfs " in line and fields[3] in self.namespaces and self.root in fields[4]:
+                yield fields[3]
+
+    def _is_inside(self, pid: int) -> bool:
+        """Whether the process is in a cgroup of ours."""
+        return any(line.split(":", 2)[2] in self.cgroups for line in _read(f"/proc/{pid}/cgroup").splitlines())
 
     def _mounts(self) -> set[str]:
         """Mount points below the root in any process's mount namespace."""
@@ -123,15 +142,6 @@ def _start_time(pid: int) -> str:
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     # A zombie holds nothing any more; its parent reaps it.
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
-
-
-def _live_namespaces() -> set[NamespaceName]:
-    """Network namespaces that a process is in, or that a mount keeps alive."""
-    names = {_read_link(f"/proc/{pid}/ns/net") for pid in _pids()}
-    for line in _read("/proc/self/mountinfo").splitlines():
-        if " nsfs " in line:
-            names.add(line.split()[3])
-    return names
 
 
 def _cgroup_exists(path: str) -> bool:
