@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -184,77 +184,28 @@ class _Parts:
     events: EventLog
     background: Background
     machine: Machine
+    waiters: Waiters = field(default_factory=Waiters)
+    clients: WaitingClients = field(default_factory=WaitingClients)
+    locks: ContainerLocks = field(default_factory=ContainerLocks)
 
     def assemble(self, config: Config, database: Database, init_path: str) -> Engine:
         """The engine out of the parts."""
-        snapshotter, clock, events = self.snapshotter, system_clock, self.events
         platform = Platform.of_machine(self.machine.machine)
-        waiters, clients, locks = Waiters(), WaitingClients(), ContainerLocks()
-        networks = ContainerNetworks(self.drivers, events)
-        names = ImageNames(self.store, platform)
+        networks = ContainerNetworks(self.drivers, self.events)
         launches = self._launches()
         execs = Execs(
             registry=self.registry,
             driver=self.driver,
             launches=launches,
-            events=events,
-            clock=clock,
+            events=self.events,
+            clock=system_clock,
             background=self.background,
         )
-        remover = Remover(
-            paths=self.paths,
-            registry=self.registry,
-            snapshotter=snapshotter,
-            networks=networks,
-            clients=clients,
-            waiters=waiters,
-            events=events,
-            background=self.background,
-            execs=execs,
-        )
-        lifecycle = Lifecycle(
-            registry=self.registry,
-            driver=self.driver,
-            networks=networks,
-            launches=launches,
-            remover=remover,
-            waiters=waiters,
-            clients=clients,
-            locks=locks,
-            events=events,
-            background=self.background,
-        )
+        remover = self._remover(networks, execs)
+        lifecycle = self._lifecycle(networks, launches, remover)
         self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)
-        freezer = Freezer(self.registry, self.cgroups, self.cgroup_path, locks, events)
-        containers = Containers(
-            paths=self.paths,
-            registry=self.registry,
-            creator=Creator(
-                paths=self.paths,
-                registry=self.registry,
-                images=names,
-                snapshotter=snapshotter,
-                generator=self.generator,
-                events=events,
-                clock=clock,
-            ),
-            lifecycle=lifecycle,
-            stopper=Stopper(self.registry, self.driver, freezer, waiters, events),
-            freezer=freezer,
-            remover=remover,
-            waiters=waiters,
-            clients=clients,
-            locks=locks,
-            execs=execs,
-            networks=networks,
-            image_names=names,
-            snapshotter=snapshotter,
-            driver=self.driver,
-            events=events,
-            clock=clock,
-            background=self.background,
-        )
-        images = Images(self.store, snapshotter.name, platform, self.registry, events, clock)
+        images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
+        containers = self._containers(lifecycle, remover, execs, networks, ImageNames(self.store, platform))
         return Engine(
             containers=containers,
             execs=execs,
@@ -264,18 +215,78 @@ class _Parts:
             recovery=Recovery(
                 paths=self.paths,
                 registry=self.registry,
-                snapshotter=snapshotter,
+                snapshotter=self.snapshotter,
                 networks=networks,
                 driver=self.driver,
                 launches=launches,
                 lifecycle=lifecycle,
                 remover=remover,
-                locks=locks,
+                locks=self.locks,
             ),
             registry=self.registry,
             driver=self.driver,
             network_drivers=tuple(self.drivers.values()),
             database=database,
+        )
+
+    def _remover(self, networks: ContainerNetworks, execs: Execs) -> Remover:
+        return Remover(
+            paths=self.paths,
+            registry=self.registry,
+            snapshotter=self.snapshotter,
+            networks=networks,
+            clients=self.clients,
+            waiters=self.waiters,
+            events=self.events,
+            background=self.background,
+            execs=execs,
+        )
+
+    def _lifecycle(self, networks: ContainerNetworks, launches: LaunchBuilder, remover: Remover) -> Lifecycle:
+        return Lifecycle(
+            registry=self.registry,
+            driver=self.driver,
+            networks=networks,
+            launches=launches,
+            remover=remover,
+            waiters=self.waiters,
+            clients=self.clients,
+            locks=self.locks,
+            events=self.events,
+            background=self.background,
+        )
+
+    def _containers(
+        self, lifecycle: Lifecycle, remover: Remover, execs: Execs, networks: ContainerNetworks, names: ImageNames
+    ) -> Containers:
+        freezer = Freezer(self.registry, self.cgroups, self.cgroup_path, self.locks, self.events)
+        return Containers(
+            paths=self.paths,
+            registry=self.registry,
+            creator=Creator(
+                paths=self.paths,
+                registry=self.registry,
+                images=names,
+                snapshotter=self.snapshotter,
+                generator=self.generator,
+                events=self.events,
+                clock=system_clock,
+            ),
+            lifecycle=lifecycle,
+            stopper=Stopper(self.registry, self.driver, freezer, self.waiters, self.events),
+            freezer=freezer,
+            remover=remover,
+            waiters=self.waiters,
+            clients=self.clients,
+            locks=self.locks,
+            execs=execs,
+            networks=networks,
+            image_names=names,
+            snapshotter=self.snapshotter,
+            driver=self.driver,
+            events=self.events,
+            clock=system_clock,
+            background=self.background,
         )
 
     def _launches(self) -> LaunchBuilder:
