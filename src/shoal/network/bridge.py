@@ -74,6 +74,7 @@ class _Kernel:
         self.exception = ForwardException(self.nft, config.bridge)
 
     def close(self) -> None:
+        self.table.close()
         self.netlink.close()
         self.nft.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shoal.network.endpoint import PublishedPort
-from shoal.network.firewall.ruleset import BridgedSubnet, Publication, render_added, render_removed, render_table
+from shoal.network.firewall.ruleset import BridgedSubnet, Publication, map_of, render_table
 
 GOLDEN = Path(__file__).parent / "golden" / "table.nft"
 ANYWHERE = Publication(PublishedPort("tcp", 80, "0.0.0.0", 8080), "172.17.0.2")
@@ -18,20 +18,10 @@ def test_render_table_is_the_golden_file() -> None:
     assert text == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_render_added_chooses_the_map_by_the_host_address() -> None:
+def test_map_of_is_chosen_by_the_host_address() -> None:
     """0.0.0.0 goes by port alone, anything else by address and port."""
-    assert render_added("t", [ANYWHERE, LOCAL]) == (
-        "add element inet t published_any { tcp . 8080 : 172.17.0.2 . 80 }\n"
-        "add element inet t published_at { udp . 127.0.0.1 . 5353 : 172.17.0.3 . 53 }\n"
-    )
-
-
-def test_render_removed_names_keys_only() -> None:
-    """Whatever a key leads to, it goes."""
-    assert render_removed("t", [ANYWHERE, LOCAL]) == (
-        "delete element inet t published_any { tcp . 8080 }\n"
-        "delete element inet t published_at { udp . 127.0.0.1 . 5353 }\n"
-    )
+    assert map_of(ANYWHERE) == "published_any"
+    assert map_of(LOCAL) == "published_at"
 
 
 def test_render_table_of_two_networks_has_rules_for_each() -> None:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 from shoal.network.endpoint import ANY_ADDRESS, PublishedPort
 
+PUBLISHED_AT, PUBLISHED_ANY = "published_at", "published_any"
+
 
 @dataclass(frozen=True, slots=True)
 class BridgedSubnet:
@@ -48,22 +50,19 @@ def render_table(table: str, networks: Iterable[BridgedSubnet], publications: It
         + _guard(networks)
         + _forward(networks)
         + "}\n"
-        + render_added(table, publications)
+        + _elements(table, publications)
     )
 
 
-def render_added(table: str, publications: Iterable[Publication]) -> str:
-    """Commands that publish ports."""
+def map_of(publication: Publication) -> str:
+    """The map that a published port belongs into."""
+    return PUBLISHED_ANY if publication.port.host_ip == ANY_ADDRESS else PUBLISHED_AT
+
+
+def _elements(table: str, publications: Iterable[Publication]) -> str:
     return "".join(
-        f"add element inet {table} {_map(publication)} {{ {_key(publication)} : {_target(publication)} }}\n"
+        f"add element inet {table} {map_of(publication)} {{ {_key(publication)} : {_target(publication)} }}\n"
         for publication in publications
-    )
-
-
-def render_removed(table: str, publications: Iterable[Publication]) -> str:
-    """Commands that end the publication; they fail as a whole if one is missing."""
-    return "".join(
-        f"delete element inet {table} {_map(publication)} {{ {_key(publication)} }}\n" for publication in publications
     )
 
 
@@ -131,10 +130,6 @@ def _forward(networks: list[BridgedSubnet]) -> str:
             "  }\n"
         )
     return chains + f"  chain forward {{\n    type filter hook forward priority 0; policy accept;\n{jumps}  }}\n"
-
-
-def _map(publication: Publication) -> str:
-    return "published_any" if publication.port.host_ip == ANY_ADDRESS else "published_at"
 
 
 def _key(publication: Publication) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from shoal.network.firewall.elements import MapElements
 from shoal.network.firewall.nftables import Nftables, NftError
 from shoal.network.firewall.ruleset import (
     BridgedSubnet,
     Publication,
-    render_added,
     render_destroyed,
-    render_removed,
     render_table,
 )
 
@@ -24,6 +23,7 @@ class FirewallTable:
     def __init__(self, nft: Nftables, name: str) -> None:
         self._nft = nft
         self._name = name
+        self._elements = MapElements(name)
         self._networks: tuple[BridgedSubnet, ...] = ()
         self._publications: dict[Publication, None] = {}
 
@@ -55,7 +55,7 @@ class FirewallTable:
             return
         self._publications.update(dict.fromkeys(publications))
         try:
-            self._nft.run(render_added(self._name, publications))
+            self._elements.add(publications)
         except NftError:
             # The table was flushed, or holds a stale element under one of the keys.
             self._nft.run(render_table(self._name, self._networks, self._publications))
@@ -71,7 +71,7 @@ class FirewallTable:
         for publication in known:
             del self._publications[publication]
         try:
-            self._nft.run(render_removed(self._name, known))
+            self._elements.remove(known)
         except NftError:
             self._nft.run(render_table(self._name, self._networks, self._publications))
 
@@ -79,6 +79,10 @@ class FirewallTable:
         """Take the table away; harmless when there is none. Raises: NftError."""
         self._publications.clear()
         self._nft.run(render_destroyed(self._name))
+
+    def close(self) -> None:
+        """Let go of the kernel; the table stays."""
+        self._elements.close()
 
     def exists(self) -> bool:
         """Whether the kernel has the table, not flushed. Raises: NftError."""
