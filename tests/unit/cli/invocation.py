@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shoal.cli.context import Context
 from shoal.cli.main import run_words
 from shoal.client.client import Client
-from tests.unit.client.scripted import ScriptedTransport
+from tests.unit.client.scripted import Received, ScriptedTransport
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Outcome:
     stdout: str
     stderr: str
     requests: list[str]
-    sent: list[bytes]
+    received: list[Received]
 
 
 def shoal(
@@ -40,5 +40,4 @@ def shoal(
     for output in outputs[1:]:
         output.flush()
         shown.append(output.buffer.getvalue().decode())  # type: ignore[attr-defined]  # a BytesIO, made above
-    sent = [bytes(connection.sent) for connection in transport.connections]
-    return Outcome(code, shown[0], shown[1], transport.requests(), sent)
+    return Outcome(code, shown[0], shown[1], transport.requests(), transport.received())

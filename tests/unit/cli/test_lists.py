@@ -101,7 +101,11 @@ def test_ps_format_json_is_one_object_a_line() -> None:
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(("--format", "{{.Bogus}}"), "Bogus"), (("--format", "{{"), "unclosed action"), (("-f", "bogus"), "invalid filter")],
+    [
+        (("--format", "{{.Bogus}}"), "Bogus"),
+        (("--format", "{{"), "unclosed action"),
+        (("-f", "bogus"), "invalid filter"),
+    ],
 )
 def test_ps_malformed_flag_is_told(words: tuple[str, ...], sentence: str) -> None:
     """Exit code 1 and the reason."""
@@ -134,7 +138,9 @@ def test_images_shows_a_row_for_each_name() -> None:
 
 def test_images_without_a_name_is_none() -> None:
     """A dangling image has a row too."""
-    outcome = shoal("images", "--format", "{{.Repository}}:{{.Tag}}", scripts=[[answer(200, [IMAGE | {"RepoTags": None}])]])
+    outcome = shoal(
+        "images", "--format", "{{.Repository}}:{{.Tag}}", scripts=[[answer(200, [IMAGE | {"RepoTags": None}])]]
+    )
     assert outcome.stdout == "busybox:<none>\n"
     bare = IMAGE | {"RepoTags": [], "RepoDigests": []}
     outcome = shoal("images", "--format", "{{.Repository}}:{{.Tag}}", scripts=[[answer(200, [bare])]])

@@ -40,7 +40,12 @@ def test_sizes_are_shown_as_docker_shows_them() -> None:
         "4.27MB",
         "117MB",
     ]
-    assert [binary_size(size) for size in (0, 1024, 2_047_000, 25_281_000_000)] == ["0B", "1KiB", "1.952MiB", "23.54GiB"]
+    assert [binary_size(size) for size in (0, 1024, 2_047_000, 25_281_000_000)] == [
+        "0B",
+        "1KiB",
+        "1.952MiB",
+        "23.54GiB",
+    ]
 
 
 @pytest.mark.parametrize(

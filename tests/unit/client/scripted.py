@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 from dataclasses import dataclass, field
+
+import h11
 
 from shoal.client.transport import Connection, Transport
 
@@ -32,39 +33,57 @@ UPGRADED = (
 )
 
 
+@dataclass(frozen=True)
+class Received:
+    """One request as an engine reads it."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
 @dataclass
 class ScriptedConnection(Connection):
     """Answers the nth request with the nth entry of its script; an empty entry hangs up."""
 
     script: list[bytes]
-    sent: bytearray = field(default_factory=bytearray)
+    received: list[Received] = field(default_factory=list)
+    raw: bytearray = field(default_factory=bytearray)
     pending: bytes = b""
     half_closed: bool = False
     closed: bool = False
-    _requests: int = 0
+    _reader: h11.Connection = field(default_factory=lambda: h11.Connection(h11.SERVER))
+    _request: h11.Request | None = None
+    _body: bytes = b""
 
     def fileno(self) -> int:
         """There is none."""
         return -1
 
     def send_all(self, data: bytes) -> None:
-        """Keeps the bytes; a request that is complete gets its answer."""
-        self.sent += data
-        if self._ends_request(data):
-            self.pending += self.script[self._requests] if self._requests < len(self.script) else b""
-            self._requests += 1
+        """Reads the bytes; a request that is complete gets its answer."""
+        self._reader.receive_data(data)
+        while (event := self._reader.next_event()) is not h11.NEED_DATA:
+            if isinstance(event, h11.Request):
+                self._request, self._body = event, b""
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+            else:
+                self._answer()
+                return
 
-    def _ends_request(self, data: bytes) -> bool:
-        head, _, body = bytes(self.sent).rpartition(b"\r\n\r\n")
-        request = head.rpartition(b"\r\n\r\n")[2] if b"chunked" not in head else head
-        if b"Transfer-Encoding: chunked" in bytes(self.sent):
-            return bytes(self.sent).endswith(b"0\r\n\r\n") and data.endswith(b"0\r\n\r\n")
-        length = [line for line in request.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-        return len(body) == (int(length[-1].split(b":")[1]) if length else 0)
+    def _answer(self) -> None:
+        assert self._request is not None
+        headers = {name.decode(): value.decode() for name, value in self._request.headers}
+        line = f"{self._request.method.decode()} {self._request.target.decode()}"
+        if len(self.received) < len(self.script):
+            self.pending += self.script[len(self.received)]
+        self.received.append(Received(line, headers, self._body))
+        self._reader = h11.Connection(h11.SERVER)
 
     def send_nowait(self, data: bytes) -> int:
         """Takes everything."""
-        self.sent += data
+        self.raw += data
         return len(data)
 
     def receive(self, size: int) -> bytes:
@@ -99,16 +118,10 @@ class ScriptedTransport(Transport):
         self.connections.append(connection)
         return connection
 
+    def received(self) -> list[Received]:
+        """All requests, connection after connection."""
+        return [request for connection in self.connections for request in connection.received]
+
     def requests(self) -> list[str]:
-        """The first lines of all requests, connection after connection."""
-        return [
-            line.split(" HTTP/1.1")[0]
-            for connection in self.connections
-            for line in bytes(connection.sent).decode("latin-1").split("\r\n")
-            if " HTTP/1.1" in line
-        ]
-
-
-def socket_pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends of a stream socket: for the tests of what selects on descriptors."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        """Their first lines."""
+        return [request.line for request in self.received()]

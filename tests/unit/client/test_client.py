@@ -165,7 +165,7 @@ def test_client_attach_hands_the_raw_stream_over() -> None:
     assert stream.multiplexed
     client.system.info()
     assert len(transport.connections) == 2
-    assert b"Upgrade: tcp" in transport.connections[0].sent
+    assert transport.connections[0].received[1].headers["upgrade"] == "tcp"
     assert transport.requests()[1] == "POST /v1.50/containers/c/attach?stream=1&stdin=1&stdout=1"
 
 
@@ -181,15 +181,16 @@ def test_client_load_sends_the_archive_and_yields_messages() -> None:
     client, transport = client_for([PING, chunked(b'{"stream": "Loaded', b' image: x"}\r\n{"id"', b': "1"}\r\n')])
     messages = list(client.images.load(iter([b"abc", b"", b"def"]), size_bytes=6))
     assert [message.raw for message in messages] == [{"stream": "Loaded image: x"}, {"id": "1"}]
-    assert b"Content-Length: 6\r\n" in transport.connections[0].sent
-    assert transport.connections[0].sent.endswith(b"\r\n\r\nabcdef")
+    load = transport.received()[1]
+    assert (load.headers["content-length"], load.body) == ("6", b"abcdef")
 
 
 def test_client_load_of_a_pipe_is_chunked() -> None:
     """Without a length the archive travels in chunks."""
     client, transport = client_for([PING, chunked(b"{}\n")])
     assert len(list(client.images.load(iter([b"abc"])))) == 1
-    assert transport.connections[0].sent.endswith(b"\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+    load = transport.received()[1]
+    assert (load.headers["transfer-encoding"], load.body) == ("chunked", b"abc")
 
 
 def test_client_load_error_in_the_stream_is_raised() -> None:
