@@ -21,12 +21,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from shoal.errors import Internal, InvalidArgument, NotFound
+from shoal.image.failures import explained
 from shoal.image.merged import MergedView
 from shoal.image.scratch import Scratch
 from shoal.image.skeleton import SkeletonWriter, rebuild
 from shoal.image.tar.compression import compression_of, decompressed, prefetched, read_chunks
 from shoal.image.tar.reader import TarReader
-from shoal.image.unpack import Unpacked, Unpacker, explained
+from shoal.image.unpack import Unpacked, Unpacker
 from shoal.oci.digest import Digest, hex_of
 from shoal.oci.documents import decode_document, encode_document
 

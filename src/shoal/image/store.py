@@ -12,47 +12,34 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from shoal.errors import InvalidArgument
 from shoal.image.archive.choice import choose
-from shoal.image.archive.contents import Planned, read_contents
-from shoal.image.archive.members import Members
+from shoal.image.archive.load import Loader
 from shoal.image.archive.save import ArchiveWriter
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
-from shoal.image.changes import apply_changes
 from shoal.image.filters import ImageFilters, select
 from shoal.image.image import (
     HistoryEntry,
     Image,
     ImageId,
     InUse,
-    LayerProgress,
-    Loaded,
     LoadEvent,
     Removal,
-    Renamed,
 )
 from shoal.image.layers import Layer, LayerStore
+from shoal.image.making import ImageMaker
 from shoal.image.removal import Remover
 from shoal.image.scratch import Scratch
 from shoal.image.snapshot.choice import open_snapshotter
 from shoal.image.snapshot.protocol import Snapshotter
-from shoal.image.tar.compression import read_chunks
-from shoal.image.tar.reader import write_all
-from shoal.image.unpack import explained
-from shoal.oci.digest import Digest, chain_ids_of, parse_digest
+from shoal.oci.digest import Digest
 from shoal.oci.image_spec import (
     History,
-    ImageConfig,
-    ImageDocument,
-    RootFS,
-    decode_image,
-    encode_image,
-    rfc3339,
     unix_ns,
 )
 from shoal.oci.platform import Platform
@@ -94,6 +81,8 @@ class ImageStore:
         self._blobs = BlobStore(os.path.join(self._root, "blobs"), self._scratch.path)
         self._layers = LayerStore(os.path.join(self._root, "layers"), self._scratch)
         self._catalog = Catalog(connect, self._blobs, self._layers)
+        self._maker = ImageMaker(self._catalog, self._layers, self._scratch, clock_ns, self._platform)
+        self._loader = Loader(self._catalog, self._layers, self._scratch, clock_ns, self._platform)
         directory = os.path.join(self._root, "snapshots")
         self._snapshotter = open_snapshotter(directory, self._layers, self._scratch, driver=driver)
         self._catalog.collect_garbage()
@@ -224,21 +213,7 @@ class ImageStore:
         Raises: InvalidArgument for a bad change or tar; Internal for a full disk; what reading raises.
         Source: Docker API v1.50 ImageCreate with fromSrc.
         """
-        config = apply_changes(ImageConfig(), changes)
-        wanted = Platform.parse(platform, host=self._platform) if isinstance(platform, str) else platform
-        wanted = wanted or self._platform
-        now = rfc3339(self._clock_ns())
-        document = ImageDocument(
-            architecture=wanted.architecture,
-            variant=wanted.variant,
-            os=wanted.os,
-            created=now,
-            comment=message,
-            config=config,
-            history=[],
-            rootfs=RootFS(diff_ids=[]),
-        )
-        return self._add_on_top(document, (), None, stream, History(created=now, comment=message), reference)
+        return self._maker.import_tar(stream, changes=changes, message=message, platform=platform, reference=reference)
 
     def add_layer(
         self,
@@ -255,55 +230,9 @@ class ImageStore:
 
         Raises: NotFound, InvalidArgument, Internal for a full disk.
         """
-        image = self.get(base)
-        now = rfc3339(self._clock_ns())
-        old = image.document
-        document = ImageDocument(
-            architecture=old.architecture,
-            variant=old.variant,
-            os=old.os,
-            os_version=old.os_version,
-            created=now,
-            author=author or old.author,
-            comment=comment,
-            config=apply_changes(image.config, changes),
-            history=list(old.history or ()),
-            rootfs=RootFS(diff_ids=[*image.diff_ids]),
-        )
-        step = History(created=now, created_by=created_by, author=author, comment=comment)
         reference = Reference.of_repository(target) if isinstance(target, str) else target
-        self._layers.hold_existing(image.chain_ids)
-        try:
-            return self._add_on_top(document, image.chain_ids, image.id, stream, step, reference)
-        finally:
-            self._layers.release(image.chain_ids)
-
-    def _add_on_top(
-        self,
-        document: ImageDocument,
-        below: tuple[Digest, ...],
-        parent: ImageId | None,
-        stream: BinaryIO,
-        step: History,
-        reference: Reference | None,
-    ) -> ImageId:
-        """Make the layer in `stream`, complete `document` by it and by `step`, and register the image."""
-        spool = self._scratch.fresh("import")
-        try:
-            _spool(stream, spool)
-            layer = self._layers.add(spool, below)
-        finally:
-            _unlink_if_exists(spool)
-        try:
-            raw = encode_image(_with_layer(document, layer.diff_id, step))
-            with self._catalog.lock:
-                known_parent = parent if parent and self._catalog.get(parent) else None
-                image = self._catalog.add(raw, parent=known_parent)
-                if reference is not None:
-                    self._catalog.tag(reference.with_default_tag(), image.id, self._clock_ns())
-            return image.id
-        finally:
-            self._layers.release([Digest(layer.chain_id)])
+        step = History(created_by=created_by, author=author, comment=comment)
+        return self._maker.add_layer(self.get(base), stream, changes=changes, reference=reference, step=step)
 
     # -- archives -----------------------------------------------------------------------------------------------
 
@@ -314,45 +243,7 @@ class ImageStore:
         told as loaded stay, whatever happens later. Raises while iterating: InvalidArgument; Internal for a full
         disk; what reading `stream` raises.
         """
-        directory = self._scratch.fresh("load")
-        try:
-            os.mkdir(directory, 0o700)
-        except OSError as error:
-            raise explained(error, doing="load image") from error
-        try:
-            members = Members(directory)
-            members.take(stream)
-            for planned in read_contents(members, self._platform):
-                yield from self._load_one(planned)
-        finally:
-            self._scratch.discard(directory)
-            self._scratch.purge()
-
-    def _load_one(self, planned: Planned) -> Iterator[LoadEvent]:
-        document = decode_image(planned.config)
-        if document.os not in ("", self._platform.os):
-            raise InvalidArgument(f"cannot load {document.os} image on {self._platform.os}")
-        diff_ids = [parse_digest(text) for text in (document.rootfs.diff_ids or ())] if document.rootfs else []
-        if len(diff_ids) != len(planned.layers):
-            raise InvalidArgument(
-                f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(planned.layers)}"
-            )
-        chain_ids = chain_ids_of(diff_ids)
-        with self._layers.held(chain_ids):
-            for index, member in enumerate(planned.layers):
-                yield LayerProgress(diff_ids[index], 0, member.size_bytes)
-                self._layers.ensure(member.path, chain_ids[:index], chain_ids[index], diff_ids[index])
-                yield LayerProgress(diff_ids[index], member.size_bytes, member.size_bytes)
-            with self._catalog.lock:
-                image = self._catalog.add(planned.config)
-                previous = [(ref, self._catalog.tag(ref, image.id, self._clock_ns())) for ref in planned.names]
-        for reference, older in previous:
-            if older is not None:
-                yield Renamed(reference.familiar(), older)
-        for reference in planned.names:
-            yield Loaded(image.id, reference.familiar())
-        if not planned.names:
-            yield Loaded(image.id, None)
+        return self._loader.load(stream)
 
     def chosen_for_save(self, names: Sequence[str]) -> Sequence[Image]:
         """The images that `save` would write for `names`. Raises: NotFound, InvalidArgument."""
@@ -375,43 +266,3 @@ class ImageStore:
             writer.finish()
         finally:
             self._layers.release(held)
-
-
-def _with_layer(document: ImageDocument, diff_id: str, step: History) -> ImageDocument:
-    rootfs = RootFS(diff_ids=[*((document.rootfs.diff_ids or []) if document.rootfs else []), diff_id])
-    return ImageDocument(
-        architecture=document.architecture,
-        variant=document.variant,
-        os=document.os,
-        os_version=document.os_version,
-        created=document.created,
-        author=document.author,
-        docker_version=document.docker_version,
-        comment=document.comment,
-        config=document.config,
-        rootfs=rootfs,
-        history=[*(document.history or ()), step],
-    )
-
-
-def _spool(stream: BinaryIO, path: str) -> None:
-    """Write all of `stream` to the new file `path`. Raises: Internal for a full disk; what reading raises."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise explained(error, doing="import image") from error
-    try:
-        for chunk in read_chunks(stream):
-            try:
-                write_all(fd, memoryview(chunk))
-            except OSError as error:
-                raise explained(error, doing="import image") from error
-    finally:
-        os.close(fd)
-
-
-def _unlink_if_exists(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass  # it was never made

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import Internal, InvalidArgument
+from shoal.image.entry_names import clean_name
 from shoal.image.merged import MergedView
 from shoal.image.skeleton import SkeletonWriter, rebuild
 from shoal.image.tar.header import TarEntry
 from shoal.image.tar.reader import TarReader
-from shoal.image.unpack import Unpacked, Unpacker, clean_name
+from shoal.image.unpack import Unpacked, Unpacker
 from tests.kernel.image.trees import (
     EVERYTHING,
     NET_RAW,

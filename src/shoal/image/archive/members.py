@@ -11,10 +11,11 @@ import os
 from typing import BinaryIO, NamedTuple
 
 from shoal.errors import InvalidArgument
+from shoal.image.entry_names import clean_name
+from shoal.image.failures import explained
 from shoal.image.tar.compression import decompressed, read_chunks
 from shoal.image.tar.header import HARD_LINK, REGULAR, SYMLINK, TarEntry
 from shoal.image.tar.reader import TarReader, write_all
-from shoal.image.unpack import clean_name, explained
 from shoal.oci.descriptor import Descriptor
 from shoal.oci.digest import Digest, algorithm_of, hex_of, parse_digest
 

@@ -13,11 +13,11 @@ import stat
 from collections.abc import Callable, Sequence
 
 from shoal.errors import Conflict, InvalidArgument, NotFound
+from shoal.image.failures import explained
 from shoal.image.layers import LayerStore
 from shoal.image.scratch import Scratch
 from shoal.image.snapshot.protocol import Usage
 from shoal.image.trees import open_directory, walk_tree
-from shoal.image.unpack import explained
 from shoal.oci.digest import Digest
 
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,200}\Z")

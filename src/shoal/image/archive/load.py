@@ -1,0 +1,79 @@
+"""`docker load`: the images of an archive, one after the other, into the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from typing import BinaryIO
+
+from shoal.errors import InvalidArgument
+from shoal.image.archive.contents import Planned, read_contents
+from shoal.image.archive.members import Members
+from shoal.image.catalog import Catalog
+from shoal.image.failures import explained
+from shoal.image.image import LayerProgress, Loaded, LoadEvent, Renamed
+from shoal.image.layers import LayerStore
+from shoal.image.scratch import Scratch
+from shoal.oci.digest import chain_ids_of, parse_digest
+from shoal.oci.image_spec import decode_image
+from shoal.oci.platform import Platform
+
+
+class Loader:
+    """Loads archives for the store; see ImageStore.load."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        layers: LayerStore,
+        scratch: Scratch,
+        clock_ns: Callable[[], int],
+        platform: Platform,
+    ) -> None:
+        self._catalog = catalog
+        self._layers = layers
+        self._scratch = scratch
+        self._clock_ns = clock_ns
+        self._platform = platform
+
+    def load(self, stream: BinaryIO) -> Generator[LoadEvent, None, None]:
+        """Load every image of the archive in `stream`, telling the progress."""
+        directory = self._scratch.fresh("load")
+        try:
+            os.mkdir(directory, 0o700)
+        except OSError as error:
+            raise explained(error, doing="load image") from error
+        try:
+            members = Members(directory)
+            members.take(stream)
+            for planned in read_contents(members, self._platform):
+                yield from self._load_one(planned)
+        finally:
+            self._scratch.discard(directory)
+            self._scratch.purge()
+
+    def _load_one(self, planned: Planned) -> Iterator[LoadEvent]:
+        document = decode_image(planned.config)
+        if document.os not in ("", self._platform.os):
+            raise InvalidArgument(f"cannot load {document.os} image on {self._platform.os}")
+        diff_ids = [parse_digest(text) for text in (document.rootfs.diff_ids or ())] if document.rootfs else []
+        if len(diff_ids) != len(planned.layers):
+            raise InvalidArgument(
+                f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(planned.layers)}"
+            )
+        chain_ids = chain_ids_of(diff_ids)
+        with self._layers.held(chain_ids):
+            for index, member in enumerate(planned.layers):
+                yield LayerProgress(diff_ids[index], 0, member.size_bytes)
+                self._layers.ensure(member.path, chain_ids[:index], chain_ids[index], diff_ids[index])
+                yield LayerProgress(diff_ids[index], member.size_bytes, member.size_bytes)
+            with self._catalog.lock:
+                image = self._catalog.add(planned.config)
+                previous = [(ref, self._catalog.tag(ref, image.id, self._clock_ns())) for ref in planned.names]
+        for reference, older in previous:
+            if older is not None:
+                yield Renamed(reference.familiar(), older)
+        for reference in planned.names:
+            yield Loaded(image.id, reference.familiar())
+        if not planned.names:
+            yield Loaded(image.id, None)
