@@ -227,6 +227,7 @@ class _Parts:
             driver=self.driver,
             network_drivers=tuple(self.drivers.values()),
             database=database,
+            background=self.background,
         )
 
     def _remover(self, networks: ContainerNetworks, execs: Execs) -> Remover:

@@ -91,6 +91,7 @@ async def _serve(config: Config) -> None:
             engine = await open_engine(config, Background(tasks))
             try:
                 await engine.recovery.run()
+                engine.watch_networks()
                 server = ApiServer(engine)
                 serving = tasks.create_task(server.serve(sockets))
                 gc.freeze()  # what lives now lives to the end: the collector need not look at it again

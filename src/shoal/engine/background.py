@@ -19,10 +19,11 @@ class Background:
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
+        self._running: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, object], what: str) -> asyncio.Task[None]:
         """Starts `work`; `what` names it in the log should it fail."""
-        return self._tasks.create_task(_guard(work, what), name=what)
+        return self._start(_guard(work, what), what)
 
     async def complete(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which runs to its end even when the caller is cancelled.
@@ -30,13 +31,29 @@ class Background:
         Raises: what `work` raises.
         """
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._tasks.create_task(_settle(work, outcome))
+        self._start(_settle(work, outcome), "a client's request")
         return await asyncio.shield(outcome)
+
+    async def cancel(self) -> None:
+        """Ends all that still runs: what a start or a stop leaves half-done, the next shoald repairs."""
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = self._tasks.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
 
 async def _settle(work: Coroutine[Any, Any, T], outcome: asyncio.Future[T]) -> None:
     try:
         result = await work
+    except asyncio.CancelledError:
+        outcome.cancel()
+        raise
     except Exception as problem:  # noqa: BLE001 - it is raised where the outcome is awaited
         if not outcome.done():
             outcome.set_exception(problem)

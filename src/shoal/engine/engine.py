@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shoal.engine.background import Background
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.service import Containers
 from shoal.engine.database import Database
@@ -36,6 +38,13 @@ class Engine:
     driver: RuntimeDriver
     network_drivers: Sequence[NetworkDriver]
     database: Database
+    background: Background
+
+    def watch_networks(self) -> None:
+        """Keeps what the networks have on the host in place, whoever takes it away."""
+        for network in self.network_drivers:
+            report = functools.partial(_log.warning, "network %s: %s", network.name)
+            self.background.spawn(network.watch(report), f"watching network {network.name}")
 
     async def stop_containers(self) -> None:
         """Stops every container that runs, each in its own time. A failure is logged."""
@@ -53,6 +62,7 @@ class Engine:
 
         When none runs, nothing of this daemon stays on the host but its files.
         """
+        await self.background.cancel()
         remove = not any(record.is_running for record in self.registry)
         await self.driver.close()
         for network in self.network_drivers:

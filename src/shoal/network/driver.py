@@ -10,7 +10,7 @@ engine                              driver
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from shoal.network.endpoint import Endpoint, NetworkInfo
@@ -61,6 +61,12 @@ class NetworkDriver(Protocol):
 
     def inspect(self) -> NetworkInfo:
         """The network as it is now."""
+
+    async def watch(self, report: Callable[[str], None]) -> None:
+        """Puts back what others take from the host's network, and reports it, until cancelled; may return at once.
+
+        Raises: SyscallError when the kernel doesn't tell of changes.
+        """
 
     async def stop(self, *, remove: bool) -> None:
         """Let go of the network: with `remove`, undo every trace on the host; else containers keep theirs."""

@@ -86,6 +86,9 @@ class UnroutedNetwork:
         endpoints = tuple(self._endpoints.values())
         return NetworkInfo(record.name, record.id, record.driver, record.created_ns, endpoints=endpoints)
 
+    async def watch(self, report: Callable[[str], None]) -> None:
+        """Nothing: there is nothing on the host that others could take away."""
+
     async def stop(self, *, remove: bool) -> None:
         """Nothing on the host to let go of; with `remove` the endpoints are forgotten."""
         if remove:
