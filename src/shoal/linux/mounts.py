@@ -31,6 +31,7 @@ from shoal.linux.libc import (
     path_bytes,
     syscall,
 )
+from shoal.linux.procfs import mount_points
 
 # include/uapi/linux/mount.h
 MS_RDONLY = 1
@@ -378,7 +379,9 @@ def _bind_legacy(
     if flags:
         mount("", path, "", MS_BIND | MS_REMOUNT | flags | _flags_of(path))
     if readonly == "recursive":
-        for below in mounts_below(path):
+        for below in mount_points():
+            if not below.startswith(path.rstrip("/") + "/"):
+                continue
             mount("", below, "", MS_BIND | MS_REMOUNT | MS_RDONLY | _flags_of(below))
     return _open_mount(path)
 
@@ -409,24 +412,6 @@ def attributes(flags: int) -> int:
         if flags & flag:
             attrs |= attribute
     return attrs
-
-
-def mounts_below(path: str) -> list[str]:
-    """The mount points under `path` in this mount namespace, deepest last. proc_pid_mountinfo(5).
-
-    Raises: OSError when /proc is not there.
-    """
-    prefix = path.rstrip("/") + "/"
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        points = [_unescaped(line.split(" ", 5)[4]) for line in table]
-    return sorted(point for point in points if point.startswith(prefix) and point != prefix)
-
-
-def _unescaped(field: str) -> str:
-    """A field of mountinfo without its octal escapes of space, tab, newline and backslash."""
-    for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        field = field.replace(escape, character)
-    return field
 
 
 def proc_path(fd: FdLike) -> str:

@@ -21,7 +21,7 @@ def _read(path: str) -> str:
     Raises: SyscallError.
     """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             return file.read()
     except OSError as error:  # ESRCH comes from the read when the process ends behind the open
         raise SyscallError("open", path, error.errno or 0) from None
@@ -102,3 +102,20 @@ def command_line(pid: int) -> list[str]:
     """
     text = _read(f"/proc/{pid}/cmdline")
     return text.rstrip("\0").split("\0") if text else []
+
+
+def mount_points() -> list[str]:
+    """Where something is mounted in this mount namespace, in the order of mounting. proc_pid_mountinfo(5).
+
+    Raises: SyscallError.
+    """
+    # Not splitlines(): the kernel escapes only the newline, and a path may hold others of Unicode's line ends.
+    lines = _read("/proc/self/mountinfo").split("\n")
+    return [_unescaped(line.split(" ", 5)[4]) for line in lines if line]
+
+
+def _unescaped(field: str) -> str:
+    """A field of mountinfo without its octal escapes of space, tab, newline and backslash."""
+    for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(escape, character)
+    return field

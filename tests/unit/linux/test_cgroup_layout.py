@@ -38,6 +38,12 @@ def test_parse_version_1_with_controllers_that_share_a_hierarchy() -> None:
     }
 
 
+def test_parse_takes_a_mount_point_with_line_ends_of_unicode() -> None:
+    """The kernel escapes the newline only; other line ends in a path do not end a line."""
+    line = "30 23 0:26 / /mnt/a\x85b\x0cc rw - cgroup2 cgroup2 rw\n"
+    assert parse_mountinfo(line) == ({}, "/mnt/a\x85b\x0cc")
+
+
 def test_layout_of_version_2_has_what_the_kernel_lists(tmp_path: Path) -> None:
     """Freezer and devices need no controller there; what is missing has a reason."""
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")

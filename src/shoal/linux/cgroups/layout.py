@@ -126,7 +126,7 @@ def detect(mountinfo: str = "/proc/self/mountinfo") -> Layout:
     Raises: Unavailable when they are not; SyscallError when /proc is not there.
     """
     try:
-        with open(mountinfo, encoding="utf-8", errors="surrogateescape") as table:
+        with open(mountinfo, encoding="utf-8", errors="surrogateescape", newline="\n") as table:
             mounts, unified = parse_mountinfo(table.read())
     except OSError as error:
         raise SyscallError("open", mountinfo, error.errno or 0) from None
@@ -147,7 +147,7 @@ def parse_mountinfo(text: str) -> tuple[dict[str, tuple[str, ...]], str | None]:
     mounts: dict[str, tuple[str, ...]] = {}
     seen: set[tuple[str, ...]] = set()
     unified = None
-    for line in text.splitlines():
+    for line in text.split("\n"):  # splitlines() would take more characters of a path for a line end
         before, separator, behind = line.partition(" - ")
         if not separator or not behind.startswith("cgroup"):
             continue
