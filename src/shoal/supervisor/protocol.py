@@ -137,6 +137,8 @@ if TYPE_CHECKING:
     Message = tuple[str, int, Body, list[int]]
 
 INLINE_LIMIT_BYTES = 60 * 1024
+# What a start that was aborted is answered with; anything else is a reason of its own.
+TAKEN_BACK = "the start was taken back"
 # SCM_MAX_FD of the kernel is 253; one place is kept for the memfd.
 MAX_FDS = 252
 

@@ -18,6 +18,7 @@ from shoal.supervisor.child import describe_error
 from shoal.supervisor.connection import Connection
 from shoal.supervisor.launch import Launch
 from shoal.supervisor.process import EXITED, RUNNING, Process, Table
+from shoal.supervisor.protocol import TAKEN_BACK
 from shoal.supervisor.reaper import Reaper
 from shoal.supervisor.stdio import Streams
 
@@ -134,7 +135,7 @@ class Service:
 
     def _abort(self, request_id: int, body: Any, _fds: list[int]) -> None:
         launch = self._launching(body)
-        launch.fail(describe_error(Conflict("the start was taken back"), "abort"))
+        launch.fail(describe_error(Conflict(TAKEN_BACK), "abort"))
         self.connection.reply(request_id, {})
 
     def _attach(self, request_id: int, body: Any, fds: list[int]) -> None:

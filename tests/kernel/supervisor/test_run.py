@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from shoal.errors import Conflict, InvalidArgument, NotFound, ShoalError
+from shoal.errors import Conflict, Internal, InvalidArgument, NotFound, ShoalError
+from shoal.linux.fd import Fd
 from shoal.runtime.driver import StreamTarget
 from tests.kernel.supervisor.bench import Bench, client, on_bench
 
@@ -124,6 +128,36 @@ def test_wire_that_fails_takes_the_container_back(tmp_path: Path) -> None:
             await bench.driver.start(bench.launch("sleep", "1000"), wire)
 
     on_bench(tmp_path, body)
+
+
+def test_wire_that_fails_for_a_child_that_failed_tells_the_childs_reason(tmp_path: Path) -> None:
+    """A step ends the child and its namespaces; that the wiring then finds no process is not what went wrong."""
+
+    async def body(bench: Bench) -> None:
+        async def wire(pid: int) -> None:
+            with Fd(os.pidfd_open(pid)) as pidfd:
+                await wait_readable(pidfd.fileno())
+            raise Internal("RTM_NEWLINK", why="No such process")
+
+        launch = bench.launch("true")
+        assert launch.spec.process is not None
+        process = msgspec.structs.replace(launch.spec.process, cwd="/etc/passwd")
+        launch = dataclasses.replace(launch, spec=msgspec.structs.replace(launch.spec, process=process))
+        with pytest.raises(InvalidArgument, match="Cannot mkdir: /etc/passwd is not a directory"):
+            await bench.driver.start(launch, wire)
+
+    on_bench(tmp_path, body)
+
+
+async def wait_readable(fd: int) -> None:
+    """Returns once `fd` can be read: for a pidfd, once its process has ended."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(fd, readable.set)
+    try:
+        await asyncio.wait_for(readable.wait(), 10)
+    finally:
+        loop.remove_reader(fd)
 
 
 def test_wire_gets_the_pid_of_a_process_in_its_own_network(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ from shoal.runtime.native.wire import (
     exit_from_wire,
     launch_request,
 )
+from shoal.supervisor.protocol import TAKEN_BACK
 
 if TYPE_CHECKING:
     from shoal.runtime.compile.plan import HostFacts
@@ -197,8 +198,12 @@ class NativeDriver:
                         # Its answer is not awaited: that of the launch says all.
                         supervisor.connected.ask("network_ready", {"id": id})
                 await asyncio.wait((answering,), timeout=_START_TIMEOUT_S)
-            except BaseException:
+            except BaseException as failure:
                 await self._take_back(supervisor, id, exec_id, answering)
+                # A step that failed ended the child, and with it the namespace that was being wired: its reason
+                # is the cause, and the wiring's only what came of it.
+                if isinstance(failure, ShoalError) and (cause := _failure_of(answering)) is not None:
+                    raise cause from None
                 raise
             if not answering.done():
                 raise Unavailable("the supervisor does not answer", why=f"over {_START_TIMEOUT_S:.0f} s")
@@ -299,3 +304,11 @@ class NativeDriver:
     def _log(self, level: str, text: str) -> None:
         if self._on_log is not None:
             self._on_log(level, text)
+
+
+def _failure_of(answering: asyncio.Future[Answer]) -> BaseException | None:
+    """Why a start failed by itself, None when it did not, or only because it was taken back."""
+    if not answering.done() or answering.cancelled():
+        return None
+    failure = answering.exception()
+    return None if isinstance(failure, Conflict) and failure.what == TAKEN_BACK else failure
