@@ -44,7 +44,7 @@ REQUESTS = {
     ),
     "mounts": ContainerCreateRequest(
         image="busybox",
-        working_dir="/work",
+        working_dir="/project",
         host_config=HostConfig(
             binds=["/srv/data:/data:ro", "/srv/shared:/shared:rshared"],
             mounts=[Mount(type="tmpfs", target="/scratch", tmpfs_options=TmpfsOptions(size_bytes=1 << 20))],
