@@ -95,6 +95,11 @@ class Blanks:
         self._serial = 0
         self._failures = 0
 
+    @property
+    def pids(self) -> set[int]:
+        """Those of all blanks."""
+        return {child.pid for child in self._blanks}
+
     def configure(self, count: int, flags: int, parent: str) -> None:
         """Keeps `count` blanks with these namespaces, in cgroups under `parent`; none on cgroup v2."""
         self.clear()

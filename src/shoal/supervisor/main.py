@@ -13,7 +13,7 @@ import signal
 import sys
 
 from shoal.linux.libc import close_range
-from shoal.linux.prctl import set_dumpable, set_name
+from shoal.linux.prctl import set_child_subreaper, set_dumpable, set_name
 from shoal.supervisor.child import describe_error
 from shoal.supervisor.loop import Loop
 from shoal.supervisor.service import Service
@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> int:
 def _arrange(listener_fd: int) -> None:
     """Makes the process one that survives shoald and tells containers nothing."""
     set_name("shoal-supervis")
+    # What a container without a pid namespace of its own leaves behind is to be collected here (strays.py).
+    set_child_subreaper()
     # Before any container is joined: nobody in it may trace this process or look at its descriptors.
     set_dumpable(False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -21,6 +21,7 @@ from shoal.supervisor.process import EXITED, RUNNING, Process, Table
 from shoal.supervisor.protocol import TAKEN_BACK
 from shoal.supervisor.reaper import Reaper
 from shoal.supervisor.stdio import Streams
+from shoal.supervisor.strays import Strays
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Service:
     """Answers shoald's requests; everything that a supervisor owns hangs here."""
 
     __slots__ = (
-        "_flushing", "_handlers", "_launches", "_shut_down", "blanks", "connection", "layout", "loop",
+        "_flushing", "_handlers", "_launches", "_shut_down", "_strays", "blanks", "connection", "layout", "loop",
         "own_pid_namespace", "reaper", "table",
     )  # fmt: skip
 
@@ -53,6 +54,7 @@ class Service:
         self._launches: dict[Process, Launch] = {}
         self._flushing: set[Process] = set()
         self._shut_down = False
+        self._strays = Strays(loop, self)
         self.connection = Connection(loop, listener, self._request, self._shoald_lost)
         self._handlers: dict[str, Handler] = {
             "configure": self._configure,
@@ -89,9 +91,19 @@ class Service:
         """The start that `process` is in, if it is."""
         return self._launches.get(process)
 
+    def own_children(self) -> set[int]:
+        """The children that are waited for, each by its owner."""
+        return {process.pid for process in (*self.table, *self._launches)} | self.blanks.pids
+
+    def may_have_strays(self) -> bool:
+        """Whether a container is here whose first process does not inherit the others."""
+        return any(process.state != EXITED and not process.own_pid_namespace for process in self.table)
+
     def launch_over(self, launch: Launch, *, failed: bool) -> None:
         """A start has been answered."""
         self._launches.pop(launch.process, None)
+        if not launch.process.own_pid_namespace:
+            self._strays.look()
         if failed:
             self.table.remove(launch.process)
             self._end_if_alone()
@@ -100,6 +112,8 @@ class Service:
         """A process has ended and shoald was told."""
         if process.exec_id is not None and self.connection.connected:
             self.table.remove(process)
+        if not process.own_pid_namespace:
+            self._strays.look()
         self._end_if_alone()
 
     def still_flushing(self, process: Process) -> None:

@@ -85,7 +85,6 @@ class NativeDriver:
         self._hosted = HostedTable()
         self._starting: dict[Key, asyncio.Future[int]] = {}
         self._ended_early: set[Key] = set()
-        self._input_ended_early: set[Key] = set()
         self._just_ended: deque[Key] = deque(maxlen=_REMEMBERED_ENDS)
         self._pool = SupervisorPool(
             exec_root / "supervisors", cgroup_parent, per_supervisor, blanks, self._on_event, self._supervisor_lost
@@ -185,6 +184,7 @@ class NativeDriver:
         id, exec_id = request.body["id"], request.body["exec_id"]
         cloned: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._starting[id, exec_id] = cloned
+        self._hosted.expect((id, exec_id))
         try:
             with request:
                 kind = "launch" if exec_id is None else "exec"
@@ -212,7 +212,6 @@ class NativeDriver:
             del self._starting[id, exec_id]
             supervisor.starting.pop((id, exec_id), None)
             self._ended_early.discard((id, exec_id))
-            self._input_ended_early.discard((id, exec_id))
 
     async def _take_back(
         self, supervisor: Supervisor, id: str, exec_id: str | None, answering: asyncio.Future[Answer]
@@ -236,8 +235,6 @@ class NativeDriver:
         if hosted.key in self._ended_early:
             hosted.close()
         else:
-            if hosted.key in self._input_ended_early:
-                hosted.close_input()
             self._hosted.add(hosted)
         return Started(hosted.pid, hosted.started_at_ns, tuple(answer.body["warnings"]))
 
@@ -265,11 +262,7 @@ class NativeDriver:
         elif kind == "detached" and self._on_detach is not None:
             self._on_detach(body["id"], body["exec_id"])
         elif kind == "stdin_closed":
-            hosted = self._hosted.find(body["id"], body["exec_id"])
-            if hosted is not None:
-                hosted.close_input()
-            elif (body["id"], body["exec_id"]) in self._starting:
-                self._input_ended_early.add((body["id"], body["exec_id"]))
+            self._hosted.input_closed((body["id"], body["exec_id"]))
 
     def _cloned(self, supervisor: Supervisor, key: Key, pid: int) -> None:
         waiting = self._starting.get(key)

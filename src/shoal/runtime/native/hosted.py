@@ -95,13 +95,29 @@ class HostedTable:
 
     def __init__(self) -> None:
         self._hosted: dict[Key, Hosted] = {}
+        self._inputs_closed: set[Key] = set()
 
     def __iter__(self) -> Iterator[Hosted]:
         return iter(tuple(self._hosted.values()))
 
+    def expect(self, key: Key) -> None:
+        """A process of that name is about to be started: what was told of an earlier one does not count."""
+        self._inputs_closed.discard(key)
+
     def add(self, hosted: Hosted) -> None:
         """Takes one in."""
         self._hosted[hosted.key] = hosted
+        if hosted.key in self._inputs_closed:
+            self._inputs_closed.discard(hosted.key)
+            hosted.close_input()
+
+    def input_closed(self, key: Key) -> None:
+        """Its supervisor has closed its stdin; that may be told before the answer to its start is taken up."""
+        hosted = self._hosted.get(key)
+        if hosted is not None:
+            hosted.close_input()
+        else:
+            self._inputs_closed.add(key)
 
     def find(self, id: str, exec_id: str | None) -> Hosted | None:
         """The running process of that name."""
@@ -109,6 +125,7 @@ class HostedTable:
 
     def remove(self, id: str, exec_id: str | None) -> Hosted | None:
         """Takes one out, which the caller is to close."""
+        self._inputs_closed.discard((id, exec_id))
         return self._hosted.pop((id, exec_id), None)
 
     def of(self, supervisor: Supervisor) -> list[Hosted]:
