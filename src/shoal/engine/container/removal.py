@@ -15,7 +15,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.execs import Execs
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
-from shoal.errors import Internal
+from shoal.errors import Internal, NotFound
 from shoal.image.snapshot.protocol import Snapshotter
 
 
@@ -77,7 +77,10 @@ class Remover:
         await asyncio.to_thread(self._snapshotter.purge_trash)
 
     def _remove_files(self, id: str) -> None:
-        self._snapshotter.remove(id)
+        try:
+            self._snapshotter.remove(id)
+        except NotFound:
+            pass  # a removal that was cut short had come so far
         for directory in (self._paths.container_dir(id), self._paths.run_dir(id)):
             _remove_tree(directory)
 
