@@ -38,7 +38,7 @@ def test_decode_reads_what_other_tools_write() -> None:
 
 def test_decode_of_a_wrong_type_names_the_place() -> None:
     """The error leads to the field."""
-    with pytest.raises(msgspec.ValidationError, match="process.cwd"):
+    with pytest.raises(msgspec.ValidationError, match=r"process\.cwd"):
         oci.decode(b'{"process": {"cwd": 5}}')
 
 
