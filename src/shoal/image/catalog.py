@@ -181,8 +181,15 @@ class Catalog:
     def _transaction(self) -> Iterator[None]:
         """One transaction. Raises: Internal if the database can't be written."""
         try:
-            with self._db:
+            # Begun by hand: the connection may be in autocommit mode. IMMEDIATE waits for other writers here, where
+            # the busy timeout works, and not in the middle.
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
                 yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise Internal("failed to write the image database", why=str(error)) from error
 

@@ -10,7 +10,7 @@ from shoal.image.tar.header import HARD_LINK, TarEntry
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 _OF_NAMES = frozenset((errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR))
-_THEIR_FAULT = _OF_NAMES | {errno.EINVAL, errno.EMLINK}
+_THEIR_FAULT = _OF_NAMES | {errno.EINVAL, errno.EMLINK, errno.EFBIG}
 
 
 def explained(error: Exception, entry: TarEntry | None = None, *, doing: str = "unpack layer") -> ShoalError:

@@ -38,7 +38,7 @@ class ImageFilters:
                 raise InvalidArgument(f"invalid filter '{name}'")
         dangling = list(lists.get("dangling", ()))
         if any(value not in _TRUE | _FALSE for value in dangling) or len(set(dangling)) > 1:
-            raise InvalidArgument(f"invalid filter 'dangling={dangling}'")
+            raise InvalidArgument(f"invalid filter 'dangling=[{' '.join(dangling)}]'")
         for pattern in lists.get("reference", ()):
             _glob(pattern)
         return cls(

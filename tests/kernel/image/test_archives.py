@@ -237,6 +237,15 @@ def test_load_abandoned_midway_leaves_nothing_half_done(store: ImageStore, tmp_p
     assert list((tmp_path / "data" / "layers").iterdir()) == []
 
 
+def test_load_member_that_occurs_twice_the_later_counts(store: ImageStore) -> None:
+    """Members of one name don't get into each other's way: the later one is taken, and the others stay right."""
+    document = config(TWO)
+    listing = json.dumps([{"Config": "c", "RepoTags": ["app:1"], "Layers": ["layer"]}]).encode()
+    twice = archive({"layer": ONE})[:-1024] + archive({"layer": TWO, "c": document, "manifest.json": listing})
+    assert load(store, twice) == ["app:1"]
+    assert store.get("app:1").diff_ids == (f"sha256:{hex_digest(TWO)}",)
+
+
 # -- save -------------------------------------------------------------------------------------------------------------
 
 

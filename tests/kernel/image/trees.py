@@ -81,7 +81,16 @@ EVERYTHING = (
 def open_store(root: Path, driver: str | None = None) -> ImageStore:
     """A store under `root`, with its database beside it."""
     root.mkdir(parents=True, exist_ok=True)
-    return ImageStore(root, lambda: sqlite3.connect(root / "db", check_same_thread=False), driver=driver)
+    return ImageStore(root, lambda: connect(root / "db"), driver=driver)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection as the daemon makes it."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    return connection
 
 
 def leftovers(root: Path) -> list[str]:

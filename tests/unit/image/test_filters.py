@@ -97,7 +97,7 @@ def test_matches_reference_globs_like_gos_path_match(pattern: str, text: str, ma
     ("lists", "sentence"),
     [
         ({"colour": ["red"]}, "invalid filter 'colour'"),
-        ({"dangling": ["maybe"]}, "invalid filter 'dangling=['maybe']'"),
+        ({"dangling": ["maybe"]}, "invalid filter 'dangling=[maybe]'"),
         ({"reference": ["a[b"]}, "syntax error in pattern"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.errors import Conflict, NotFound
+from shoal.errors import Conflict, Internal, NotFound
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.image import Deleted, ImageId, ImageUser, Removal, Untagged
@@ -205,3 +205,24 @@ def test_tag_moves_a_name(shelf: Shelf) -> None:
     assert shelf.catalog.tag(Reference.parse("app:1"), second, 2) == first
     assert shelf.catalog.resolve("app:1").id == second
     assert shelf.catalog.resolve(first).references == ()
+
+
+@pytest.mark.parametrize("isolation_level", [None, "DEFERRED"])
+def test_catalog_failed_write_changes_nothing(tmp_path: Path, isolation_level: str | None) -> None:
+    """A database that refuses to be written is an internal error; memory and disk stay as they were."""
+    Shelf(tmp_path).add("a", "app:1")
+    scratch = Scratch(str(tmp_path / "tmp"))
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(tmp_path / "db", check_same_thread=False, isolation_level=isolation_level)  # type: ignore[arg-type]
+
+    blobs, layers = BlobStore(str(tmp_path / "blobs"), scratch.path), LayerStore(str(tmp_path / "layers"), scratch)
+    catalog = Catalog(connect, blobs, layers)
+    before = catalog.images()
+    with sqlite3.connect(tmp_path / "db") as other:
+        other.execute("CREATE TRIGGER refuse BEFORE DELETE ON image_images BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(Internal, match="failed to write the image database: no"):
+        catalog.delete(before[0].id)
+    assert catalog.images() == before
+    catalog.untag(before[0].references)
+    assert Catalog(connect, blobs, layers).images()[0].references == ()

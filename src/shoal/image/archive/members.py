@@ -39,6 +39,7 @@ class Members:
         self._directory = directory
         self._files: dict[bytes, Member] = {}
         self._links: dict[bytes, bytes] = {}
+        self._stored = 0
 
     def take(self, stream: BinaryIO) -> None:
         """Read the whole archive, compressed or not.
@@ -48,8 +49,9 @@ class Members:
         reader = TarReader(decompressed(read_chunks(stream)))
         for entry in reader:
             name = clean_name(entry.name)
-            if len(self._files) + len(self._links) >= _MEMBERS_MAX:
-                raise InvalidArgument("invalid image archive", why=f"more than {_MEMBERS_MAX} files")
+            if entry.kind in (REGULAR, HARD_LINK, SYMLINK):
+                self._files.pop(name, None)  # of two members of one name the later counts
+                self._links.pop(name, None)
             if entry.kind == REGULAR and entry.sparse is None:
                 self._files[name] = self._store(reader, entry)
             elif entry.kind == HARD_LINK:
@@ -58,12 +60,18 @@ class Members:
                 # Old archives link equal layers: `../ID/layer.tar`.
                 parent = name.rpartition(b"/")[0]
                 self._links[name] = clean_name(b"/" + parent + b"/" + entry.linkname)
+            if self._stored + len(self._links) > _MEMBERS_MAX:
+                raise InvalidArgument("invalid image archive", why=f"more than {_MEMBERS_MAX} files")
         reader.drain()
 
     def _store(self, reader: TarReader, entry: TarEntry) -> Member:
-        path = os.path.join(self._directory, str(len(self._files) + len(self._links)))
+        self._stored += 1
+        path = os.path.join(self._directory, str(self._stored))
         hasher = hashlib.sha256()
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise explained(error, doing="load image") from error
         try:
             for piece in reader.data():
                 hasher.update(piece)

@@ -93,7 +93,10 @@ def parse_header(block: bytes) -> TarEntry:
     (name, mode, uid, gid, size, mtime, checksum, kind, linkname, magic, uname, gname, major, minor, prefix) = (
         _FIELDS.unpack(block)
     )
-    stated = parse_number(checksum)
+    try:
+        stated = parse_number(checksum)
+    except InvalidArgument:
+        stated = -1  # no tar at all
     if sum(block) - sum(checksum) + 256 != stated and _signed_checksum(block) != stated:
         raise InvalidArgument("invalid tar header", why="wrong checksum")
     entry = TarEntry(name.partition(b"\0")[0], kind, linkname=linkname.partition(b"\0")[0] if linkname[0] else b"")
@@ -135,7 +138,7 @@ def parse_number(field: bytes) -> int:
     try:
         return int(digits.partition(b"\0")[0], 8)
     except ValueError:
-        raise InvalidArgument("invalid tar header", why=f"`{field!r}` is not an octal number") from None
+        raise InvalidArgument("invalid tar header", why="a field that is not an octal number") from None
 
 
 def build_header(entry: TarEntry) -> bytes | None:
