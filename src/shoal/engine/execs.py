@@ -134,7 +134,7 @@ class Execs:
         except ShoalError as problem:
             record.running, record.ended_ns = False, self._clock()
             record.exit_code = 127 if "not found" in problem.what else 126
-            problem.what = f"OCI runtime exec failed: {problem.what}"
+            problem.what = f"OCI runtime exec failed: exec failed: unable to start container process: {problem.what}"
             raise
         record.pid = started.pid
 

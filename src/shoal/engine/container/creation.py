@@ -118,7 +118,10 @@ class Creator:
         )
 
     def _normalise(self, host: HostConfig) -> HostConfig:
-        """Docker's defaults written out, and names of containers in modes replaced by their ids."""
+        """Docker's defaults written out, and names of containers in modes replaced by their ids.
+
+        A container that is not there is missed at the start only: a 404 of create means a missing image to clients.
+        """
         changes: dict[str, object] = {
             "network_mode": "bridge" if host.network_mode in ("", "default") else host.network_mode,
             "ipc_mode": host.ipc_mode or "private",
@@ -128,8 +131,8 @@ class Creator:
         }
         for field in ("network_mode", "ipc_mode", "pid_mode"):
             ref = referenced_container(str(changes.get(field, getattr(host, field))))
-            if ref is not None:
-                changes[field] = f"container:{self._registry.find(ref).id}"
+            if ref is not None and (other := self._registry.find_or_none(ref)) is not None:
+                changes[field] = f"container:{other.id}"
         return msgspec.structs.replace(host, **changes)
 
 

@@ -97,12 +97,17 @@ class ContainerRegistry:
 
         Raises: NotFound; InvalidArgument when several ids begin so.
         """
+        record = self.find_or_none(reference)
+        if record is None:
+            raise NotFound(f"No such container: {reference}", fix="docker ps -a")
+        return record
+
+    def find_or_none(self, reference: str) -> ContainerRecord | None:
+        """As `find`, with None for a container that there is not. Raises: InvalidArgument."""
         record = self._by_id.get(reference)
         if record is None:
             id = self._id_by_name.get(reference.removeprefix("/"))
             record = self._by_id.get(id) if id else self._find_prefix(reference)
-        if record is None:
-            raise NotFound(f"No such container: {reference}", fix="docker ps -a")
         return record
 
     def _find_prefix(self, prefix: str) -> ContainerRecord | None:
