@@ -127,6 +127,26 @@ def test_start_of_what_is_no_program_raises_dockers_words(on, tmp_path: Path, ar
     on(tmp_path, body)
 
 
+def test_start_that_fails_by_itself_is_told_and_not_what_that_did_to_the_wiring(on, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Wiring a process that has just died fails too; the client is to hear of the cause."""
+
+    async def body(bench: Bench) -> None:
+        async def wire(pid: int) -> None:
+            while Path(f"/proc/{pid}").exists():
+                await asyncio.sleep(0.01)
+            raise NotFound("no such process")
+
+        launch = bench.launch("true")
+        (bench.rootfs / "dev").rmdir()
+        (bench.rootfs / "dev").write_text("a file where a directory should be")
+        with pytest.raises(ShoalError) as caught:
+            await bench.driver.start(launch, wire)
+        assert "no such process" not in str(caught.value)
+        assert "dev" in str(caught.value)
+
+    on(tmp_path, body)
+
+
 def test_requests_for_an_unknown_container_raise_not_found(on, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """No method hangs or succeeds for what does not exist."""
 

@@ -22,7 +22,7 @@ from shoal.supervisor.blanks import Child, clone_child
 from shoal.supervisor.child import describe_error
 from shoal.supervisor.loop import READABLE
 from shoal.supervisor.process import RUNNING, Process
-from shoal.supervisor.protocol import close_all, encode, receive, send_nowait
+from shoal.supervisor.protocol import TAKEN_BACK, close_all, encode, receive, send_nowait
 from shoal.supervisor.stdio import Streams
 
 TYPE_CHECKING = False
@@ -78,6 +78,11 @@ class Launch:
     def network_ready(self) -> None:
         """The network is wired: lets the child go on."""
         self._go("network")
+
+    def abort(self) -> None:
+        """Takes the start back, unless it has failed by itself already: the child's own word counts."""
+        self._read_channel()
+        self.fail(describe_error(Conflict(TAKEN_BACK), "abort"))
 
     def fail(self, failure: Body) -> None:
         """Takes everything back; the answer follows when the child is reaped. The first failure counts."""

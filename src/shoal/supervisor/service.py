@@ -18,7 +18,6 @@ from shoal.supervisor.child import describe_error
 from shoal.supervisor.connection import Connection
 from shoal.supervisor.launch import Launch
 from shoal.supervisor.process import EXITED, RUNNING, Process, Table
-from shoal.supervisor.protocol import TAKEN_BACK
 from shoal.supervisor.reaper import Reaper
 from shoal.supervisor.stdio import Streams
 from shoal.supervisor.strays import Strays
@@ -148,8 +147,7 @@ class Service:
         self.connection.reply(request_id, {})
 
     def _abort(self, request_id: int, body: Any, _fds: list[int]) -> None:
-        launch = self._launching(body)
-        launch.fail(describe_error(Conflict(TAKEN_BACK), "abort"))
+        self._launching(body).abort()
         self.connection.reply(request_id, {})
 
     def _attach(self, request_id: int, body: Any, fds: list[int]) -> None:
