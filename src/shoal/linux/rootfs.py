@@ -313,7 +313,10 @@ def pivot_into(root_fd: FdLike) -> None:
     Raises: SyscallError (EBUSY, EINVAL: `root_fd` is no mount of its own, or the present root is the initramfs).
     """
     with Fd(os.open("/", _PLACE | os.O_DIRECTORY)) as old_root:
-        os.fchdir(root_fd if isinstance(root_fd, int) else root_fd.fileno())
+        try:
+            os.fchdir(root_fd if isinstance(root_fd, int) else root_fd.fileno())
+        except OSError as error:
+            raise SyscallError("fchdir", "", error.errno or 0) from None
         pivot_root(".", ".")
         # The old root now lies on top of the new one. Go to it by its descriptor, because the directory we
         # are in is the new root; and cut its propagation, so that unmounting it reaches no other namespace.

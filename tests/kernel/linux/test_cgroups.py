@@ -372,3 +372,20 @@ def test_create_prepares_the_parent_so_that_the_next_cpuset_needs_no_writes(layo
     place = cgroup.directory_of("cpuset")
     assert place is not None
     assert Path(place, "cpuset.cpus").read_text().strip() == (parent / "cpuset.cpus").read_text().strip() != ""
+
+
+def test_freeze_of_processes_that_fork_without_end_succeeds(cgroup: Cgroup) -> None:
+    """A busy container can be paused, again and again."""
+    processes = [subprocess.Popen(["sh", "-c", "while :; do sleep 0.001; done"]) for _ in range(4)]
+    try:
+        for process in processes:
+            cgroup.attach(process.pid)
+        for _ in range(20):
+            cgroup.freeze()
+            assert cgroup.is_frozen()
+            cgroup.thaw()
+            time.sleep(0.01)  # some rounds of the processes
+    finally:
+        cgroup.kill(signal.SIGKILL)
+        for process in processes:
+            process.wait()

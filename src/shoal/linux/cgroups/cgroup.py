@@ -26,8 +26,10 @@ _REMOVE_TRIES = 40
 _REMOVE_PAUSE_S = 0.005
 # Once for the group as it is, once more behind the groups below it.
 _NOWAIT_TRIES = 2
-_FREEZE_S = 5.0
+FREEZE_S = 5.0
 _FREEZE_PAUSE_S = 0.001
+# Others may remove the group above, or make the same one, between two calls; nobody does it for long.
+_MAKE_TRIES = 8
 # A process that forks while we read can hide a child once; each round catches those of the one before.
 _KILL_ROUNDS = 16
 
@@ -176,17 +178,21 @@ class Cgroup:
         """Whether the group, or one above it, is frozen."""
         raise NotImplementedError
 
-    def _wait_frozen(self) -> None:
-        deadline = time.monotonic() + _FREEZE_S
+    def _becomes_frozen(self, patience_s: float) -> bool:
+        """Whether the group is frozen within that time."""
+        deadline = time.monotonic() + patience_s
         while not self.is_frozen():
             if time.monotonic() > deadline:
-                self.thaw()
-                raise Unavailable(
-                    f"cgroup {self.path} does not freeze",
-                    why=f"a process has not stopped within {_FREEZE_S:.0f} s",
-                    fix="look for processes in state D",
-                )
+                return False
             time.sleep(_FREEZE_PAUSE_S)
+        return True
+
+    def _does_not_freeze(self) -> Unavailable:
+        return Unavailable(
+            f"cgroup {self.path} does not freeze",
+            why=f"a process has not stopped within {FREEZE_S:.0f} s",
+            fix="look for processes in state D",
+        )
 
     def oom_kills(self) -> int:
         """How many processes of the group the kernel killed for want of memory; 0 where it does not count."""
@@ -260,14 +266,26 @@ def make_directory(directory: str) -> None:
 
     Raises: SyscallError (EBUSY: there is such a group, with processes in it).
     """
+    for _ in range(_MAKE_TRIES):
+        try:
+            os.mkdir(directory, 0o755)
+            return
+        except FileNotFoundError:
+            make_directories(os.path.dirname(directory))
+        except FileExistsError:
+            remove_tree(directory)
+        except OSError as error:
+            raise SyscallError("mkdir", directory, error.errno or 0) from None
+    raise SyscallError("mkdir", directory, errno.EEXIST)
+
+
+def make_directories(directory: str) -> None:
+    """Make a directory of cgroupfs with the missing ones above it; existing ones stay as they are.
+
+    Raises: SyscallError.
+    """
     try:
-        os.mkdir(directory, 0o755)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(directory), exist_ok=True)
-        make_directory(directory)
-    except FileExistsError:
-        remove_tree(directory)
-        make_directory(directory)
+        os.makedirs(directory, exist_ok=True)
     except OSError as error:
         raise SyscallError("mkdir", directory, error.errno or 0) from None
 

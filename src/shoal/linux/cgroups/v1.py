@@ -8,9 +8,10 @@ when a limit needs it, because a group of version 2 can't be renamed, and so can
 from __future__ import annotations
 
 import os
+import time
 
 from shoal.errors import InvalidArgument, SyscallError, Unsupported
-from shoal.linux.cgroups.cgroup import Cgroup, make_directory, remove_tree
+from shoal.linux.cgroups.cgroup import FREEZE_S, Cgroup, make_directories, make_directory, remove_tree
 from shoal.linux.cgroups.device_rules import device_rules
 from shoal.linux.cgroups.files import read_number, read_or_empty, read_table, write_value
 from shoal.linux.cgroups.settings import v1_settings
@@ -20,6 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shoal.linux.cgroups.settings import Section
     from shoal.linux.cgroups.usage import BlockEntry, Usage
+
+# How long one try to freeze may take, and how long the processes may go on before the next.
+_FREEZE_TRY_S = 0.05
+_FREEZE_AGAIN_S = 0.002
 
 
 class V1Cgroup(Cgroup):
@@ -66,7 +71,7 @@ class V1Cgroup(Cgroup):
             for part in self.path.strip("/").split("/"):
                 write_value(parent, "cgroup.subtree_control", f"+{controller}")
                 parent = f"{parent}/{part}"
-                os.makedirs(parent, exist_ok=True)
+                make_directories(parent)
             for pid in self.pids():
                 write_value(directory, "cgroup.procs", str(pid))
         return directory
@@ -123,8 +128,15 @@ class V1Cgroup(Cgroup):
 
         Raises: Unsupported without the freezer; SyscallError; Unavailable.
         """
-        self._write_freezer("FROZEN")
-        self._wait_frozen()
+        # While processes fork, a freeze can stay half done for ever (kernels up to 6.18 at least): thaw, start again.
+        deadline = time.monotonic() + FREEZE_S
+        while time.monotonic() < deadline:
+            self._write_freezer("FROZEN")
+            if self._becomes_frozen(_FREEZE_TRY_S):
+                return
+            self._write_freezer("THAWED")
+            time.sleep(_FREEZE_AGAIN_S)
+        raise self._does_not_freeze()
 
     def thaw(self) -> None:
         """Let the processes go on.
@@ -172,8 +184,7 @@ class V1Cgroup(Cgroup):
             try:
                 os.rename(root + self.path, root + new_path)
             except OSError as error:
-                for new, old in done:
-                    os.rename(new, old)
+                _rename_back(done)
                 raise SyscallError("rename", root + new_path, error.errno or 0) from None
             done.append((root + new_path, root + self.path))
         self.path = new_path
@@ -222,6 +233,14 @@ class V1Cgroup(Cgroup):
         return parse_blkio(read_or_empty(place, f"blkio.bfq.io_{counter}_recursive")) or parse_blkio(
             read_or_empty(place, f"blkio.throttle.io_{counter}_recursive")
         )
+
+
+def _rename_back(done: list[tuple[str, str]]) -> None:
+    for new, old in done:
+        try:
+            os.rename(new, old)
+        except OSError:
+            pass  # the cause is told by the caller; the group keeps the new name in this hierarchy
 
 
 def fill_cpuset(root: str, path: str) -> None:

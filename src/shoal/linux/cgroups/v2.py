@@ -10,7 +10,7 @@ import os
 
 from shoal.errors import SyscallError
 from shoal.linux.cgroups.bpf import set_device_program
-from shoal.linux.cgroups.cgroup import Cgroup, is_sigkill, make_directory
+from shoal.linux.cgroups.cgroup import FREEZE_S, Cgroup, is_sigkill, make_directories, make_directory
 from shoal.linux.cgroups.device_rules import DevicePolicy, bpf_program, device_rules
 from shoal.linux.cgroups.files import read_number, read_or_empty, read_table, write_value
 from shoal.linux.cgroups.settings import v2_settings
@@ -56,12 +56,7 @@ class V2Cgroup(Cgroup):
         for part in parts[:-1]:
             enable_controllers(above)
             above = f"{above}/{part}"
-            try:
-                os.mkdir(above, 0o755)
-            except FileExistsError:
-                pass
-            except OSError as error:
-                raise SyscallError("mkdir", above, error.errno or 0) from None
+            make_directories(above)
         enable_controllers(above)
         make_directory(self._root + self.path)
 
@@ -70,9 +65,12 @@ class V2Cgroup(Cgroup):
 
         Raises: SyscallError.
         """
+        return self._open(os.O_PATH)
+
+    def _open(self, flags: int) -> Fd:
         path = self._root + self.path
         try:
-            return Fd(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            return Fd(os.open(path, flags | os.O_DIRECTORY | os.O_CLOEXEC))
         except OSError as error:
             raise SyscallError("open", path, error.errno or 0) from None
 
@@ -85,10 +83,9 @@ class V2Cgroup(Cgroup):
         rules = device_rules(resources)
         warnings = self._write_settings(settings)
         if rules:
-            program = bpf_program(DevicePolicy(rules))
             # Not O_PATH, which bpf(2) does not take.
-            with Fd(os.open(self._root + self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as directory:
-                set_device_program(directory, program)
+            with self._open(os.O_RDONLY) as directory:
+                set_device_program(directory, bpf_program(DevicePolicy(rules)))
         return warnings
 
     def kill(self, sig: int) -> None:
@@ -111,7 +108,9 @@ class V2Cgroup(Cgroup):
         Raises: SyscallError; Unavailable.
         """
         write_value(self._root + self.path, "cgroup.freeze", "1")
-        self._wait_frozen()
+        if not self._becomes_frozen(FREEZE_S):
+            self.thaw()
+            raise self._does_not_freeze()
 
     def thaw(self) -> None:
         """Let the processes go on.
