@@ -75,9 +75,10 @@ class Members:
         try:
             for piece in reader.data():
                 hasher.update(piece)
-                write_all(fd, piece)
-        except OSError as error:
-            raise explained(error, doing="load image") from error
+                try:
+                    write_all(fd, piece)
+                except OSError as error:
+                    raise explained(error, doing="load image") from error
         finally:
             os.close(fd)
         return Member(path, entry.size, Digest("sha256:" + hasher.hexdigest()))
