@@ -297,6 +297,16 @@ def test_snapshots_survive_a_restart(case: Case) -> None:
     assert (case.snapshots.rootfs(KEY), case.changes()) == before
 
 
+def test_snapshots_decide_the_driver_of_the_next_process(case: Case) -> None:
+    """Without a choice by the user, the driver that made the snapshots goes on serving them."""
+    case.prepare()
+    before = case.snapshots.rootfs(KEY)
+    case.store.close()
+    case.store = open_store(case.root / "data", None)
+    assert case.store.snapshotter.name == case.driver
+    assert case.store.snapshotter.rootfs(KEY) == before
+
+
 def test_snapshot_keeps_its_layers_when_the_image_goes(case: Case) -> None:
     """The image of a stopped container may be removed by force; its layers go with the container, not before."""
     case.prepare()

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from shoal.image.tar.header import SYMLINK, TarEntry
 from shoal.image.trees import entry_path
+from shoal.image.whiteouts import PRIVATE_XATTRS
 
 _TIME_MAX_NS = 2**62
-# Xattrs by which overlayfs keeps its books: a layer must not forge them.
-FORBIDDEN_XATTRS = (b"trusted.overlay.", b"user.overlay.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def apply_special(entry: TarEntry, dir_fd: int, name: bytes) -> None:
 def _set_xattrs(target: int | bytes, xattrs: dict[bytes, bytes]) -> None:
     """Set those xattrs that a layer may carry; one that the file system does not know is left out, as Docker does."""
     for name, value in xattrs.items():
-        if name.startswith(FORBIDDEN_XATTRS):
+        if name.startswith(PRIVATE_XATTRS):
             continue
         try:
             if isinstance(target, int):

@@ -13,9 +13,10 @@ import stat
 from collections import OrderedDict
 
 from shoal.errors import InvalidArgument
-from shoal.image.attributes import FORBIDDEN_XATTRS, Attributes
+from shoal.image.attributes import Attributes
 from shoal.image.merged import MergedView
-from shoal.image.trees import OVERLAY_OPAQUE, is_whiteout, open_directory, remove_tree_at
+from shoal.image.trees import entry_path, open_directory, remove_tree_at
+from shoal.image.whiteouts import PRIVATE_XATTRS, is_whiteout, make_opaque
 
 _OPEN_DIRECTORIES_MAX = 48
 _SYMLINKS_MAX = 40
@@ -49,7 +50,7 @@ class LayerTree:
         """Hide what the lower layers have in the directory `name`. Raises: OSError."""
         fd = open_directory(name, dir_fd)
         try:
-            os.setxattr(fd, OVERLAY_OPAQUE, b"y")
+            make_opaque(fd)
         finally:
             os.close(fd)
 
@@ -90,7 +91,7 @@ class LayerTree:
             if stat.S_ISLNK(status.st_mode):
                 self.is_rebuildable = False  # the skeleton names files by paths without symlinks
                 return os.dup(self.directory(self._resolve(path), create=create))
-            if is_whiteout(status) and create:
+            if create and is_whiteout(entry_path(dir_fd, name), status):
                 self.make_directory(path, dir_fd, name)
                 return open_directory(name, dir_fd)
             raise InvalidArgument("invalid layer entry", why=f"`{os.fsdecode(path)}` is not a directory") from None
@@ -130,9 +131,10 @@ class LayerTree:
             status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 return
+        was_whiteout = is_whiteout(entry_path(dir_fd, name), status)
         self.displace(dir_fd, path, name)
         os.mkdir(name, 0o700, dir_fd=dir_fd)
-        if is_whiteout(status):  # deleted and made anew: it must not merge with the lower directory
+        if was_whiteout:  # deleted and made anew: it must not merge with the lower directory
             self.make_opaque(name, dir_fd)
 
     def displace(self, dir_fd: int, path: bytes, name: bytes) -> None:
@@ -159,7 +161,7 @@ class LayerTree:
             return
         real, status = found
         names = [os.fsencode(name) for name in os.listxattr(real)]
-        xattrs = {name: os.getxattr(real, name) for name in names if not name.startswith(FORBIDDEN_XATTRS)}
+        xattrs = {name: os.getxattr(real, name) for name in names if not name.startswith(PRIVATE_XATTRS)}
         self._pending[path] = Attributes(
             stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns, xattrs
         )

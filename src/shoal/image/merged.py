@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Sequence
 
-from shoal.image.trees import OVERLAY_OPAQUE, is_whiteout
+from shoal.image.whiteouts import is_opaque, is_whiteout
 
 
 class MergedView:
@@ -31,7 +31,7 @@ class MergedView:
                 status = os.lstat(candidate)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            return None if is_whiteout(status) else (candidate, status)
+            return None if is_whiteout(candidate, status) else (candidate, status)
         return None
 
     def names(self, path: bytes) -> list[bytes]:
@@ -41,7 +41,7 @@ class MergedView:
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if entry.name not in seen:
-                        seen[entry.name] = not is_whiteout(entry.stat(follow_symlinks=False))
+                        seen[entry.name] = not is_whiteout(entry.path, entry.stat(follow_symlinks=False))
         return sorted(name for name, shown in seen.items() if shown)
 
     def _stack(self, path: bytes) -> list[bytes]:
@@ -60,14 +60,7 @@ class MergedView:
             if not stat.S_ISDIR(status.st_mode):
                 break  # a whiteout, or a file: either hides what lies below
             stack.append(candidate)
-            if _opaque(candidate):
+            if is_opaque(candidate):
                 break
         self._directories[path] = stack
         return stack
-
-
-def _opaque(directory: bytes) -> bool:
-    try:
-        return os.getxattr(directory, OVERLAY_OPAQUE) == b"y"
-    except OSError:
-        return False  # ENODATA: the directory merges

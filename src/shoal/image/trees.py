@@ -1,4 +1,4 @@
-"""Walking, deleting and locking in directory trees by descriptor: no name is resolved twice, no symlink followed.
+"""Walking and deleting directory trees by descriptor: no name is resolved twice, no symlink followed.
 
 The trees may be a running container's, whose processes rename and replace entries while we look.
 """
@@ -10,7 +10,6 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-OVERLAY_OPAQUE = "trusted.overlay.opaque"
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEPTH_MAX = 128  # of nested open descriptors while deleting
 
@@ -88,19 +87,6 @@ def remove_tree_at(parent_fd: int, name: bytes) -> None:
     finally:
         os.close(root_fd)
     os.rmdir(name, dir_fd=parent_fd)
-
-
-def is_whiteout(status: os.stat_result) -> bool:
-    """Whether the entry is overlayfs's mark that a lower entry is deleted: a character device 0/0."""
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def is_opaque(fd: int) -> bool:
-    """Whether the open directory hides the lower directories of its name."""
-    try:
-        return os.getxattr(fd, OVERLAY_OPAQUE) == b"y"
-    except OSError:
-        return False  # ENODATA, or a file system without trusted xattrs, where none was ever set
 
 
 def entry_path(dir_fd: int, name: bytes) -> bytes:

@@ -32,7 +32,7 @@ from shoal.image.tar.header import (
     TarEntry,
 )
 from shoal.image.tar.reader import TarReader, write_all
-from shoal.image.trees import OVERLAY_OPAQUE
+from shoal.image.whiteouts import make_opaque, make_whiteout
 
 WHITEOUT_PREFIX = b".wh."
 OPAQUE_NAME = b".wh..wh..opq"
@@ -172,7 +172,7 @@ class Unpacker:
         """Hide a lower entry (`.wh.name`), or all lower entries of the directory (`.wh..wh..opq`)."""
         dir_fd = self._tree.directory(parent)
         if name == OPAQUE_NAME:
-            os.setxattr(dir_fd, OVERLAY_OPAQUE, b"y")
+            make_opaque(dir_fd)
             return
         if name.startswith(_AUFS_PREFIX):
             return  # the books of the file system that invented this format
@@ -180,7 +180,7 @@ class Unpacker:
         if hidden in (b"", b".", b".."):
             raise InvalidArgument("invalid layer entry", why=f"`{os.fsdecode(name)}` is not a whiteout")
         try:
-            os.mknod(hidden, stat.S_IFCHR, os.makedev(0, 0), dir_fd=dir_fd)
+            make_whiteout(dir_fd, hidden)
         except FileExistsError:
             # A whiteout is about lower layers only, so that this layer's own entry stays. A directory of it
             # must not merge with the hidden one.

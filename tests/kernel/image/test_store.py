@@ -8,7 +8,6 @@ import io
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -23,8 +22,9 @@ from shoal.image.image import Deleted, ImageId, Untagged
 from shoal.image.store import ImageStore
 from shoal.linux.mounts import mount
 from shoal.oci.reference import Reference
+from shoal.oci.rootfs import PlainRootfs
 from tests.kernel.image.archives import config, docker_archive, hex_digest
-from tests.kernel.image.trees import directory, file, layer, leftovers, open_store
+from tests.kernel.image.trees import connect, directory, file, layer, leftovers, open_store
 
 pytestmark = pytest.mark.root
 
@@ -194,7 +194,7 @@ def test_import_full_disk_is_told_and_leaves_nothing(
 
 def open_small(tmp_path: Path) -> ImageStore:
     """A store on the small file system, with its database elsewhere."""
-    return ImageStore(tmp_path / "small", lambda: sqlite3.connect(tmp_path / "db" / "db", check_same_thread=False))
+    return ImageStore(tmp_path / "small", lambda: connect(tmp_path / "db" / "db"))
 
 
 def test_load_gzip_bomb_ends_at_the_full_disk(
@@ -214,6 +214,37 @@ def test_load_gzip_bomb_ends_at_the_full_disk(
         assert status.f_bfree * status.f_frsize > 19 << 20
 
     in_mount_namespace(fill)
+
+
+# -- a data root on an overlay ----------------------------------------------------------------------------------------
+
+
+def test_store_on_an_overlay_copies_and_applies_whiteouts(
+    tmp_path: Path, in_mount_namespace: Callable[[Callable[[], None]], None]
+) -> None:
+    """In a container in a container the data root lies on an overlay: images work all the same, by copies."""
+    for name in ("lower", "upper", "work", "root", "db"):
+        (tmp_path / name).mkdir()
+    base = layer(file("a", b"a"), directory("d"), file("d/low", b"x"), directory("o"), file("o/low", b"x"), file("e"))
+    top = layer(file(".wh.a"), file("d/.wh.low"), file("o/.wh..wh..opq"), file("o/new", b"n"))
+
+    def on_overlay() -> None:
+        options = ",".join(f"{name}dir={tmp_path / name}" for name in ("lower", "upper", "work"))
+        mount("overlay", str(tmp_path / "root"), "overlay", 0, options)
+        store = ImageStore(tmp_path / "root", lambda: connect(tmp_path / "db" / "db"))
+        assert store.snapshotter.name == "vfs"
+        list(store.load(io.BytesIO(docker_archive((["app:1"], (base, top))))))
+        rootfs = store.snapshotter.prepare("key", store.get("app:1").chain_ids)
+        assert isinstance(rootfs, PlainRootfs)
+        root = Path(rootfs.path)
+        assert sorted(os.listdir(root / "o")) == ["new"]
+        assert os.listdir(root / "d") == []
+        assert not (root / "a").exists()
+        assert (root / "e").exists()
+        assert store.snapshotter.changes("key") == []
+        store.save(["app:1"], io.BytesIO())
+
+    in_mount_namespace(on_overlay)
 
 
 # -- kills ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from shoal.image.snapshot.overlay import OverlaySnapshotter
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.snapshot.records import SnapshotRecords
 from shoal.image.snapshot.vfs import VfsSnapshotter
-from shoal.image.trees import OVERLAY_OPAQUE
+from shoal.image.whiteouts import OVERLAY_OPAQUE
 
 # File systems that overlayfs does not accept for its upper directory. Documentation/filesystems/overlayfs.rst
 _NO_UPPER = frozenset({"overlay", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "9p", "fuse.sshfs", "ecryptfs"})
@@ -25,12 +25,13 @@ def open_snapshotter(
     driver: str | None = None,
     filesystems: str = "/proc/filesystems",
 ) -> Snapshotter:
-    """The snapshotter on the snapshots under `root`; `driver` is `overlay2` (or `overlay`), `vfs` or None = the best.
+    """The snapshotter on the snapshots under `root`; `driver` is `overlay2` (or `overlay`), `vfs` or None.
 
+    None means the one that made the snapshots that are there, else the best for this machine.
     Raises: InvalidArgument for another name.
     """
     records = SnapshotRecords(root, layers, scratch)
-    chosen = driver or ("overlay2" if why_no_overlay(root, filesystems) is None else "vfs")
+    chosen = driver or _used_so_far(records) or ("overlay2" if why_no_overlay(root, filesystems) is None else "vfs")
     if chosen in ("overlay", "overlay2"):
         return OverlaySnapshotter(records)
     if chosen == "vfs":
@@ -51,6 +52,15 @@ def why_no_overlay(directory: str, filesystems: str = "/proc/filesystems") -> st
         os.removexattr(directory, OVERLAY_OPAQUE)
     except OSError as error:
         return f"`{directory}` takes no trusted xattrs: {os.strerror(error.errno or 0)}"
+    return None
+
+
+def _used_so_far(records: SnapshotRecords) -> str | None:
+    """The driver that made the snapshots."""
+    for key in records.keys():  # noqa: SIM118 - not a dict
+        for directory, driver in (("upper", "overlay2"), ("fs", "vfs")):
+            if os.path.isdir(os.path.join(records.path(key), directory)):
+                return driver
     return None
 
 

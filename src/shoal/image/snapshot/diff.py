@@ -14,6 +14,7 @@ from shoal.image.tar.header import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, HAR
 from shoal.image.tar.writer import TarWriter
 from shoal.image.trees import entry_path
 from shoal.image.unpack import OPAQUE_NAME, WHITEOUT_PREFIX
+from shoal.image.whiteouts import PRIVATE_XATTRS
 
 _KINDS = {
     stat.S_IFREG: REGULAR,
@@ -24,7 +25,7 @@ _KINDS = {
     stat.S_IFIFO: FIFO,
 }
 # overlayfs's own books, and a label of this machine's policy, don't belong into an image.
-_LOCAL_XATTRS = (b"trusted.overlay.", b"user.overlay.", b"security.selinux")
+_LOCAL_XATTRS = (*PRIVATE_XATTRS, b"security.selinux")
 _PIECE = 1 << 20
 # What a look at an entry gives that the container has replaced since: it is left out, as if it were gone.
 _REPLACED = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO))

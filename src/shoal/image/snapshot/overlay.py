@@ -14,7 +14,8 @@ from shoal.image.merged import MergedView
 from shoal.image.snapshot.diff import LayerWriter
 from shoal.image.snapshot.protocol import Change, ChangeKind, Usage
 from shoal.image.snapshot.records import SnapshotRecords, tree_usage
-from shoal.image.trees import is_opaque, is_whiteout, open_directory, walk_tree
+from shoal.image.trees import open_directory, walk_tree
+from shoal.image.whiteouts import is_opaque, is_whiteout_device
 from shoal.oci.digest import Digest
 from shoal.oci.rootfs import OverlayRootfs
 
@@ -79,7 +80,7 @@ class OverlaySnapshotter:
         root_fd = open_directory(self.rootfs(key).upper)
         try:
             for item in walk_tree(root_fd):
-                if is_whiteout(item.status):
+                if is_whiteout_device(item.status):
                     writer.whiteout(item.path)
                     continue
                 writer.add(item.path, item.parent_fd, item.name)
@@ -98,7 +99,7 @@ def _collect_changes(root_fd: int, lower: MergedView, changes: dict[bytes, Chang
     """Put into `changes` what the upper directory says against `lower`, by the rules of `docker diff`."""
     for item in walk_tree(root_fd):
         below = lower.find(item.path)
-        if is_whiteout(item.status):
+        if is_whiteout_device(item.status):
             if below is not None:
                 changes[item.path] = ChangeKind.DELETED
                 _touch_parent(item.path, changes)
