@@ -110,24 +110,15 @@ class Blanks:
         self._refill_later()
 
     def take(self, flags: int, cgroup_path: str) -> Child | None:
-        """A blank that is now in the cgroup `cgroup_path`, or None when there is none that fits."""
+        """A blank whose cgroup can be renamed to `cgroup_path`, or None when there is none that fits."""
         parent = cgroup_path.rpartition("/")[0]
         if flags != self._flags or parent != self._parent:
             return None
-        while self._blanks:
-            child = self._blanks.pop(0)
+        child = self._blanks.pop(0) if self._blanks else None
+        if child is not None:
             self._loop.unwatch(child.channel.fileno())
-            try:
-                assert child.cgroup is not None
-                child.cgroup.rename(cgroup_path)
-            except ShoalError as error:
-                self._end(child)
-                self._listener.log("warning", f"blank container {child.pid}: {error}")
-                continue
-            self._refill_later()
-            return child
         self._refill_later()
-        return None
+        return child
 
     def clear(self) -> None:
         """Ends all blanks and removes their cgroups."""

@@ -59,12 +59,14 @@ class Launch:
         """Does everything up to the waiting; takes the descriptors. Failures are answered, not raised."""
         ends: list[int] = []
         try:
+            # Child and shoald get to work as early as possible: the rest here is done while they do theirs.
             ends = self._make_streams(fds)
             child = self._child(fds)
-            self._watch(child)
             self._send_plan(ends, fds)
             cloned = {"id": self.process.id, "exec_id": self.process.exec_id, "pid": child.pid}
             self._service.connection.event("cloned", cloned)
+            self.process.start_ticks = start_time_ticks(child.pid)
+            self._open_log()
             self._enter_cgroup(child)
             self._go("cgroup")
             if not self._body["wired"]:
@@ -119,15 +121,27 @@ class Launch:
         for options in body["attach"]:
             # The sockets are taken out of `fds`, which are closed in the end.
             streams.add_client(options, os.dup(fds[options["fd"]]))
-        if body["log"] is not None:
-            streams.set_log(body["log"], terminal=body["terminal"])
         if body["terminal"]:
             return []
         if body["exec_id"] is not None and not body["attach"] and not body["open_stdin"]:
             return streams.make_null()
         return streams.make_pipes(open_stdin=body["open_stdin"])
 
+    def _open_log(self) -> None:
+        if self._body["log"] is not None and self.process.streams is not None:
+            self.process.streams.set_log(self._body["log"], terminal=self._body["terminal"])
+
     def _child(self, fds: list[int]) -> Child:
+        child = self._new_child(fds)
+        self.process.pid = child.pid
+        self.process.pidfd = child.pidfd
+        self._channel = child.channel
+        self._service.loop.watch(child.channel.fileno(), READABLE, lambda _events: self._read_channel())
+        self._service.reaper.watch(self.process)
+        self._timer = self._service.loop.call_later(LIMIT_S, self._too_late)
+        return child
+
+    def _new_child(self, fds: list[int]) -> Child:
         body = self._body
         service = self._service
         if body["exec_id"] is not None:
@@ -146,8 +160,8 @@ class Launch:
         if blank is not None:
             self.process.cgroup = blank.cgroup
             return blank
-        self.process.cgroup = service.layout.create(path)
         if service.layout.version == "v2":
+            self.process.cgroup = service.layout.create(path)
             self._apply_resources(self.process.cgroup)
         return self._clone(body["clone_flags"], pid_namespace, self.process.cgroup)
 
@@ -165,15 +179,6 @@ class Launch:
             if directory is not None:
                 directory.close()
 
-    def _watch(self, child: Child) -> None:
-        self.process.pid = child.pid
-        self.process.pidfd = child.pidfd
-        self.process.start_ticks = start_time_ticks(child.pid)
-        self._channel = child.channel
-        self._service.loop.watch(child.channel.fileno(), READABLE, lambda _events: self._read_channel())
-        self._service.reaper.watch(self.process)
-        self._timer = self._service.loop.call_later(LIMIT_S, self._too_late)
-
     def _send_plan(self, ends: list[int], fds: list[int]) -> None:
         assert self._channel is not None
         joins = [(kind, index) for kind, index in self._body["joins"].items() if kind != "pid"]
@@ -185,13 +190,35 @@ class Launch:
         send_nowait(self._channel, encode("plan", 0, plan), [*ends, *(fds[index] for _, index in joins)])
 
     def _enter_cgroup(self, child: Child) -> None:
-        cgroup = self.process.cgroup
-        if cgroup is None or self._service.layout.version == "v2":
+        """Puts the child into its cgroup on v1; on v2 it was cloned into it."""
+        path = self._body["cgroup"]
+        if self._service.layout.version == "v2":
             return
-        if child.cgroup is None:
+        if self.process.exec_id is not None:
+            if self.process.cgroup is not None:
+                self.process.cgroup.attach(child.pid)
+        elif path is not None:
+            self._apply_resources(self._new_cgroup(child, path))
+
+    def _new_cgroup(self, child: Child, path: str) -> Cgroup:
+        """The container's cgroup, with the child in it: the blank's one renamed, or a new one."""
+        if child.cgroup is not None:
+            try:
+                child.cgroup.rename(path)
+            except ShoalError:
+                pass  # one of that name is there, left over from a crash: `create` deals with it
+            else:
+                return child.cgroup
+        cgroup = self._service.layout.create(path)
+        try:
             cgroup.attach(child.pid)
-        if self.process.exec_id is None:
-            self._apply_resources(cgroup)
+        except ShoalError:
+            cgroup.remove()
+            raise
+        # The blank's own, which the child has left by now.
+        self._service.reaper.remove_cgroup(self.process)
+        self.process.cgroup = cgroup
+        return cgroup
 
     def _apply_resources(self, cgroup: Cgroup) -> None:
         self._warnings.extend(cgroup.apply(self._body["resources"]))

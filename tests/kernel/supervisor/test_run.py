@@ -12,9 +12,11 @@ import msgspec
 import pytest
 
 from shoal.errors import Conflict, Internal, InvalidArgument, NotFound, ShoalError
+from shoal.linux.cgroups import detect
 from shoal.linux.fd import Fd
+from shoal.oci.runtime_spec import Memory, Resources
 from shoal.runtime.driver import StreamTarget
-from tests.kernel.supervisor.bench import Bench, client, on_bench
+from tests.kernel.supervisor.bench import Bench, client, on_bench, replace
 
 pytestmark = pytest.mark.root
 
@@ -228,5 +230,31 @@ def test_attach_to_unknown_container_is_refused_and_closes_the_client(tmp_path: 
         with pytest.raises(NotFound):
             await bench.driver.attach(StreamTarget("nobody"), attached.options, attached.socket, b"")
         assert await reader.all() == b""
+
+    on_bench(tmp_path, body)
+
+
+def test_start_with_a_cgroup_of_its_name_left_over_replaces_it(tmp_path: Path) -> None:
+    """What a crash left does not keep the container from starting, and goes with it."""
+
+    async def body(bench: Bench) -> None:
+        launch = bench.launch("sleep", "1000")
+        detect().create(launch.cgroup_path)
+        started = await bench.start(launch)
+        assert launch.cgroup_path in Path(f"/proc/{started.pid}/cgroup").read_text()
+
+    on_bench(tmp_path, body)
+
+
+def test_start_with_limits_sets_them_before_the_program_runs(tmp_path: Path) -> None:
+    """The specification's resources are in force; the kernel's kill for want of memory is told."""
+
+    async def body(bench: Bench) -> None:
+        launch = bench.launch("sh", "-c", "x=a; while :; do x=$x$x; done")
+        linux = msgspec.structs.replace(launch.spec.linux, resources=Resources(memory=Memory(limit=8 << 20)))
+        launch = replace(launch, spec=msgspec.structs.replace(launch.spec, linux=linux))
+        await bench.start(launch)
+        exit = await bench.exit_of(launch)
+        assert (exit.code, exit.oom_killed) == (137, True)
 
     on_bench(tmp_path, body)
