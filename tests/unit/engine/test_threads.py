@@ -8,6 +8,8 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import pytest
+
 from shoal.engine.threads import PIECE_BYTES, BodyReader, ClientGone, Outlet, PieceWriter, produced_by
 from shoal.errors import InvalidArgument
 
@@ -68,17 +70,15 @@ def test_produced_by_failure_is_raised_behind_the_items() -> None:
         outlet.put(1)
         raise InvalidArgument("no more")
 
-    async def collect() -> list[int]:
-        seen = []
-        try:
-            async for number in produced_by(work):
-                seen.append(number)
-        except InvalidArgument as problem:
-            assert problem.what == "no more"
-            seen.append(-1)
-        return seen
+    seen: list[int] = []
 
-    assert asyncio.run(collect()) == [1, -1]
+    async def collect() -> None:
+        async for number in produced_by(work):
+            seen.append(number)
+
+    with pytest.raises(InvalidArgument) as caught:
+        asyncio.run(collect())
+    assert (seen, caught.value.what) == ([1], "no more")
 
 
 def test_produced_by_left_early_ends_the_thread() -> None:
