@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 
 from shoal.errors import SyscallError
 from shoal.linux.rtnetlink import (
     ALL_ADDRESSES,
     ALL_LINKS,
     ALL_ROUTES,
-    IFLA_IFNAME,
     IFLA_MASTER,
     IFLA_NET_NS_FD,
     IFLA_NET_NS_PID,
@@ -60,10 +60,10 @@ from shoal.linux.rtnetlink import (
     parse_route,
     pin_mac,
     pin_neighbour,
-    set_hairpin,
     set_link,
     set_no_link_local,
-    string,
+    set_port,
+    set_up,
     u32,
 )
 
@@ -72,6 +72,7 @@ __all__ = ["Address", "Link", "Netlink", "Route"]
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
 _RECEIVE_SIZE = 65536
 _DUMP_ATTEMPTS = 8
+_FORWARDING_ATTEMPTS, _FORWARDING_RETRY_S = 20, 0.001
 _LOOPBACK = 1  # always the first interface of a namespace
 
 
@@ -131,30 +132,49 @@ class Netlink:
         mtu: int | None = None,
         mac: str | None = None,
         master: str | int | None = None,
-        hairpin: bool = False,
-        link_local: bool = True,
         up: bool = True,
     ) -> None:
         """Create a veth pair: `name` here (port of `master`, up), `peer_name` in the given namespace, down.
 
-        The peer can't be brought up here: the kernel refuses IFF_UP on it at creation (ENOTCONN), its owner does
-        that. `hairpin` lets the bridge send a frame back out of the port that it came in by: needed where a
-        container reaches itself through a published port while bridge-nf-call-iptables is on. Without `link_local`
-        the end here makes no IPv6 address of its own.
+        The peer can't be brought up here: the kernel refuses IFF_UP on it at creation (ENOTCONN). And
+        IFLA_TARGET_NETNSID, which looks like a way to do it from here, moves the link of that name, ours, over there.
         Raises: SyscallError (EEXIST: a name is taken; ESRCH, EBADF: the namespace is gone; ENODEV: no master).
         """
         own = common_attributes(name, mac=mac, mtu=mtu)
         if master is not None:
             own += u32(IFLA_MASTER, self._index(master))
         peer = common_attributes(peer_name, mac=peer_mac, mtu=mtu) + _namespace(peer_netns_pid, peer_netns_fd)
-        requests = [add_veth(name, own, peer_name, peer, up=up and link_local)]
-        # Some settings are ignored in the message that creates the link, so they follow in the same sendmsg.
-        if hairpin:
-            requests.append(set_hairpin(name))
-        if not link_local:
-            requests.append(set_no_link_local(name))
-            requests.append(set_link(0, name, up=up, attributes=string(IFLA_IFNAME, name)))
-        self._transact(*requests)
+        self._transact(add_veth(name, own, peer_name, peer, up=up))
+
+    def link_up_quietly(self, name: str) -> None:
+        """Bring up an interface that gets no link-local IPv6 address.
+
+        For ports of a bridge: the neighbour discovery of each is flooded to all others, and a thousand that start
+        together spend more time on that than on starting. Raises: SyscallError (ENODEV: no such link).
+        """
+        self._transact(set_no_link_local(name), set_up(name))
+
+    def bridge_port_up(self, port: str, *, hairpin: bool = False) -> int:
+        """Bring up a bridge's port that has a carrier (its peer is up), so that it forwards; its index.
+
+        Left to itself the kernel lets a port forward a moment after its carrier came, by a work queue that waits for
+        the rtnl lock: what the other end sends meanwhile would be lost. `hairpin` lets the bridge send a frame back
+        out of the port that it came in by: needed where a container reaches itself through a published port while
+        bridge-nf-call-iptables is on. Quiet as `link_up_quietly`.
+        Raises: SyscallError (ENODEV: no such link).
+        """
+        self._transact(set_no_link_local(port), set_port(port, hairpin=hairpin), set_up(port))
+        for _ in range(_FORWARDING_ATTEMPTS):
+            index = self._index(port)  # on newer kernels asking also brings the operational state up to date
+            try:
+                self._transact(set_port(port, forwarding=True))
+                break
+            except SyscallError as error:
+                # The kernel still has the link for down, from before the carrier came.
+                if error.errno != errno.ENETDOWN:
+                    raise
+            time.sleep(_FORWARDING_RETRY_S)
+        return index  # if it doesn't forward even now, the kernel's work queue is about to let it
 
     def link_set(
         self,
@@ -284,9 +304,7 @@ class Netlink:
         """Bring up loopback and `name`, with `address` ("172.17.0.2/16") and a default route by `gateway`.
 
         Two system calls in all, for the child inside its new namespace. With an IPv4 address the interface gets no
-        link-local IPv6 one: its neighbour discovery would reach every other port of the bridge, and a thousand
-        containers that start together would spend more time on that than on starting. With `gateway_mac` it never has
-        to ask for the gateway either.
+        link-local IPv6 one, as in `link_up_quietly`; with `gateway_mac` it never has to ask for the gateway.
         Raises: SyscallError of the first request that failed.
         """
         requests = [set_link(_LOOPBACK, "lo", up=True)]

@@ -53,7 +53,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 1
 IFLA_NET_NS_PID, IFLA_AF_SPEC, IFLA_NET_NS_FD = 19, 26, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
-IFLA_BRPORT_MODE = 4
+IFLA_BRPORT_STATE, IFLA_BRPORT_MODE, BR_STATE_FORWARDING = 1, 4, 3
 IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
 IFA_F_NODAD = 0x02
@@ -201,9 +201,11 @@ def add_veth(name: str, own: bytes, peer_name: str, peer: bytes, *, up: bool) ->
     return Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, f"{name}, peer {peer_name}", body)
 
 
-def set_hairpin(name: str) -> Request:
-    """Let a bridge's port send back what came in by it."""
-    port = attribute(IFLA_BRPORT_MODE, b"\1")
+def set_port(name: str, *, hairpin: bool | None = None, forwarding: bool = False) -> Request:
+    """Let a bridge's port send back what came in by it, or forward at once; the latter needs a carrier."""
+    port = attribute(IFLA_BRPORT_STATE, bytes([BR_STATE_FORWARDING])) if forwarding else b""
+    if hairpin is not None:
+        port += attribute(IFLA_BRPORT_MODE, bytes([hairpin]))
     info = string(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, port)
     body = pack(IFINFOMSG, 0, 0, 0, 0, 0) + string(IFLA_IFNAME, name) + nested(IFLA_LINKINFO, info)
     return Request(RTM_NEWLINK, 0, name, body)
@@ -222,6 +224,11 @@ def set_no_link_local(name: str) -> Request:
     body += nested(IFLA_AF_SPEC, nested(socket.AF_INET6, mode))
     # A kernel without IPv6 refuses, and needs nothing either.
     return Request(RTM_NEWLINK, 0, name, body, optional=True)
+
+
+def set_up(name: str) -> Request:
+    """Bring up an interface."""
+    return Request(RTM_NEWLINK, 0, name, pack(IFINFOMSG, 0, 0, 0, IFF_UP, IFF_UP) + string(IFLA_IFNAME, name))
 
 
 def delete_link(index: int, words: str) -> Request:
@@ -359,9 +366,8 @@ def parse_link(payload: bytes) -> Link:
     (mtu,) = unpack_from("I", found.get(IFLA_MTU, bytes(4)), 0)
     (master,) = unpack_from("I", found.get(IFLA_MASTER, bytes(4)), 0)
     mac = found.get(IFLA_ADDRESS, b"").hex(":")
-    return Link(
-        index, _text(found.get(IFLA_IFNAME, b"")), _text(info.get(IFLA_INFO_KIND, b"")), flags, mtu, mac, master
-    )
+    name, kind = _text(found.get(IFLA_IFNAME, b"")), _text(info.get(IFLA_INFO_KIND, b""))
+    return Link(index, name, kind, flags, mtu, mac, master)
 
 
 def parse_address(payload: bytes) -> Address:

@@ -75,6 +75,7 @@ class _Kernel:
 
     def close(self) -> None:
         self.table.close()
+        self.device.close()
         self.netlink.close()
         self.nft.close()
 

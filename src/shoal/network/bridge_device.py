@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
 from shoal.errors import Conflict, SyscallError, Unavailable
+from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, open_namespace, setns
 from shoal.linux.netlink import Link, Netlink
 from shoal.network.endpoint import Endpoint, default_mac
 
@@ -30,6 +31,7 @@ class BridgeDevice:
     def __init__(self, netlink: Netlink, name: str, mtu: int) -> None:
         self._netlink = netlink
         self._index: int | None = None
+        self._home = open_namespace("/proc/thread-self/ns/net")
         self.name = name
         self.mtu = mtu
 
@@ -124,14 +126,30 @@ class BridgeDevice:
             peer_mac=endpoint.mac,
             mtu=endpoint.mtu,
             master=self._index,
-            # Only who publishes ports can meet itself; a hairpin port also hears its own broadcasts.
-            hairpin=bool(endpoint.ports),
-            link_local=False,
+            up=False,
         )
+        # The container's end first: a port comes up forwarding only if its carrier is there.
+        # Only who publishes ports can meet itself; a hairpin port also hears its own broadcasts.
+        with self._inside(pid) as inner:
+            inner.link_up_quietly("eth0")
+        port = self._netlink.bridge_port_up(endpoint.veth, hairpin=bool(endpoint.ports))
         # The address, and the MAC that goes with it, may have been another container's a moment ago, whose pair the
         # kernel takes down slowly: until then the bridge would send the new one's packets to the dead.
-        self._netlink.bridge_pin_mac(endpoint.veth, endpoint.mac)
+        self._netlink.bridge_pin_mac(port, endpoint.mac)
         self._netlink.neighbour_pin(self._index, endpoint.ip, endpoint.mac)
+
+    def _inside(self, pid: int) -> Netlink:
+        """A connection in the network namespace of `pid`. The thread goes there and comes back."""
+        with namespace_fd(pid, "net") as there:
+            setns(there, CLONE_NEWNET)
+            try:
+                return Netlink()
+            finally:
+                setns(self._home, CLONE_NEWNET)
+
+    def close(self) -> None:
+        """Let go of the kernel; the bridge stays."""
+        self._home.close()
 
     def disconnect(self, endpoint: Endpoint) -> None:
         """Forget where the endpoint's address is; its veth pair goes with its namespace. Raises: SyscallError."""

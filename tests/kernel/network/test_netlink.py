@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,12 @@ def list_names() -> list[str]:
         return [link.name for link in netlink.link_list()]
 
 
+def up_quietly() -> None:
+    """Bring up eth0 of this thread's namespace."""
+    with Netlink() as netlink:
+        netlink.link_up_quietly("eth0")
+
+
 def test_link_add_bridge_twice_is_eexist(netlink: Netlink) -> None:
     """A taken name is told with the kernel's errno and the name."""
     with pytest.raises(SyscallError) as caught:
@@ -46,14 +53,20 @@ def test_link_add_veth_by_pid_and_by_descriptor_puts_the_peer_into_the_namespace
     """Both ways of naming a namespace work; the host's end is an up port of the bridge without IPv6 address."""
     bridge = netlink.link_get("br0").index
     with Namespace() as one, Namespace() as two:
-        netlink.link_add_veth("ve1", "eth0", peer_netns_pid=one.pid, master="br0", hairpin=True, link_local=False)
+        netlink.link_add_veth("ve1", "eth0", peer_netns_pid=one.pid, master="br0", up=False)
         descriptor = os.open(f"/proc/{two.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        netlink.link_add_veth("ve2", "eth0", peer_netns_fd=descriptor, master=bridge, mtu=1400, link_local=False)
+        netlink.link_add_veth("ve2", "eth0", peer_netns_fd=descriptor, master=bridge, mtu=1400, up=False)
         os.close(descriptor)
         for name, mtu in (("ve1", 1500), ("ve2", 1400)):
+            namespace = one if name == "ve1" else two
+            namespace.call(up_quietly)
+            assert netlink.bridge_port_up(name, hairpin=name == "ve1") == netlink.link_get(name).index
             link = netlink.link_get(name)
             assert (link.kind, link.master, link.is_up, link.mtu) == ("veth", bridge, True, mtu)
             assert netlink.addr_list(name) == []
+        shown = subprocess.run(["bridge", "-d", "link", "show"], check=True, capture_output=True, text=True).stdout
+        assert shown.count("state forwarding") == 2
+        assert shown.count("hairpin on") == 1
         assert one.call(list_names) == ["lo", "eth0"]
 
 
@@ -173,3 +186,23 @@ def test_bridge_pin_mac_moves_it_to_the_new_port(netlink: Netlink) -> None:
 def ip(*arguments: str) -> str:
     """The output of ip(8) in this thread's namespace."""
     return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def test_bridge_port_up_when_the_kernel_had_seen_it_down_forwards(netlink: Netlink) -> None:
+    """However long the pair has been without carrier, the port forwards when the call returns."""
+    with Namespace() as container:
+        netlink.link_add_veth("ve1", "eth0", peer_netns_pid=container.pid, master="br0")
+        wait_seen_down("ve1")
+        netlink.link_set("ve1", up=False)
+        container.call(up_quietly)
+        netlink.bridge_port_up("ve1")
+        shown = subprocess.run(["bridge", "link", "show", "dev", "ve1"], check=True, capture_output=True, text=True)
+        assert "state forwarding" in shown.stdout
+
+
+def wait_seen_down(name: str) -> None:
+    """Until ip(8) shows the state without carrier that the kernel's work queue sets."""
+    deadline = time.monotonic() + 5
+    while not {"DOWN", "LOWERLAYERDOWN"} & set(ip("link", "show", name).split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
