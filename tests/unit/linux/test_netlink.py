@@ -7,9 +7,11 @@ import socket
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import shoal
 from shoal.errors import SyscallError
 from shoal.linux import rtnetlink
 from shoal.linux.netlink import Netlink
@@ -108,8 +110,9 @@ def test_pack_address_malformed_raises_einval() -> None:
 
 def test_import_pulls_only_what_socket_and_struct_pull() -> None:
     """The module adds nothing to the supervisor beyond the allow-list's own dependencies."""
-    source = "import os, sys, errno, socket, struct; before = set(sys.modules); import shoal.linux.netlink"
-    source += "; print(*sorted(set(sys.modules) - before))"
+    sources = str(Path(shoal.__file__).parents[1])
+    source = f"import os, sys, errno, socket, struct; before = set(sys.modules); sys.path.insert(0, {sources!r})"
+    source += "; import shoal.linux.netlink; print(*sorted(set(sys.modules) - before))"
     out = subprocess.run([sys.executable, "-S", "-c", source], capture_output=True, text=True, check=True).stdout
     assert set(out.split()) == {
         "__future__",
