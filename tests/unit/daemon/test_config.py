@@ -1,0 +1,88 @@
+"""Settings of shoald: flags, file, defaults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shoal.daemon.config import parse
+from shoal.errors import InvalidArgument
+
+
+def _file(tmp_path: Path, **keys: object) -> str:
+    path = tmp_path / "daemon.json"
+    path.write_text(json.dumps({name.replace("_", "-"): value for name, value in keys.items()}))
+    return str(path)
+
+
+def test_parse_nothing_said_is_the_default_daemon() -> None:
+    """Without flags and file, the well-known places are used and containers survive the daemon."""
+    config = parse(["--config-file", "/dev/null"] if Path("/etc/shoal/daemon.json").exists() else []).config
+    assert str(config.data_root) == "/var/lib/shoal"
+    assert config.hosts == ("unix:///run/shoal/docker.sock",)
+    assert (config.ip_forward, config.shutdown_containers, config.containers_per_supervisor) == (True, False, 32)
+
+
+def test_parse_flags_move_everything_with_the_roots(tmp_path: Path) -> None:
+    """Socket and pidfile follow the exec root."""
+    config = parse(["--data-root", f"{tmp_path}/d", "--exec-root", f"{tmp_path}/e", "--config-file", _file(tmp_path)])
+    assert config.config.hosts == (f"unix://{tmp_path}/e/docker.sock",)
+    assert config.config.pidfile == tmp_path / "e" / "shoald.pid"
+
+
+def test_parse_file_sets_what_flags_leave_open(tmp_path: Path) -> None:
+    """A key of the file counts like the flag of that name."""
+    file = _file(tmp_path, bip="172.30.0.1/24", hosts=["unix:///a", "unix:///b"], log_level="warn", ip_forward=False)
+    config = parse(["--config-file", file]).config
+    assert (config.bip, config.hosts, config.log_level) == ("172.30.0.1/24", ("unix:///a", "unix:///b"), "warn")
+    assert not config.ip_forward
+
+
+def test_parse_debug_flag_is_the_debug_level(tmp_path: Path) -> None:
+    """-D and --log-level debug mean the same."""
+    for flags in (["-D"], ["--log-level", "debug"]):
+        config = parse([*flags, "--config-file", _file(tmp_path)]).config
+        assert (config.debug, config.log_level) == (True, "debug")
+
+
+def test_parse_validate_is_told(tmp_path: Path) -> None:
+    """--validate only checks."""
+    assert parse(["--validate", "--config-file", _file(tmp_path)]).validate
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["-H", "docker.sock"], "cannot listen on 'docker.sock'"),
+        (["-H", "ftp://x"], "cannot listen on 'ftp://x'"),
+        (["--bip", "172.30.0.0/24"], "invalid --bip '172.30.0.0/24'"),
+        (["--bip", "nonsense"], "invalid --bip 'nonsense'"),
+        (["--bip", "10.0.0.1/31"], "invalid --bip '10.0.0.1/31'"),
+        (["--bridge", "a-name-that-is-too-long"], "invalid --bridge 'a-name-that-is-too-long'"),
+        (["--containers-per-supervisor", "0"], "invalid --containers-per-supervisor 0"),
+        (["--config-file", "/no/such/file"], "cannot read the configuration file '/no/such/file': it does not exist"),
+    ],
+)
+def test_parse_bad_value_is_refused_with_its_name(flags: list[str], sentence: str) -> None:
+    """Every bad value is told by flag and value."""
+    with pytest.raises(InvalidArgument) as caught:
+        parse(flags)
+    assert caught.value.what == sentence
+
+
+def test_parse_unknown_key_is_refused(tmp_path: Path) -> None:
+    """A typing error in the file is found, not passed over."""
+    with pytest.raises(InvalidArgument) as caught:
+        parse(["--config-file", _file(tmp_path, data_rot="/x")])
+    assert "data-rot" in caught.value.why
+
+
+def test_parse_flag_and_key_together_are_refused(tmp_path: Path) -> None:
+    """As with dockerd, a setting given twice is an error."""
+    with pytest.raises(InvalidArgument) as caught:
+        parse(["--data-root", "/x", "--config-file", _file(tmp_path, data_root="/y")])
+    assert caught.value.what == (
+        "the following directives are specified both as a flag and in the configuration file: data-root"
+    )
