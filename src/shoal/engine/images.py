@@ -165,7 +165,7 @@ class Images:
         source = BodyReader(body)
 
         def work(outlet: Outlet[LoadEvent]) -> None:
-            for event in self._store.load(io.BufferedReader(source, PIECE_BYTES)):
+            for event in self._store.load(io.BufferedReader(source, PIECE_BYTES), progress=outlet.put):
                 outlet.put(event)
 
         async with aclosing(produced_by(work, source)) as events:

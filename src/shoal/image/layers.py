@@ -16,7 +16,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,12 +25,13 @@ from shoal.image.failures import explained
 from shoal.image.merged import MergedView
 from shoal.image.scratch import Scratch
 from shoal.image.skeleton import SkeletonWriter, rebuild
-from shoal.image.tar.compression import compression_of, decompressed, prefetched, read_chunks
+from shoal.image.tar.compression import decompressed, prefetched, read_chunks
 from shoal.image.tar.reader import TarReader
 from shoal.image.unpack import Unpacked, Unpacker
 from shoal.oci.digest import Digest, hex_of
 from shoal.oci.documents import decode_document, encode_document
 
+Progress = Callable[[int], None]
 _PREFETCH_FROM = 4 << 20  # below, a thread costs more than it saves
 
 
@@ -119,8 +120,17 @@ class LayerStore:
 
     # -- making -------------------------------------------------------------------------------------------------
 
-    def ensure(self, archive: str, below: Sequence[Digest], chain_id: Digest, diff_id: Digest) -> Layer:
+    def ensure(
+        self,
+        archive: str,
+        below: Sequence[Digest],
+        chain_id: Digest,
+        diff_id: Digest,
+        progress: Progress | None = None,
+    ) -> Layer:
         """The layer `chain_id`, unpacked from the file `archive` unless it exists; the caller holds it and `below`.
+
+        `progress` is called with the bytes of `archive` read so far; what it raises ends the work.
 
         Of several threads that want the same layer, one unpacks it.
         Raises: InvalidArgument if the archive's digest is not `diff_id`; what Unpacker raises.
@@ -132,7 +142,7 @@ class LayerStore:
                 existing = self._layers.get(chain_id)
                 if existing is not None:
                     return existing
-                made, directory = self._unpack(archive, below)
+                made, directory = self._unpack(archive, below, progress)
                 if made.diff_id == diff_id:
                     return self._publish(made, directory)
                 self._scratch.discard(directory)
@@ -152,15 +162,16 @@ class LayerStore:
             self._scratch.purge()
         return layer
 
-    def _unpack(self, archive: str, below: Sequence[Digest]) -> tuple[Layer, str]:
+    def _unpack(self, archive: str, below: Sequence[Digest], progress: Progress | None = None) -> tuple[Layer, str]:
         """Unpack into a scratch directory; returns what it is, and where."""
         directory = self._scratch.fresh("layer")
         tree = os.path.join(directory, "diff")
         os.makedirs(tree, mode=0o755)
         try:
-            digits, size, unpacked = self._stream(archive, tree, os.path.join(directory, "skeleton"), below)
+            skeleton = os.path.join(directory, "skeleton")
+            digits, size, unpacked = self._stream(archive, tree, skeleton, below, progress)
             if not unpacked.is_rebuildable:
-                os.unlink(os.path.join(directory, "skeleton"))
+                os.unlink(skeleton)
                 _link_or_copy(archive, os.path.join(directory, "archive"))
             diff_id = Digest(f"sha256:{digits}")
             chain_id = _chain_id(below, diff_id)
@@ -176,7 +187,9 @@ class LayerStore:
             raise
         return layer, directory
 
-    def _stream(self, archive: str, tree: str, skeleton: str, below: Sequence[Digest]) -> tuple[str, int, Unpacked]:
+    def _stream(
+        self, archive: str, tree: str, skeleton: str, below: Sequence[Digest], progress: Progress | None
+    ) -> tuple[str, int, Unpacked]:
         """Unpack the file `archive` into `tree`; returns the plain tar's sha256 and size, and the unpacker's report."""
         hasher = hashlib.sha256()
         size = 0
@@ -193,9 +206,10 @@ class LayerStore:
             chunks = hashed(decompressed(read_chunks(file)))
             ahead = prefetched(chunks) if os.fstat(file.fileno()).st_size >= _PREFETCH_FROM else None
             notes = SkeletonWriter(out)
+            told = _told(ahead or chunks, file.fileno(), progress) if progress else ahead or chunks
             try:
                 with Unpacker(tree, lower, notes) as unpacker:
-                    unpacked = unpacker.unpack(TarReader(ahead or chunks, tap=notes.raw))
+                    unpacked = unpacker.unpack(TarReader(told, tap=notes.raw))
             finally:
                 if ahead is not None:
                     ahead.close()
@@ -245,10 +259,11 @@ class LayerStore:
             yield Digest(layer.chain_id), layer
 
 
-def is_compressed(path: str) -> bool:
-    """Whether the file at `path` is compressed. Raises: OSError."""
-    with open(path, "rb") as file:
-        return compression_of(file.read(6)) != ""
+def _told(chunks: Iterator[bytes], fd: int, progress: Progress) -> Iterator[bytes]:
+    """The same chunks; `progress` hears how far the file that they come from has been read."""
+    for chunk in chunks:
+        progress(os.lseek(fd, 0, os.SEEK_CUR))
+        yield chunk
 
 
 def _chain_id(below: Sequence[Digest], diff_id: Digest) -> Digest:

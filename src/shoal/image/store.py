@@ -28,6 +28,7 @@ from shoal.image.image import (
     Image,
     ImageId,
     InUse,
+    LayerProgress,
     LoadEvent,
     Removal,
 )
@@ -236,14 +237,17 @@ class ImageStore:
 
     # -- archives -----------------------------------------------------------------------------------------------
 
-    def load(self, stream: BinaryIO) -> Generator[LoadEvent, None, None]:
+    def load(
+        self, stream: BinaryIO, *, progress: Callable[[LayerProgress], None] | None = None
+    ) -> Generator[LoadEvent, None, None]:
         """Load every image of an archive (archive/contents.py lists the forms), telling the progress.
 
-        The work happens while the iterator is consumed; closing it early stops and cleans up. Images that were
-        told as loaded stay, whatever happens later. Raises while iterating: InvalidArgument; Internal for a full
+        The work happens while the iterator is consumed; closing it early stops and cleans up. Between two events
+        of a big layer `progress` hears how far it is; what it raises stops the work as well. Images that were told
+        as loaded stay, whatever happens later. Raises while iterating: InvalidArgument; Internal for a full
         disk; what reading `stream` raises.
         """
-        return self._loader.load(stream)
+        return self._loader.load(stream, progress)
 
     def chosen_for_save(self, names: Sequence[str]) -> Sequence[Image]:
         """The images that `save` would write for `names`. Raises: NotFound, InvalidArgument."""

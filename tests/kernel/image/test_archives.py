@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.errors import InvalidArgument, NotFound
+from shoal.errors import InvalidArgument, NotFound, Unavailable
 from shoal.image.image import LayerProgress, Loaded, Renamed
 from shoal.image.store import ImageStore
 from shoal.oci.platform import Platform
@@ -244,6 +244,25 @@ def test_load_member_that_occurs_twice_the_later_counts(store: ImageStore) -> No
     twice = archive({"layer": ONE})[:-1024] + archive({"layer": TWO, "c": document, "manifest.json": listing})
     assert load(store, twice) == ["app:1"]
     assert store.get("app:1").diff_ids == (f"sha256:{hex_digest(TWO)}",)
+
+
+def test_load_progress_hears_of_a_big_layer_and_may_stop_it(store: ImageStore, tmp_path: Path) -> None:
+    """Within a layer the progress grows step by step; what the listener raises ends the load without a trace."""
+    big = layer(*(file(f"f{number}", os.urandom(1 << 20)) for number in range(8)))
+    data = docker_archive((["app:1"], (big,)))
+    heard: list[int] = []
+
+    def leave(progress: LayerProgress) -> None:
+        heard.append(progress.current_bytes)
+        if len(heard) == 3:
+            raise Unavailable("the client has gone")
+
+    with pytest.raises(Unavailable):
+        list(store.load(io.BytesIO(data), progress=leave))
+    assert heard == sorted(set(heard))
+    assert list(store.images()) == []
+    assert list((tmp_path / "data" / "layers").iterdir()) == []
+    assert leftovers(tmp_path / "data") == []
 
 
 # -- save -------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from shoal.image.merged import MergedView
 from shoal.image.skeleton import SkeletonWriter, rebuild
 from shoal.image.tar.header import TarEntry
 from shoal.image.tar.reader import TarReader
+from shoal.image.trees import remove_tree
 from shoal.image.unpack import Unpacked, Unpacker
 from tests.kernel.image.trees import (
     EVERYTHING,
@@ -190,8 +191,12 @@ def test_unpack_truncated_layer_is_unexpected_eof(unpacking: Unpacking, cut: int
 def test_unpack_very_deep_path_works(unpacking: Unpacking) -> None:
     """A path of 1,900 components, near what the kernel takes, needs neither recursion nor descriptors."""
     path = "/".join("d" * 1900)
-    unpacking.unpack(file(path, b"deep"))
-    assert (unpacking.tree / path).read_bytes() == b"deep"
+    try:
+        unpacking.unpack(file(path, b"deep"))
+        assert (unpacking.tree / path).read_bytes() == b"deep"
+    finally:
+        remove_tree(str(unpacking.tree))  # pytest's own clean-up can't
+    assert not unpacking.tree.exists()
 
 
 # -- whiteouts and directories ----------------------------------------------------------------------------------------

@@ -12,11 +12,15 @@ from shoal.image.archive.members import Members
 from shoal.image.catalog import Catalog
 from shoal.image.failures import explained
 from shoal.image.image import LayerProgress, Loaded, LoadEvent, Renamed
-from shoal.image.layers import LayerStore
+from shoal.image.layers import LayerStore, Progress
 from shoal.image.scratch import Scratch
-from shoal.oci.digest import chain_ids_of, parse_digest
+from shoal.oci.digest import Digest, chain_ids_of, parse_digest
 from shoal.oci.image_spec import decode_image
 from shoal.oci.platform import Platform
+
+OnProgress = Callable[[LayerProgress], None]
+_STEPS = 50  # of progress told within a layer, at the most
+_STEP_BYTES = 1 << 20
 
 
 class Loader:
@@ -36,8 +40,8 @@ class Loader:
         self._clock_ns = clock_ns
         self._platform = platform
 
-    def load(self, stream: BinaryIO) -> Generator[LoadEvent, None, None]:
-        """Load every image of the archive in `stream`, telling the progress."""
+    def load(self, stream: BinaryIO, progress: OnProgress | None) -> Generator[LoadEvent, None, None]:
+        """Load every image of the archive in `stream`, telling what happens."""
         directory = self._scratch.fresh("load")
         try:
             os.mkdir(directory, 0o700)
@@ -47,12 +51,12 @@ class Loader:
             members = Members(directory)
             members.take(stream)
             for planned in read_contents(members, self._platform):
-                yield from self._load_one(planned)
+                yield from self._load_one(planned, progress)
         finally:
             self._scratch.discard(directory)
             self._scratch.purge()
 
-    def _load_one(self, planned: Planned) -> Iterator[LoadEvent]:
+    def _load_one(self, planned: Planned, progress: OnProgress | None) -> Iterator[LoadEvent]:
         document = decode_image(planned.config)
         if document.os not in ("", self._platform.os):
             raise InvalidArgument(f"cannot load {document.os} image on {self._platform.os}")
@@ -65,7 +69,8 @@ class Loader:
         with self._layers.held(chain_ids):
             for index, member in enumerate(planned.layers):
                 yield LayerProgress(diff_ids[index], 0, member.size_bytes)
-                self._layers.ensure(member.path, chain_ids[:index], chain_ids[index], diff_ids[index])
+                hear = _in_steps(progress, diff_ids[index], member.size_bytes) if progress else None
+                self._layers.ensure(member.path, chain_ids[:index], chain_ids[index], diff_ids[index], hear)
                 yield LayerProgress(diff_ids[index], member.size_bytes, member.size_bytes)
             with self._catalog.lock:
                 image = self._catalog.add(planned.config)
@@ -77,3 +82,17 @@ class Loader:
             yield Loaded(image.id, reference.familiar())
         if not planned.names:
             yield Loaded(image.id, None)
+
+
+def _in_steps(progress: OnProgress, diff_id: Digest, total_bytes: int) -> Progress:
+    """A listener for a layer's bytes that tells `progress` of every step, not of every piece."""
+    step = max(_STEP_BYTES, total_bytes // _STEPS)
+    told = 0
+
+    def hear(current_bytes: int) -> None:
+        nonlocal told
+        if current_bytes - told >= step:
+            told = current_bytes
+            progress(LayerProgress(diff_id, current_bytes, total_bytes))
+
+    return hear
