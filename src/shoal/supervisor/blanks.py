@@ -1,10 +1,9 @@
 """Children for containers: cloned on demand, or ahead of time.
 
-On cgroup v1 the first write of a pid to a cgroup after an idle moment waits 6 to 14 ms for a grace period of the
-kernel's. So a few blank children wait, cloned into fresh namespaces and attached to cgroups of their own; when one is
-used, its cgroups are renamed. cgroup v2 clones into the cgroup at no cost and needs none. Blanks die with their
-supervisor (see child.py); a cgroup that stays behind is named after the supervisor's pid, so that shoald can
-tell. Runs in a supervisor.
+Cloning into fresh namespaces, and making cgroups of version 1, takes two milliseconds and more. So a few blank children
+wait, in cgroups of their own; when one is used, its cgroups are renamed. A cgroup of version 2 cannot be, so there
+are none. Blanks die with their supervisor (see child.py); a cgroup that stays behind is named after the supervisor's
+pid, so that shoald can tell. Runs in a supervisor.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from shoal.errors import ShoalError
 from shoal.linux.clone import clone3
 from shoal.linux.pidfd import pidfd_send_signal
 from shoal.supervisor.child import child_main
+from shoal.supervisor.entrance import open_entrances
 from shoal.supervisor.loop import READABLE
+from shoal.supervisor.protocol import close_all, encode, send_nowait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Blanks:
             return None
         child = self._blanks.pop(0) if self._blanks else None
         if child is not None:
+            self._failures = 0
             self._loop.unwatch(child.channel.fileno())
         self._refill_later()
         return child
@@ -138,12 +140,8 @@ class Blanks:
             return
         try:
             self._blanks.append(self._make())
-            self._failures = 0
-        except ShoalError as error:
-            self._failures += 1
-            self._listener.log("warning", f"blank container: {error}")
-            if self._failures >= _MAX_FAILURES:
-                self._target = 0
+        except (ShoalError, OSError) as error:
+            self._failed(str(error))
         self._refill_later()
 
     def _make(self) -> Child:
@@ -153,8 +151,12 @@ class Blanks:
         try:
             child = clone_child(self._flags)
             child.cgroup = cgroup
-            cgroup.attach(child.pid)
-        except ShoalError:
+            entrances = open_entrances(cgroup, self._layout)
+            try:
+                send_nowait(child.channel, encode("go", 0, {"barrier": "cgroup"}), entrances)
+            finally:
+                close_all(entrances)
+        except (ShoalError, OSError):
             if child is not None:
                 child.kill()
             cgroup.remove()
@@ -169,7 +171,14 @@ class Blanks:
                 self._blanks.remove(child)
                 self._loop.unwatch(child.channel.fileno())
                 self._end(child)
+                self._failed("it died before it was used")
         self._refill_later()
+
+    def _failed(self, why: str) -> None:
+        self._failures += 1
+        self._listener.log("warning", f"blank container: {why}")
+        if self._failures >= _MAX_FAILURES:
+            self._target = 0
 
     def _end(self, child: Child) -> None:
         try:

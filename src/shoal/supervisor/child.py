@@ -16,6 +16,7 @@ import signal
 from shoal.errors import ShoalError, SyscallError
 from shoal.linux.libc import close_range
 from shoal.linux.prctl import set_pdeathsig
+from shoal.supervisor.entrance import enter
 from shoal.supervisor.protocol import encode, receive, send_nowait
 from shoal.supervisor.steps import STEPS
 from shoal.supervisor.steps.context import Context
@@ -47,15 +48,14 @@ class ChildChannel:
         """The plan and its descriptors, once it comes. Raises: SupervisorGone."""
         kind, body, fds = self._receive()
         while kind != "plan":
-            self._note(kind, body)
+            self._note(kind, body, fds)
             kind, body, fds = self._receive()
         return body, fds
 
     def wait(self, barrier: str) -> None:
         """Returns when the supervisor has said that `barrier` is reached. Raises: SupervisorGone."""
         while barrier not in self._reached:
-            kind, body, _ = self._receive()
-            self._note(kind, body)
+            self._note(*self._receive())
 
     def send_fd(self, kind: str, fd: int) -> None:
         """Gives the supervisor a copy of a descriptor."""
@@ -75,8 +75,10 @@ class ChildChannel:
             raise SupervisorGone
         return message[0], message[2], message[3]
 
-    def _note(self, kind: str, body: Body) -> None:
+    def _note(self, kind: str, body: Body, fds: list[int]) -> None:
         if kind == "go":
+            # With "cgroup" come the files through which to enter it.
+            enter(fds)
             self._reached.add(body["barrier"])
 
 

@@ -20,6 +20,7 @@ from shoal.linux.pidfd import pidfd_send_signal
 from shoal.linux.procfs import start_time_ticks
 from shoal.supervisor.blanks import Child, clone_child
 from shoal.supervisor.child import describe_error
+from shoal.supervisor.entrance import open_entrances
 from shoal.supervisor.loop import READABLE
 from shoal.supervisor.process import RUNNING, Process
 from shoal.supervisor.protocol import TAKEN_BACK, close_all, encode, receive, send_nowait
@@ -27,6 +28,8 @@ from shoal.supervisor.stdio import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shoal.linux.cgroups import Cgroup
     from shoal.supervisor.loop import Timer
     from shoal.supervisor.protocol import Body, LaunchBody
@@ -40,7 +43,8 @@ class Launch:
     """One start, from the request to its answer. `process` is in the table from the beginning."""
 
     __slots__ = (
-        "_body", "_channel", "_executing", "_failure", "_request_id", "_service", "_timer", "_warnings", "process",
+        "_body", "_channel", "_executing", "_failure", "_request_id", "_service", "_spare_cgroup", "_timer",
+        "_warnings", "process",
     )  # fmt: skip
 
     def __init__(self, service: Service, request_id: int, body: LaunchBody) -> None:
@@ -52,6 +56,8 @@ class Launch:
         self._failure: Body | None = None
         self._timer: Timer | None = None
         self._warnings: list[str] = []
+        # The cgroup of a blank that got another one.
+        self._spare_cgroup: Cgroup | None = None
         self.process = Process(body["id"], body["exec_id"], body["run_dir"], body["exit_file"])
         self.process.terminal = body["terminal"]
 
@@ -67,8 +73,7 @@ class Launch:
             self._service.connection.event("cloned", cloned)
             self.process.start_ticks = start_time_ticks(child.pid)
             self._open_log()
-            self._enter_cgroup(child)
-            self._go("cgroup")
+            self._admit(child)
             if not self._body["wired"]:
                 self._go("network")
         except Exception as error:  # noqa: BLE001  the edge of this process: everything is to be taken back
@@ -189,46 +194,46 @@ class Launch:
         }
         send_nowait(self._channel, encode("plan", 0, plan), [*ends, *(fds[index] for _, index in joins)])
 
-    def _enter_cgroup(self, child: Child) -> None:
-        """Puts the child into its cgroup on v1; on v2 it was cloned into it."""
+    def _admit(self, child: Child) -> None:
+        """Lets the child into its cgroup, whose limits are set before; on v2 it was cloned into it."""
+        entrances: list[int] = []
         path = self._body["cgroup"]
-        if self._service.layout.version == "v2":
-            return
-        if self.process.exec_id is not None:
-            if self.process.cgroup is not None:
-                self.process.cgroup.attach(child.pid)
-        elif path is not None:
-            self._apply_resources(self._new_cgroup(child, path))
+        if self._service.layout.version != "v2":
+            entered = False
+            if self.process.exec_id is None and path is not None:
+                entered = self._arrange_cgroup(child, path)
+            if self.process.cgroup is not None and not entered:
+                entrances = open_entrances(self.process.cgroup, self._service.layout)
+        try:
+            self._go("cgroup", entrances)
+        finally:
+            close_all(entrances)
 
-    def _new_cgroup(self, child: Child, path: str) -> Cgroup:
-        """The container's cgroup, with the child in it: the blank's one renamed, or a new one."""
+    def _arrange_cgroup(self, child: Child, path: str) -> bool:
+        """Makes the container's cgroup with its limits; whether the child is in it: a blank whose own was renamed."""
+        renamed = False
         if child.cgroup is not None:
             try:
                 child.cgroup.rename(path)
+                renamed = True
             except ShoalError:
-                pass  # one of that name is there, left over from a crash: `create` deals with it
-            else:
-                return child.cgroup
-        cgroup = self._service.layout.create(path)
-        try:
-            cgroup.attach(child.pid)
-        except ShoalError:
-            cgroup.remove()
-            raise
-        # The blank's own, which the child has left by now.
-        self._service.reaper.remove_cgroup(self.process)
-        self.process.cgroup = cgroup
-        return cgroup
+                # One of that name is there, left over from a crash: `create` deals with it.
+                self._spare_cgroup = child.cgroup
+        if not renamed:
+            self.process.cgroup = self._service.layout.create(path)
+        if self.process.cgroup is not None:
+            self._apply_resources(self.process.cgroup)
+        return renamed
 
     def _apply_resources(self, cgroup: Cgroup) -> None:
         self._warnings.extend(cgroup.apply(self._body["resources"]))
 
     # -- while waiting -------------------------------------------------------------------------------------------
 
-    def _go(self, barrier: str) -> None:
+    def _go(self, barrier: str, fds: Sequence[int] = ()) -> None:
         if self._channel is not None:
             try:
-                send_nowait(self._channel, encode("go", 0, {"barrier": barrier}))
+                send_nowait(self._channel, encode("go", 0, {"barrier": barrier}), fds)
             except OSError:
                 pass  # it has failed or died, and is heard of that way
 
@@ -262,6 +267,7 @@ class Launch:
         close_all(fds)
 
     def _succeed(self) -> None:
+        self._remove_spare()
         process = self.process
         assert process.streams is not None
         assert process.pidfd is not None
@@ -298,9 +304,15 @@ class Launch:
         if process.pidfd is not None:
             process.pidfd.close()
             process.pidfd = None
+        self._remove_spare()
         if process.exec_id is None:
             self._service.reaper.remove_cgroup(process)
             self._service.reaper.remove_run_dir(process)
+
+    def _remove_spare(self) -> None:
+        if self._spare_cgroup is not None:
+            self._service.reaper.remove(self._spare_cgroup)
+            self._spare_cgroup = None
 
 
 def _death(code: int, signal_number: int) -> ShoalError:

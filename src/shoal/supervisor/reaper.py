@@ -54,7 +54,11 @@ class Reaper:
         """Removes the container's cgroup, once everything in it is gone; nothing waits for that."""
         if process.cgroup is not None:
             cgroup, process.cgroup = process.cgroup, None
-            self._try_remove(cgroup, _CGROUP_RETRIES)
+            self.remove(cgroup)
+
+    def remove(self, cgroup: Cgroup) -> None:
+        """Removes a cgroup in which nothing is wanted any more."""
+        self._try_remove(cgroup, _CGROUP_RETRIES)
 
     def remove_run_dir(self, process: Process) -> None:
         """Removes the directory of the FIFOs, if nothing else is in it."""
