@@ -1,0 +1,14 @@
+"""Fixtures of the tests that drive a whole engine from the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> None:
+    """Takes the place of the check around each kernel test.
+
+    The engine goes on from test to test and keeps blank processes ready, which come and go meanwhile. It is checked as
+    a whole when it ends: `Shoald.close` looks for everything that it may leave.
+    """
