@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         def log(self, level: str, text: str) -> None:
             """Something to be logged."""
 
+        def vacancies(self) -> int:
+            """How many more containers may come: no more blanks are of use."""
+
         def blanks_changed(self, pids: list[int]) -> None:
             """The pids of all blanks."""
 
@@ -108,7 +111,7 @@ class Blanks:
         self._parent = parent
         self._target = count if self._layout.version == "v1" and parent else 0
         self._failures = 0
-        self._refill_later()
+        self._changed()
 
     def take(self, flags: int, cgroup_path: str) -> Child | None:
         """A blank whose cgroup can be renamed to `cgroup_path`, or None when there is none that fits."""
@@ -119,7 +122,7 @@ class Blanks:
         if child is not None:
             self._failures = 0
             self._loop.unwatch(child.channel.fileno())
-        self._refill_later()
+        self._changed()
         return child
 
     def clear(self) -> None:
@@ -130,19 +133,23 @@ class Blanks:
             self._loop.unwatch(child.channel.fileno())
             self._end(child)
 
-    def _refill_later(self) -> None:
-        self._listener.blanks_changed([child.pid for child in self._blanks])
-        if len(self._blanks) < self._target:
+    def refill_later(self) -> None:
+        """Makes new ones when nothing else is to be done, as far as they are wanted."""
+        if len(self._blanks) < min(self._target, self._listener.vacancies()):
             self._loop.when_idle(_IDLE_S, self._refill)
 
+    def _changed(self) -> None:
+        self._listener.blanks_changed([child.pid for child in self._blanks])
+        self.refill_later()
+
     def _refill(self) -> None:
-        if len(self._blanks) >= self._target:
+        if len(self._blanks) >= min(self._target, self._listener.vacancies()):
             return
         try:
             self._blanks.append(self._make())
         except (ShoalError, OSError) as error:
             self._failed(str(error))
-        self._refill_later()
+        self._changed()
 
     def _make(self) -> Child:
         self._serial += 1
@@ -172,7 +179,7 @@ class Blanks:
                 self._loop.unwatch(child.channel.fileno())
                 self._end(child)
                 self._failed("it died before it was used")
-        self._refill_later()
+        self._changed()
 
     def _failed(self, why: str) -> None:
         self._failures += 1

@@ -39,8 +39,8 @@ class Service:
     """Answers shoald's requests; everything that a supervisor owns hangs here."""
 
     __slots__ = (
-        "_flushing", "_handlers", "_launches", "_shut_down", "_strays", "blanks", "connection", "layout", "loop",
-        "own_pid_namespace", "reaper", "table",
+        "_capacity", "_flushing", "_handlers", "_launches", "_shut_down", "_strays", "blanks", "connection", "layout",
+        "loop", "own_pid_namespace", "reaper", "table",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, listener: _socket.socket) -> None:
@@ -53,6 +53,7 @@ class Service:
         self._launches: dict[Process, Launch] = {}
         self._flushing: set[Process] = set()
         self._shut_down = False
+        self._capacity = 0
         self._strays = Strays(loop, self)
         self.connection = Connection(loop, listener, self._request, self._shoald_lost)
         self._handlers: dict[str, Handler] = {
@@ -77,6 +78,11 @@ class Service:
     def log(self, level: str, text: str) -> None:
         """Has shoald log a line."""
         self.connection.event("log_record", {"level": level, "text": text})
+
+    def vacancies(self) -> int:
+        """How many more containers shoald will start here."""
+        hosted = sum(1 for process in self.table if process.exec_id is None and process.state != EXITED)
+        return max(self._capacity - hosted, 0)
 
     def blanks_changed(self, pids: list[int]) -> None:
         """shoald is to know the blanks: if this process is killed, it collects them."""
@@ -113,6 +119,7 @@ class Service:
             self.table.remove(process)
         if not process.own_pid_namespace:
             self._strays.look()
+        self.blanks.refill_later()
         self._end_if_alone()
 
     def still_flushing(self, process: Process) -> None:
@@ -133,6 +140,7 @@ class Service:
         handler(request_id, body, fds)
 
     def _configure(self, request_id: int, body: Any, _fds: list[int]) -> None:
+        self._capacity = body["capacity"]
         self.blanks.configure(body["blanks"], body["blank_flags"], body["cgroup_parent"])
         self.connection.reply(request_id, {"pid": os.getpid()})
 

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -241,5 +242,62 @@ def test_container_gone_without_a_record_has_an_unknown_end(tmp_path: Path) -> N
         (recovered,) = await bench.new_driver().recover([KnownContainer(launch, 2**22 - 1, 1, 1)])
         assert recovered.exit is not None
         assert not recovered.exit.known
+
+    on_bench(tmp_path, body)
+
+
+def test_shoald_lost_during_a_start_takes_the_container_back(tmp_path: Path) -> None:
+    """Nobody would ever wire its network: it does not stay behind half made."""
+
+    async def body(bench: Bench) -> None:
+        pids = []
+
+        async def wire(pid: int) -> None:
+            pids.append(pid)
+            for supervisor in bench.driver._pool:
+                supervisor.close()
+            await asyncio.sleep(0.2)
+
+        with pytest.raises(ShoalError):
+            await bench.driver.start(bench.launch("sleep", "1000"), wire)
+        await bench.driver.close()
+        async with asyncio.timeout(10):
+            while Path(f"/proc/{pids[0]}").exists() or bench.supervisor_pids():
+                await asyncio.sleep(0.01)
+        await bench.new_driver().recover([])
+
+    on_bench(tmp_path, body)
+
+
+def test_random_deaths_leave_every_container_with_its_code(tmp_path: Path) -> None:
+    """Supervisors are killed again and again while containers start, run and end: no code and no line is lost."""
+
+    async def body(bench: Bench) -> None:
+        await bench.driver.close()
+        await bench.new_driver(per_supervisor=3).recover([])
+        random = Random(4000)
+        ended: list[tuple[Launch, int]] = []
+
+        async def one(number: int) -> None:
+            await asyncio.sleep(random.random())
+            launch = bench.launch("sh", "-c", f"sleep {random.random():.2f}; seq 1 {number * 500}; exit {number}")
+            try:
+                await bench.start(launch)
+            except ShoalError:
+                return  # its supervisor died during the start: told, and nothing is left
+            exit = await bench.exit_of(launch)
+            assert exit.known
+            assert exit.code == number
+            assert logged(bench, launch).split() == [str(n) for n in range(1, number * 500 + 1)]
+            ended.append((launch, exit.code))
+
+        async def kill() -> None:
+            for _ in range(8):
+                await asyncio.sleep(random.random() / 4)
+                if pids := bench.supervisor_pids():
+                    os.kill(random.choice(pids), signal.SIGKILL)
+
+        await asyncio.gather(kill(), *(one(number) for number in range(1, 13)))
+        assert len(ended) >= 6
 
     on_bench(tmp_path, body)

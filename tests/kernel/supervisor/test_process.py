@@ -197,3 +197,28 @@ def test_blanks_die_with_a_killed_supervisor_and_leave_no_cgroup(tmp_path: Path)
         assert await reader.all() == b"next\n"
 
     on_bench(tmp_path, body)
+
+
+def test_blanks_of_a_full_supervisor_are_none(tmp_path: Path) -> None:
+    """Children that no container can use cost memory for nothing; when one ends, they come back."""
+
+    async def body(bench: Bench) -> None:
+        await bench.driver.close()
+        driver = bench.new_driver(per_supervisor=2)
+        await driver.recover([])
+
+        async def wait_for_blanks(count: int) -> None:
+            async with asyncio.timeout(10):
+                while [len(supervisor.blanks) for supervisor in driver._pool] != [count]:
+                    await asyncio.sleep(0.01)
+
+        await wait_for_blanks(2)
+        launches = [bench.launch("sleep", "1000") for _ in range(2)]
+        for launch in launches:
+            await bench.start(launch)
+        await wait_for_blanks(0)
+        await driver.signal(launches[0].id, None, 9)
+        await bench.exit_of(launches[0])
+        await wait_for_blanks(1)
+
+    on_bench(tmp_path, body)

@@ -35,6 +35,7 @@ class SupervisorPool:
         self.spawner = Spawner(root)
         self._settings: Body = {
             "blanks": blanks,
+            "capacity": per_supervisor,
             "blank_flags": DEFAULT_CLONE_FLAGS,
             "cgroup_parent": cgroup_parent,
         }
