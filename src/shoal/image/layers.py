@@ -70,6 +70,16 @@ class LayerStore:
             raise NotFound(f"layer {chain_id} does not exist")
         return layer
 
+    def chain(self, top: Digest) -> tuple[Digest, ...]:
+        """The chainIDs from the bottom up to `top`; from where a layer is missing on, they are left out."""
+        chain: list[Digest] = []
+        current: Digest | None = top
+        while current is not None:
+            chain.append(current)
+            layer = self._layers.get(current)
+            current = Digest(layer.parent) if layer is not None and layer.parent else None
+        return tuple(reversed(chain))
+
     def all(self) -> Sequence[Layer]:
         """Every layer."""
         return list(self._layers.values())

@@ -27,21 +27,22 @@ class OverlaySnapshotter:
 
     def __init__(self, records: SnapshotRecords) -> None:
         self._records = records
+        self._blanks = records.blanks(_fill)
 
     def prepare(self, key: str, chain_ids: Sequence[Digest]) -> OverlayRootfs:
         """See Snapshotter."""
         lower = self._records.trees(chain_ids)
 
-        def fill(directory: str) -> None:
+        def make() -> str:
+            directory = self._blanks.take()
             upper = os.path.join(directory, "upper")
-            os.mkdir(upper, 0o755)
-            os.mkdir(os.path.join(directory, "work"), 0o700)
             # The root directory of an overlay is the upper one: it has to look like the image's.
             status = os.stat(lower[0])
             os.chown(upper, status.st_uid, status.st_gid)
             os.chmod(upper, stat.S_IMODE(status.st_mode))
+            return directory
 
-        return _rootfs(self._records.create(key, chain_ids, fill), lower)
+        return _rootfs(self._records.create(key, chain_ids, make), lower)
 
     def rootfs(self, key: str) -> OverlayRootfs:
         """See Snapshotter."""
@@ -56,8 +57,9 @@ class OverlaySnapshotter:
         self._records.remove(key)
 
     def purge_trash(self) -> None:
-        """See Snapshotter."""
+        """See Snapshotter; makes directories for the next snapshots ready, too."""
         self._records.purge()
+        self._blanks.refill()
 
     def usage(self, key: str) -> Usage:
         """See Snapshotter."""
@@ -89,6 +91,12 @@ class OverlaySnapshotter:
         finally:
             os.close(root_fd)
         writer.close()
+
+
+def _fill(directory: str) -> None:
+    """Make of an empty directory a blank one. Raises: OSError."""
+    os.mkdir(os.path.join(directory, "upper"), 0o755)
+    os.mkdir(os.path.join(directory, "work"), 0o700)
 
 
 def _rootfs(directory: str, lower: tuple[str, ...]) -> OverlayRootfs:

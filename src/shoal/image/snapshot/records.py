@@ -1,12 +1,12 @@
 """The directories of snapshots, and what both snapshotters do alike: make, find, remove, count.
 
-snapshots/<key>/layers      the chainIDs below, one a line, the bottom one first
-snapshots/<key>/…           the driver's own
+snapshots/<key>/…           the driver's own; an xattr (or the file `top`) has the top layer's chainID
 snapshots/.mountpoints/     a small tree that lies under every image
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -16,10 +16,13 @@ from shoal.errors import Conflict, InvalidArgument, NotFound
 from shoal.image.failures import explained
 from shoal.image.layers import LayerStore
 from shoal.image.scratch import Scratch
+from shoal.image.snapshot.blanks import Blanks
 from shoal.image.snapshot.protocol import Usage
 from shoal.image.trees import open_directory, walk_tree
-from shoal.oci.digest import Digest
+from shoal.oci.digest import Digest, hex_of
 
+_CHAIN_XATTR = "trusted.shoal.top"
+_CHAIN_FILE = "top"
 _KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,200}\Z")
 
 # What every container needs to exist in its root, to mount on or because programs look for it; Docker's list.
@@ -43,6 +46,21 @@ class SnapshotRecords:
                 self._chains[key] = self._read_chain(key)
                 layers.hold(self._chains[key])
 
+    def blanks(self, fill: Callable[[str], None]) -> Blanks:
+        """Directories made ahead by `fill`."""
+        return Blanks(os.path.join(self._root, ".blanks"), self._scratch, fill)
+
+    def scratch_directory(self) -> str:
+        """A new empty directory on the snapshots' file system. Raises: OSError."""
+        directory = self._scratch.fresh("snapshot")
+        os.mkdir(directory, 0o700)
+        return directory
+
+    def discard(self, directory: str) -> None:
+        """Throw a scratch directory away, now. Raises: OSError."""
+        self._scratch.discard(directory)
+        self._scratch.purge()
+
     def keys(self) -> list[str]:
         """All keys, sorted."""
         return sorted(self._chains)
@@ -62,8 +80,8 @@ class SnapshotRecords:
         """The trees of `chain_ids` and, below them, the mount points; the topmost first."""
         return (*(self.layers.tree(chain_id) for chain_id in reversed(chain_ids)), self.mountpoints)
 
-    def create(self, key: str, chain_ids: Sequence[Digest], fill: Callable[[str], None]) -> str:
-        """The new directory of `key`, after `fill` has put the driver's own things into it.
+    def create(self, key: str, chain_ids: Sequence[Digest], make: Callable[[], str]) -> str:
+        """The new directory of `key`: what `make` returns, a directory with the driver's own things, renamed.
 
         Raises: as `Snapshotter.prepare`.
         """
@@ -72,17 +90,15 @@ class SnapshotRecords:
         if key in self._chains:
             raise Conflict(f"snapshot {key} already exists")
         self.layers.hold_existing(chain_ids)
-        directory = self._scratch.fresh("snapshot")
+        directory = None
         target = os.path.join(self._root, key)
         try:
-            os.mkdir(directory, 0o700)
-            fill(directory)
-            with open(os.path.join(directory, "layers"), "x", encoding="ascii") as file:
-                file.write("".join(f"{chain_id}\n" for chain_id in chain_ids))
+            directory = make()
+            _write_chain(directory, chain_ids)
             os.rename(directory, target)
         except BaseException as error:
             self.layers.release(chain_ids)
-            if os.path.exists(directory):
+            if directory is not None and os.path.exists(directory):
                 self._scratch.discard(directory)
             if isinstance(error, OSError):
                 if os.path.exists(target):
@@ -106,11 +122,31 @@ class SnapshotRecords:
         self._scratch.purge()
 
     def _read_chain(self, key: str) -> tuple[Digest, ...]:
+        directory = os.path.join(self._root, key)
         try:
-            with open(os.path.join(self._root, key, "layers"), encoding="ascii") as file:
-                return tuple(Digest(line) for line in file.read().split())
-        except FileNotFoundError:
-            return ()  # not ours; it can still be removed
+            raw = os.getxattr(directory, _CHAIN_XATTR)
+        except OSError:
+            try:
+                with open(os.path.join(directory, _CHAIN_FILE), "rb") as file:
+                    raw = file.read()
+            except FileNotFoundError:
+                return ()  # not ours; it can still be removed
+        return self.layers.chain(Digest(f"sha256:{raw.hex()}")) if raw else ()
+
+
+def _write_chain(directory: str, chain_ids: Sequence[Digest]) -> None:
+    """Note the top layer, which knows the others: in an xattr, which needs no inode, or else in a file.
+
+    Raises: OSError.
+    """
+    raw = bytes.fromhex(hex_of(chain_ids[-1])) if chain_ids else b""
+    try:
+        os.setxattr(directory, _CHAIN_XATTR, raw)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+            raise
+        with open(os.path.join(directory, _CHAIN_FILE), "wb") as file:
+            file.write(raw)
 
 
 def tree_usage(tree: str) -> Usage:

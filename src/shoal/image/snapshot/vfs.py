@@ -32,12 +32,18 @@ class VfsSnapshotter:
     def prepare(self, key: str, chain_ids: Sequence[Digest]) -> PlainRootfs:
         """See Snapshotter."""
 
-        def fill(directory: str) -> None:
-            target = os.path.join(directory, "fs")
-            os.mkdir(target, 0o755)
-            _copy_tree(MergedView(self._records.trees(chain_ids)), os.fsencode(target))
+        def make() -> str:
+            directory = self._records.scratch_directory()
+            try:
+                target = os.path.join(directory, "fs")
+                os.mkdir(target, 0o755)
+                _copy_tree(MergedView(self._records.trees(chain_ids)), os.fsencode(target))
+            except OSError:
+                self._records.discard(directory)
+                raise
+            return directory
 
-        return PlainRootfs(os.path.join(self._records.create(key, chain_ids, fill), "fs"))
+        return PlainRootfs(os.path.join(self._records.create(key, chain_ids, make), "fs"))
 
     def rootfs(self, key: str) -> PlainRootfs:
         """See Snapshotter."""
