@@ -6,6 +6,7 @@ import os
 import time
 
 from shoal.cli.demo import measures
+from shoal.cli.demo.footprint import Footprint
 from shoal.cli.demo.stage import Stage
 
 _DEADLINE_S = 5.0
@@ -35,7 +36,7 @@ def show_end(stage: Stage) -> None:
     began = time.monotonic()
     engine.close()
     narration.figure("engine stopped", measures.milliseconds(time.monotonic() - began))
-    left = wait_nothing_left(stage)
+    left = wait_nothing_left(stage.footprint)
     left["files"] = files + ([engine.root] if os.path.exists(engine.root) else [])
     for kind, items in left.items():
         narration.listing([f"left of {kind}: {item}" for item in items[:5]])
@@ -67,11 +68,11 @@ def _stop_servers(stage: Stage) -> list[int]:
     return codes
 
 
-def wait_nothing_left(stage: Stage) -> dict[str, list[str]]:
+def wait_nothing_left(footprint: Footprint) -> dict[str, list[str]]:
     """What is left of the engine by kind, once the kernel had time: it takes namespaces down behind our back."""
     deadline = time.monotonic() + _DEADLINE_S
     while True:
-        left = stage.footprint.left()
+        left = footprint.left()
         if not any(left.values()) or time.monotonic() > deadline:
             return left
         time.sleep(_PAUSE_S)

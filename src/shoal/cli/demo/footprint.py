@@ -5,6 +5,7 @@ each is looked for in the kernel. Only this engine's things are counted: others 
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import shutil
 import socket
@@ -26,6 +27,12 @@ class Footprint:
     links: set[str] = field(default_factory=set)
     bridges: set[str] = field(default_factory=set)
     processes: set[tuple[int, str]] = field(default_factory=set)
+
+    def note_engine(self, exec_root: str) -> None:
+        """Notes what an engine has without any container. Its names carry a digest of its run directory."""
+        digest = hashlib.sha256(exec_root.encode()).hexdigest()[:8]
+        self.bridges.add(f"sh-{digest}")
+        self.cgroups.add(f"/shoal-{digest}")
 
     def note_container(self, pid: int) -> None:
         """Notes the namespace, cgroups and link of the container whose PID 1 is `pid` on the host."""

@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 from shoal.cli.arguments import Parser
@@ -14,7 +15,7 @@ from shoal.cli.context import Context
 from shoal.cli.demo import measures
 from shoal.cli.demo.cost import show_cost
 from shoal.cli.demo.debian import debian_root
-from shoal.cli.demo.ending import show_end
+from shoal.cli.demo.ending import show_end, wait_nothing_left
 from shoal.cli.demo.engine import PrivateEngine
 from shoal.cli.demo.footprint import Footprint
 from shoal.cli.demo.inside import show_inside
@@ -46,23 +47,42 @@ def run(options: Options, context: Context) -> int:
     """0 if every step showed what it promises, 1 if not, 130 after Ctrl-C; always cleans up."""
     program = _checked(options)
     narration = Narration(context.stdout, context.style)
-    former = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        _play(program, options, narration, context)
+        with Interruption():
+            _play(program, options, narration, context)
     except KeyboardInterrupt:
-        context.warn("interrupted; everything was stopped and removed")
         return 130
     finally:
-        for number, handler in former.items():
+        if narration.broken:
+            context.warn(f"shoal: {len(narration.broken)} of the demo's promises were not kept")
+    return 1 if narration.broken else 0
+
+
+class Interruption:
+    """While the context lasts, the first SIGINT, SIGTERM or SIGHUP raises KeyboardInterrupt.
+
+    Later ones do nothing: the cleaning up that the first one began comes to its end. What is ignored stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self._former: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+        self._came = False
+
+    def __enter__(self) -> Interruption:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._former[number] = signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
             signal.signal(number, handler)
-    if narration.broken:
-        context.warn(f"shoal: {len(narration.broken)} of the demo's promises were not kept")
-        return 1
-    return 0
 
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._came:
+            self._came = True
+            os.write(2, b"\ninterrupted; cleaning up\n")
+            raise KeyboardInterrupt
 
 
 def _checked(options: Options) -> list[str]:
@@ -90,10 +110,12 @@ def _play(program: list[str], options: Options, narration: Narration, context: C
     narration.step(0, "Preparation")
     root = debian_root(_cache_dir(options, context), narration.progress)
     engine = PrivateEngine(program, options.work_dir)
+    footprint = Footprint(engine.root)
     try:
         with engine, PortHolder() as holder:
             narration.figure("private engine", f"shoald in {engine.root}, answering after {engine.start_s:.2f} s")
-            stage = Stage(engine, narration, Footprint(engine.root))
+            stage = Stage(engine, narration, footprint)
+            footprint.note_engine(engine.exec_root)
             prepare_images(stage, root, shutil.which("busybox") or "busybox")
             show_port(stage, holder)
             show_inside(stage)
@@ -104,3 +126,8 @@ def _play(program: list[str], options: Options, narration: Narration, context: C
     except ShoalError as error:
         context.report(error)
         narration.promise("the demo runs to its end", False)
+    finally:
+        # Where the last step was not reached, what it proves is checked all the same.
+        for kind, items in wait_nothing_left(footprint).items():
+            if items:
+                narration.promise(f"nothing is left of {kind}: {', '.join(items[:5])}", False)
