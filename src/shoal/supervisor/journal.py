@@ -6,11 +6,10 @@ cuts the log back to the last such record and writes the rest again.
 
     FIFO ──splice──▶ RUN_DIR/stdout.journal ──read──▶ log file, clients
                      └ unlogged from `logged` on        └ `log_size` bytes of it are settled
-                     RUN_DIR/journal: inode and settled size of the log; per stream `logged` and `seen`
+                     RUN_DIR/journal: inode and settled size of the log; for each stream `logged` and the file's end
 
-`seen` is the journal's end when the record was written: a longer file means that the work on the newest bytes was
-interrupted. Both streams share one record, because they share the log. The directory is on a tmpfs and survives as
-long as the container can. Runs in a supervisor.
+Both streams share one record, because they share the log. The directory is on a tmpfs and survives as long as the
+container can. Runs in a supervisor.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import os
 import struct
 
 STREAMS = ("stdout", "stderr")
-# Inode of the log, its settled size, bits of streams being compacted; then `logged` and `seen` of each stream.
+# Inode of the log, its settled size, bits of streams being compacted; then `logged` and the end of each stream.
 _RECORD = struct.Struct("=QQQQQQQ")
 # A journal is begun anew when this much of it is settled; more than any tail (logsink.PARTIAL_BYTES), because the
 # tail is copied to the front.
@@ -49,20 +48,18 @@ class Journal:
         self._write_record(log_fd, log_size_bytes)
 
     def recover(self, log_path: str | None) -> bool:
-        """Takes over from a supervisor that died; True when the log was cut back because work was interrupted."""
+        """Takes over from a supervisor that died; True when the log was cut back, because work was interrupted."""
         record = os.pread(self._record_fd, _RECORD.size, 0)
         inode, size, compacting, *positions = _RECORD.unpack(record) if len(record) == _RECORD.size else (0,) * 7
-        interrupted = False
         for index, name in enumerate(STREAMS):
             if name in self._fds:
-                logged, seen = positions[2 * index : 2 * index + 2]
+                logged, end = positions[2 * index : 2 * index + 2]
                 if compacting & (1 << index):
-                    os.ftruncate(self._fds[name], seen)
+                    os.ftruncate(self._fds[name], end)
                 self._logged[name] = logged
                 self._ends[name] = os.fstat(self._fds[name]).st_size
                 self.tails[name] = self._read(name, logged)
-                interrupted = interrupted or self._ends[name] > seen
-        return interrupted and log_path is not None and _cut_back(log_path, inode, size)
+        return log_path is not None and _cut_back(log_path, inode, size)
 
     def take(self, stream: str, fifo: int, limit_bytes: int) -> bytes:
         """Moves what is in the FIFO into the journal; returns the new bytes. Raises: BlockingIOError."""
@@ -95,7 +92,8 @@ class Journal:
         """Closes, and removes the files: the streams have ended."""
         names = tuple(self._fds)
         self.close()
-        for path in (f"{self._directory}/journal", *map(self._path, names)):
+        # The record last: without it a successor would take what it finds for bytes that are in no log.
+        for path in (*map(self._path, names), f"{self._directory}/journal"):
             _unlink(path)
 
     def _path(self, stream: str) -> str:

@@ -107,6 +107,9 @@ class Reaper:
         process.state = EXITED
         if process.exec_id is None:
             self._write_record(process, process.exit)
+            # Before it is told: if this process is killed in between, a successor does the rest.
+            self.remove_cgroup(process)
+            self.remove_run_dir(process)
         self._service.connection.event("exited", {"id": process.id, "exec_id": process.exec_id, **process.exit})
         if process.streams is not None:
             process.streams.end_clients()
@@ -117,9 +120,6 @@ class Reaper:
             self._service.loop.unwatch(process.pidfd.fileno())
             process.pidfd.close()
             process.pidfd = None
-        if process.exec_id is None:
-            self.remove_cgroup(process)
-            self.remove_run_dir(process)
         self._service.process_over(process)
 
     def _oom_killed(self, process: Process) -> bool:

@@ -135,7 +135,7 @@ class Streams:
                     self._open_fifo(name)
                 except FileNotFoundError:
                     pass  # an exec whose streams nobody wanted; or its end was dealt with, but for telling of it
-        if log is None or log["driver"] == "none":
+        if log is None or log["driver"] == "none" or not os.path.isdir(self._run_dir):
             return
         self._journal = Journal(self._run_dir, ("stdout",) if terminal else ("stdout", "stderr"), fresh=False)
         if self._journal.recover(log["path"]):
@@ -293,8 +293,9 @@ class Streams:
 
     def _end_log(self) -> None:
         if self._log is not None and self._journal is not None:
-            for name, tail in self._journal.tails.items():
+            for name, tail in tuple(self._journal.tails.items()):
                 self._log.finish(name, tail, time.time_ns())
+                self._journal.settle(name, b"", self._log.fileno, self._log.size_bytes)
             self._journal.remove()
             self._log.close()
             self._log = self._journal = None

@@ -305,7 +305,7 @@ async def running_bench(directory: Path) -> AsyncIterator[Bench]:
         await bench.kill_all()
         await bench.driver.close()
     left = bench.left_over()
-    assert left == [], bench.logs
+    assert left == [], (left, bench.logs)
 
 
 def on_bench(directory: Path, body: Callable[[Bench], Coroutine[None, None, T]]) -> T:

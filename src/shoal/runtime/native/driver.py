@@ -25,6 +25,7 @@ from shoal.runtime.compile import compile_exec, compile_plan
 from shoal.runtime.driver import (
     AttachOptions,
     ExecLaunch,
+    Exit,
     KnownContainer,
     Launch,
     OnDetach,
@@ -90,7 +91,7 @@ class NativeDriver:
             exec_root / "supervisors", cgroup_parent, per_supervisor, blanks, self._on_event, self._supervisor_lost
         )
         self._sweeper = CgroupSweeper(layout or detect(), cgroup_parent)
-        self._succession = Succession(self._pool, self._hosted, self._sweeper, self._log)
+        self._succession = Succession(self._pool, self._hosted, self._sweeper, self._log, self._ended_untold)
         self._recovery = Recovery(self._pool, self._hosted, self._succession, self._sweeper)
         self._on_exit: OnExit | None = None
         self._on_exec_exit: OnExecExit | None = None
@@ -210,7 +211,9 @@ class NativeDriver:
             return self._keep(Hosted(supervisor, launch), answering.result())
         finally:
             del self._starting[id, exec_id]
-            supervisor.starting.pop((id, exec_id), None)
+            if not supervisor.connected.closed:
+                # Else it is needed to end the process, which may have begun to run (see succession.py).
+                supervisor.starting.pop((id, exec_id), None)
             self._ended_early.discard((id, exec_id))
 
     async def _take_back(
@@ -290,6 +293,14 @@ class NativeDriver:
             self._on_exec_exit(id, exec_id, exit)
         elif exec_id is None and self._on_exit is not None:
             self._on_exit(id, exit)
+
+    def _ended_untold(self, hosted: Hosted, exit: Exit) -> None:
+        """A container's end, found in its record, of which its supervisor could not tell any more."""
+        self._hosted.remove(*hosted.key)
+        hosted.close()
+        self._just_ended.append(hosted.key)
+        if self._on_exit is not None:
+            self._on_exit(hosted.id, exit)
 
     def _supervisor_lost(self, supervisor: Supervisor) -> None:
         self._succession.supervisor_died(supervisor)

@@ -40,6 +40,8 @@ class Hosted:
         self.pidfd = Fd(-1)
         self.input: Fd | None = None
         self._outputs: list[Fd] = []
+        # Of an orphan that shoald has collected, as waitpid tells it.
+        self.wait_status: int | None = None
         self.ready = asyncio.Event()
         self.ready.set()
 

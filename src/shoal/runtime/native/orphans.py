@@ -13,6 +13,7 @@ from collections.abc import Callable
 from shoal.errors import SyscallError
 from shoal.linux.fd import Fd
 from shoal.linux.pidfd import pidfd_open, pidfd_send_signal
+from shoal.linux.procfs import parent
 
 # Called with the status as waitpid encodes it.
 OnReaped = Callable[[int], None]
@@ -32,7 +33,10 @@ class OrphanWatch:
         except SyscallError:
             return  # it died with its supervisor, and was collected
         try:
-            # SAFETY: a pid can mean another process by now only if ours was collected, and only we collect it.
+            if parent(pid) != os.getpid():
+                pidfd.close()  # of a supervisor that an earlier shoald started: init collects it
+                return
+            # SAFETY: our child, so it is the process that is meant: nobody but us could have collected that.
             pidfd_send_signal(pidfd, signal.SIGKILL)
         except SyscallError:
             pass  # a zombie already

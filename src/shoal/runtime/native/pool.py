@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_CLONE_FLAGS = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 
 _SHUTDOWN_TIMEOUT_S = 5.0
+# How often it is tried to start one: a supervisor may be killed at any moment, its first included.
+_STARTS = 4
 
 
 class SupervisorPool:
@@ -96,13 +98,19 @@ class SupervisorPool:
         self.spawner.close()
 
     async def _grow(self) -> Supervisor:
-        supervisor = self.spawner.spawn()
-        try:
-            await self.take_up(supervisor)
-        except BaseException:
-            supervisor.close()
-            raise
-        return supervisor
+        """A new supervisor, connected. Raises: Internal when it, and others after it, do not come up."""
+        for left in range(_STARTS - 1, -1, -1):
+            supervisor = self.spawner.spawn()
+            try:
+                await self.take_up(supervisor)
+            except ShoalError:
+                # Its end, and whatever it leaves, is dealt with as that of any other (`on_lost`).
+                supervisor.kill()
+                if not left:
+                    raise
+            else:
+                return supervisor
+        raise AssertionError  # the loop has returned or raised
 
     async def _retire(self, supervisor: Supervisor) -> None:
         """Ends a supervisor that hosts nothing, and waits for its end."""

@@ -10,7 +10,6 @@ For each container that is known to have run, the first of these that can tell:
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from shoal.linux.pidfd import pidfd_open
 from shoal.linux.procfs import process_exists
 from shoal.runtime.driver import Exit, KnownContainer, Recovered
 from shoal.runtime.native.cgroups import CgroupSweeper
+from shoal.runtime.native.exit_record import read_exit_record
 from shoal.runtime.native.hosted import Hosted, HostedTable
 from shoal.runtime.native.pool import SupervisorPool
 from shoal.runtime.native.succession import Succession
@@ -166,21 +166,3 @@ class Recovery:
             if process["exit"] is None:
                 await supervisor.connected.request("signal", {**body, "signal": _SIGKILL})
             await supervisor.connected.request("forget", {"id": process["id"]})
-
-
-def read_exit_record(path: Path, *, not_before_ns: int) -> Exit | None:
-    """How a container ended, as its supervisor has recorded it; None without a record of this run.
-
-    `not_before_ns` is when the container was started: an older record is of an earlier run.
-    """
-    try:
-        record = json.loads(path.read_bytes())
-        exit = Exit(
-            code=int(record["exit_code"]),
-            finished_at_ns=int(record["finished_at_ns"]),
-            oom_killed=bool(record["oom_killed"]),
-            known=bool(record["known"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return exit if exit.finished_at_ns >= not_before_ns else None

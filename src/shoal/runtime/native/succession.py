@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 from shoal.errors import ShoalError, Unavailable
+from shoal.runtime.driver import Exit, Launch
 from shoal.runtime.native.cgroups import CgroupSweeper
+from shoal.runtime.native.exit_record import read_exit_record
 from shoal.runtime.native.hosted import Hosted, HostedTable
 from shoal.runtime.native.orphans import OrphanWatch
 from shoal.runtime.native.pool import SupervisorPool
@@ -20,7 +24,8 @@ from shoal.runtime.native.supervisors import Supervisor
 from shoal.runtime.native.wire import adopt_body
 
 _READY_TIMEOUT_S = 15.0
-_TRIES = 3
+# Between tries to find a new supervisor. In the end the next shoald does it.
+_PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Succession:
@@ -32,17 +37,19 @@ class Succession:
         hosted: HostedTable,
         sweeper: CgroupSweeper,
         log: Callable[[str, str], None],
+        tell_exit: Callable[[Hosted, Exit], None],
     ) -> None:
         self._pool = pool
         self._hosted = hosted
         self._sweeper = sweeper
         self._log = log
+        self._tell_exit = tell_exit
         self._watch: OrphanWatch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def supervisor_died(self, supervisor: Supervisor) -> None:
         """Takes its place: called when its connection broke."""
-        left = self._hosted.of(supervisor)
+        left = [hosted for hosted in self._hosted.of(supervisor) if hosted.ready.is_set()]
         for hosted in left:
             hosted.ready.clear()
         self._pool.remove(supervisor)
@@ -60,25 +67,44 @@ class Succession:
         return hosted.supervisor
 
     async def adopt(self, hosted: Hosted) -> None:
-        """Gives one process to a supervisor with room. Raises: ShoalError."""
-        body = adopt_body(hosted)
+        """Gives one process to a supervisor with room, and to another one when that dies, too. Raises: Unavailable."""
+        hosted.ready.clear()
+        self._collect(hosted)
+        for pause_s in _PAUSES_S:
+            try:
+                await self._adopt_once(hosted)
+            except (ShoalError, OSError) as error:
+                self._log("warning", f"container {hosted.id} has no supervisor yet: {error}")
+                await asyncio.sleep(pause_s)
+            else:
+                return
+        self._log("error", f"container {hosted.id} has no supervisor: it runs, and nobody sees to it")
+        raise Unavailable(f"container {hosted.id} has no supervisor", why="each one that was to take over died")
+
+    async def _adopt_once(self, hosted: Hosted) -> None:
         supervisor = await self._pool.with_room(hosted.id)
         fds = [hosted.pidfd.fileno(), *([hosted.input.fileno()] if hosted.input is not None else [])]
-        # Before it is asked: its events may come before its answer is read.
+        # Before it is asked: its events may come before its answer is read. While `ready` is unset its death is
+        # dealt with here, and not by `supervisor_died`.
         hosted.supervisor = supervisor
         try:
-            await supervisor.connected.request("adopt", {**body}, fds)
+            await supervisor.connected.request("adopt", {**adopt_body(hosted)}, fds)
         except ShoalError:
             self._pool.give_back(supervisor, hosted.id)
             raise
         hosted.ready.set()
-        self.collect(hosted)
+        self._tell_status(hosted)
 
-    def collect(self, hosted: Hosted) -> None:
-        """Collects it when it ends, if it has become our child, and tells its supervisor how."""
+    def _collect(self, hosted: Hosted) -> None:
+        """Collects it when it ends, if it has become our child, and has its supervisor told how."""
         if self._watch is None:
             self._watch = OrphanWatch()
-        self._watch.watch(hosted.pidfd.dup(), lambda status: self._tell_status(hosted, status))
+
+        def reaped(status: int) -> None:
+            hosted.wait_status = status
+            self._tell_status(hosted)
+
+        self._watch.watch(hosted.pidfd.dup(), reaped)
 
     async def close(self) -> None:
         """Finishes what has begun, if that does not take too long, and stops."""
@@ -98,10 +124,23 @@ class Succession:
         self._log("error", f"supervisor {supervisor.number} died{': ' + words if words else ''}")
         self._collect_children(supervisor)
         for hosted in left:
-            await self._adopt_patiently(hosted)
+            exit = await asyncio.to_thread(_recorded_exit, hosted)
+            if exit is not None:
+                await self._finish(hosted, exit)
+            else:
+                with contextlib.suppress(Unavailable):  # logged
+                    await self.adopt(hosted)
         await asyncio.to_thread(self._sweeper.remove_blanks_of, supervisor.pid)
         supervisor.remove_directory()
         supervisor.close()
+
+    async def _finish(self, hosted: Hosted, exit: Exit) -> None:
+        """The dead supervisor had dealt with the container's end, all but telling of it."""
+        if isinstance(hosted.launch, Launch):
+            await asyncio.to_thread(self._sweeper.end, hosted.launch.cgroup_path)
+            await asyncio.to_thread(shutil.rmtree, hosted.run_dir, ignore_errors=True)
+        hosted.ready.set()
+        self._tell_exit(hosted, exit)
 
     def _collect_children(self, supervisor: Supervisor) -> None:
         if self._watch is None:
@@ -109,16 +148,16 @@ class Succession:
         for pid in (*supervisor.blanks, *supervisor.starting.values()):
             self._watch.kill(pid)
 
-    async def _adopt_patiently(self, hosted: Hosted) -> None:
-        for left in range(_TRIES - 1, -1, -1):
-            try:
-                await self.adopt(hosted)
-            except (ShoalError, OSError) as error:
-                self._log("warning" if left else "error", f"container {hosted.id} has no supervisor: {error}")
-            else:
-                return
-
-    def _tell_status(self, hosted: Hosted, status: int) -> None:
-        body = {"id": hosted.id, "exec_id": hosted.exec_id, "status": status}
-        with contextlib.suppress(ShoalError):  # its supervisor died too: the next one asks the kernel
+    def _tell_status(self, hosted: Hosted) -> None:
+        if hosted.wait_status is None or not hosted.ready.is_set():
+            return
+        body = {"id": hosted.id, "exec_id": hosted.exec_id, "status": hosted.wait_status}
+        with contextlib.suppress(ShoalError):  # its supervisor died too: the next one is told
             hosted.supervisor.connected.ask("orphan_reaped", body)
+
+
+def _recorded_exit(hosted: Hosted) -> Exit | None:
+    """How a container ended, if its supervisor recorded that before it died."""
+    if not isinstance(hosted.launch, Launch):
+        return None
+    return read_exit_record(Path(hosted.launch.exit_file), not_before_ns=hosted.started_at_ns)

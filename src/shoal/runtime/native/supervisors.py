@@ -61,7 +61,7 @@ class Supervisor:
 
     async def wait_ended(self, timeout_s: float) -> bool:
         """Whether it has ended, after at most `timeout_s`."""
-        if self.pidfd is None:
+        if self.pidfd is None or self.pidfd.closed:
             return True
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -79,7 +79,7 @@ class Supervisor:
 
     def kill(self) -> None:
         """Ends it by force."""
-        if self.pidfd is not None:
+        if self.pidfd is not None and not self.pidfd.closed:
             try:
                 pidfd_send_signal(self.pidfd, signal.SIGKILL)
             except SyscallError:
