@@ -272,7 +272,7 @@ def busy(engine: Shoald, worker: int, stop: threading.Event) -> None:
         try:
             engine.request("POST", f"/containers/create?name={name}", {"Image": "busybox", "Cmd": ["sleep", "1000"]})
             engine.request("POST", f"/containers/{name}/start")
-            if number % 3:
+            if number % 8:
                 engine.request("DELETE", f"/containers/{name}?force=1")
         except (OSError, http.client.HTTPException):
             stop.wait(0.05)
