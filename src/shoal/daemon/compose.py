@@ -27,7 +27,7 @@ from shoal.engine.container.removal import Remover
 from shoal.engine.container.service import Containers
 from shoal.engine.container.stopping import Stopper
 from shoal.engine.container.waiters import Waiters
-from shoal.engine.database import Database
+from shoal.engine.database import Database, Reserve
 from shoal.engine.engine import Engine
 from shoal.engine.events import EventLog
 from shoal.engine.execs import Execs
@@ -201,7 +201,7 @@ class _Parts:
             clock=system_clock,
             background=self.background,
         )
-        remover = self._remover(networks, execs)
+        remover = self._remover(networks, execs, database.reserve)
         lifecycle = self._lifecycle(networks, launches, remover)
         self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
@@ -230,7 +230,7 @@ class _Parts:
             background=self.background,
         )
 
-    def _remover(self, networks: ContainerNetworks, execs: Execs) -> Remover:
+    def _remover(self, networks: ContainerNetworks, execs: Execs, reserve: Reserve) -> Remover:
         return Remover(
             paths=self.paths,
             registry=self.registry,
@@ -241,6 +241,7 @@ class _Parts:
             events=self.events,
             background=self.background,
             execs=execs,
+            reserve=reserve,
         )
 
     def _lifecycle(self, networks: ContainerNetworks, launches: LaunchBuilder, remover: Remover) -> Lifecycle:

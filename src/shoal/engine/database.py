@@ -2,16 +2,89 @@
 
 Runs in shoald. WAL with synchronous=NORMAL: a killed process loses nothing that was committed; a power cut may lose the
 last transactions, never the file. Each part of shoal owns the tables that are named after it, and makes them itself.
+
+A container may fill the disk, and its end must be noted all the same. So a megabyte is kept in reserve beside the
+database: when a change finds no room, the reserve is given up for it, and taken again once there is room.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from shoal.errors import Internal
 
 _BUSY_TIMEOUT_S = 10.0
+_RESERVE_BYTES = 1 << 20
+
+
+class Reserve:
+    """Disk space that is there for the database alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def take(self) -> None:
+        """Takes the space, if there is enough; harmless when it is held already."""
+        if self._path.exists() and self._path.stat().st_size == _RESERVE_BYTES:
+            return
+        try:
+            with self._path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+        except OSError:
+            self._path.unlink(missing_ok=True)  # the disk is full: the next time, then
+
+    def give_up(self) -> bool:
+        """Frees the space; whether there was any."""
+        try:
+            self._path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+
+class Connection(sqlite3.Connection):
+    """A connection that finds room on a full disk, and tells a full disk by its name."""
+
+    reserve: Reserve
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As sqlite3. Raises: Internal when the disk is full and the reserve used up."""
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.OperationalError as cause:
+            self._make_room(cause)
+            try:
+                return super().execute(sql, parameters)
+            except sqlite3.OperationalError as again:
+                raise _full(again) from again
+
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        """As sqlite3. Raises: Internal when the disk is full and the reserve used up."""
+        rows = list(parameters)
+        try:
+            return super().executemany(sql, rows)
+        except sqlite3.OperationalError as cause:
+            self._make_room(cause)
+            try:
+                return super().executemany(sql, rows)
+            except sqlite3.OperationalError as again:
+                raise _full(again) from again
+
+    def _make_room(self, cause: sqlite3.OperationalError) -> None:
+        """Gives up the reserve. Raises: `cause` itself when it is of another kind; Internal when nothing is left."""
+        if cause.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise cause
+        if not self.reserve.give_up():
+            raise _full(cause) from cause
+
+
+def _full(cause: sqlite3.OperationalError) -> Internal:
+    return Internal(
+        "no space left on device", why=str(cause), fix="remove containers or images: docker rm, docker image prune"
+    )
 
 
 class Database:
@@ -22,17 +95,24 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.reserve = Reserve(path.with_suffix(".reserve"))
+        self.reserve.take()
         self.connection = self.connect()
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self) -> Connection:
         """A new connection in autocommit mode, usable from any thread that serialises its calls.
 
         Raises: Internal when the file is not a database, or cannot be opened.
         """
         try:
             connection = sqlite3.connect(
-                self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+                self.path,
+                timeout=_BUSY_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=Connection,
             )
+            connection.reserve = self.reserve
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA foreign_keys=ON")

@@ -138,7 +138,11 @@ class Lifecycle:
         state.error = "" if exit.known else UNKNOWN_EXIT
         state.oom_killed, state.finished_at_ns = exit.oom_killed, exit.finished_at_ns
         await self._networks.release(record)
-        self._registry.save(record)
+        try:
+            self._registry.save(record)
+        except ShoalError as problem:
+            # Nobody must wait for ever because the disk is full; the next change of the record writes this one too.
+            _log.error("cannot note the end of container %s: %s", record.name, problem)
         if exit.oom_killed:
             self._events.publish("container", "oom", record.id, record.attributes())
         ran_s = (state.finished_at_ns - state.started_at_ns) // _NS

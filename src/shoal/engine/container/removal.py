@@ -11,6 +11,7 @@ from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.waiters import Ending, Waiters
+from shoal.engine.database import Reserve
 from shoal.engine.events import EventLog
 from shoal.engine.execs import Execs
 from shoal.engine.networking import ContainerNetworks
@@ -34,6 +35,7 @@ class Remover:
         events: EventLog,
         background: Background,
         execs: Execs,
+        reserve: Reserve,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -44,6 +46,7 @@ class Remover:
         self._events = events
         self._background = background
         self._execs = execs
+        self._reserve = reserve
         self._purging = False
 
     async def remove(self, record: ContainerRecord) -> None:
@@ -75,6 +78,7 @@ class Remover:
         """Deletes what removals have put aside; containers removed meanwhile are seen to by the same run."""
         self._purging = False
         await asyncio.to_thread(self._snapshotter.purge_trash)
+        self._reserve.take()
 
     def _remove_files(self, id: str) -> None:
         try:

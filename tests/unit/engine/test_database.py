@@ -1,0 +1,49 @@
+"""The database on a full disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from shoal.engine.database import Database
+from shoal.errors import Internal
+
+
+def _fill(database: Database) -> None:
+    """Makes the database as full as a disk would: no page more than it has."""
+    (pages,) = database.connection.execute("PRAGMA page_count").fetchone()
+    database.connection.execute(f"PRAGMA max_page_count={pages}")
+
+
+def test_execute_disk_full_gives_up_the_reserve_then_tells(tmp_path: Path) -> None:
+    """A change that finds no room gets the reserve's; when that is not enough, the disk is named as the reason."""
+    database = Database(tmp_path / "shoal.db")
+    database.connection.execute("CREATE TABLE t (x)")
+    reserve = tmp_path / "shoal.reserve"
+    assert reserve.stat().st_size == 1 << 20
+    _fill(database)
+    with pytest.raises(Internal) as caught:
+        database.connection.execute("INSERT INTO t VALUES (?)", ("x" * 100_000,))
+    assert caught.value.what == "no space left on device"
+    assert not reserve.exists()
+    database.connection.execute("PRAGMA max_page_count=10000")
+    database.connection.execute("INSERT INTO t VALUES (?)", ("x" * 100_000,))
+    database.reserve.take()
+    assert reserve.exists()
+
+
+def test_execute_other_error_is_sqlites_own(tmp_path: Path) -> None:
+    """A mistake in a statement is not taken for a full disk."""
+    with pytest.raises(sqlite3.OperationalError):
+        Database(tmp_path / "shoal.db").connection.execute("SELECT nothing")
+
+
+def test_database_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """A file that is no database is told by its name, with what to do."""
+    path = tmp_path / "shoal.db"
+    path.write_bytes(b"this is no database, and long enough to be looked at" * 100)
+    with pytest.raises(Internal) as caught:
+        Database(path)
+    assert caught.value.what == f"cannot open the database {str(path)!r}"
