@@ -16,6 +16,7 @@ from shoal.linux.cgroups import detect
 from shoal.linux.fd import Fd
 from shoal.oci.runtime_spec import Memory, Resources
 from shoal.runtime.driver import StreamTarget
+from shoal.runtime.native.cgroups import CgroupSweeper
 from tests.kernel.supervisor.bench import Bench, client, on_bench, replace
 
 pytestmark = pytest.mark.root
@@ -258,3 +259,17 @@ def test_start_with_limits_sets_them_before_the_program_runs(tmp_path: Path) -> 
         assert (exit.code, exit.oom_killed) == (137, True)
 
     on_bench(tmp_path, body)
+
+
+def test_sweeper_ends_a_group_that_is_half_removed(tmp_path: Path) -> None:
+    """A supervisor that was killed while it removed a cgroup leaves directories in some hierarchies only."""
+    bench = Bench(tmp_path)
+    layout = detect()
+    group = layout.create(f"{bench.cgroup_parent}/half")
+    for directory in group.directories()[: len(group.directories()) // 2]:
+        Path(directory).rmdir()
+    sweeper = CgroupSweeper(layout, bench.cgroup_parent)
+    assert sweeper.end(group.path)
+    assert not any(Path(directory).exists() for directory in group.directories())
+    sweeper.remove_parent()
+    assert bench.left_over() == []

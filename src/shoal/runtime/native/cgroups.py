@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 
 from shoal.errors import ShoalError
-from shoal.linux.cgroups import Layout
+from shoal.linux.cgroups import Cgroup, Layout
 
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.01
@@ -42,16 +43,22 @@ class CgroupSweeper:
         """Kills everything in the group and removes it; False when it could not be within a few seconds."""
         group = self._layout.open(path)
         deadline = time.monotonic() + _PATIENCE_S
-        while group.exists():
-            try:
+        # Any of them, not `exists`: a supervisor may have been killed in the midst of removing them.
+        while any(os.path.isdir(directory) for directory in self._directories(group)):
+            if time.monotonic() > deadline:
+                return False
+            with contextlib.suppress(ShoalError, OSError):  # the hierarchy that lists the processes may be gone
                 group.kill(signal.SIGKILL)
+            with contextlib.suppress(ShoalError, OSError):
                 group.remove()
-            except (ShoalError, OSError):
-                # A killed process leaves its group only when it is scheduled once more.
-                if time.monotonic() > deadline:
-                    return False
-                time.sleep(_PAUSE_S)
+                continue
+            # A killed process leaves its group only when it is scheduled once more.
+            time.sleep(_PAUSE_S)
         return True
+
+    def _directories(self, group: Cgroup) -> list[str]:
+        unified = [self._layout.unified + group.path] if self._layout.unified is not None else []
+        return [*group.directories(), *unified]
 
     def remove_parent(self) -> None:
         """Removes the parent group, if nothing is in it any more."""
