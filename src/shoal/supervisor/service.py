@@ -192,28 +192,37 @@ class Service:
 
     def _adopt(self, request_id: int, body: AdoptBody, fds: list[int]) -> None:
         process = Process(body["id"], body["exec_id"], body["run_dir"], body["exit_file"])
-        self.table.add(process)
         process.pid = body["pid"]
         process.started_at_ns = body["started_at_ns"]
         process.state = RUNNING
         process.orphan = True
         process.terminal = body["terminal"]
         process.own_pid_namespace = body["own_pid_namespace"]
+        self.table.add(process)
         try:
-            process.start_ticks = start_time_ticks(body["pid"])
+            self._take_over(process, body, fds)
+        except Exception:
+            # Another supervisor will be asked: this one must not seem to host it.
+            self.table.remove(process)
+            raise
+        self.connection.reply(request_id, {"pid": process.pid, "start_ticks": process.start_ticks})
+
+    def _take_over(self, process: Process, body: AdoptBody, fds: list[int]) -> None:
+        try:
+            process.start_ticks = start_time_ticks(process.pid)
         except ShoalError:
             pass  # it has ended meanwhile; the pidfd tells
         process.pidfd = Fd(fds.pop(0))
         if body["cgroup"] is not None:
             process.cgroup = self.layout.open(body["cgroup"])
-        prefix = "" if body["exec_id"] is None else f"exec-{body['exec_id']}-"
-        stdin_once = body["stdin_once"] or body["exec_id"] is not None
-        streams = Streams(self.loop, body["run_dir"], prefix, self.listener_for(process), stdin_once=stdin_once)
+        prefix = "" if process.exec_id is None else f"exec-{process.exec_id}-"
+        stdin_once = body["stdin_once"] or process.exec_id is not None
+        listener = self.listener_for(process)
+        streams = Streams(self.loop, process.run_dir, prefix, listener, stdin_once=stdin_once)
         process.streams = streams
-        streams.reopen(fds.pop(0) if body["has_input"] else -1, terminal=body["terminal"], log=body["log"])
+        streams.reopen(fds.pop(0) if body["has_input"] else -1, terminal=process.terminal, log=body["log"])
         streams.start()
         self.reaper.watch(process)
-        self.connection.reply(request_id, {"pid": process.pid, "start_ticks": process.start_ticks})
 
     def _orphan_reaped(self, request_id: int, body: Any, _fds: list[int]) -> None:
         self.reaper.orphan_reaped(self.table.get(body["id"], body["exec_id"]), body["status"])
