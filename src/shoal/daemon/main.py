@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from contextlib import ExitStack
@@ -77,7 +78,14 @@ def run(config: Config) -> None:
             owned.enter_context(exclusive(config.exec_root))
         owned.enter_context(pidfile(config.pidfile))
         set_child_subreaper(True)
+        _raise_descriptor_limit()
         asyncio.run(_serve(config))
+
+
+def _raise_descriptor_limit() -> None:
+    """Takes as many descriptors as the hard limit allows: each container that runs needs about four of them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(config: Config) -> None:
