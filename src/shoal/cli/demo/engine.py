@@ -128,12 +128,16 @@ class PrivateEngine:
 
     def close(self) -> None:
         """Stops everything and removes the directory; safe to call at any point, and again."""
-        if self._process is not None and self._process.poll() is None:
-            try:
-                self.remove_containers()
-            except (ShoalError, OSError):
-                pass  # It can't be asked any more; stopping it is the next try.
+        # A fresh client: an interrupted one may stand in the middle of an exchange.
+        self.client.close()
+        self.client = Client(UnixTransport(self.socket))
         try:
-            self.stop()
+            if self._process is not None and self._process.poll() is None:
+                self.remove_containers()
+        except (ShoalError, OSError):
+            pass  # It can't be asked any more; stopping it is the next try.
         finally:
-            shutil.rmtree(self.root, ignore_errors=True)
+            try:
+                self.stop()
+            finally:
+                shutil.rmtree(self.root, ignore_errors=True)

@@ -23,33 +23,43 @@ class PortHolder:
     """
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.held = False
+        self._socket: socket.socket | None = None
 
     def __enter__(self) -> PortHolder:
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind(("0.0.0.0", webserver.PORT))
-            self._socket.listen()
-            self.held = True
-        except OSError:
-            self._socket.close()
+        self.take()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
 
-    def is_taken(self) -> bool:
-        """Whether the host refuses the port to a second taker, as it must while someone holds it."""
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as second:
-            try:
-                second.bind(("0.0.0.0", webserver.PORT))
-            except OSError:
-                return True
-            return False
+    @property
+    def held(self) -> bool:
+        """Whether this process has the port."""
+        return self._socket is not None
 
-    def answers_here(self) -> bool:
-        """Whether a connection to the host's port 4000 reaches this process (only asked where it holds the port)."""
+    def take(self) -> None:
+        """Takes the port if nobody has it."""
+        if self._socket is not None:
+            return
+        taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("0.0.0.0", webserver.PORT))
+            taken.listen()
+        except OSError:
+            taken.close()
+        else:
+            self._socket = taken
+
+    def is_the_hosts(self) -> bool:
+        """Whether the host's port 4000 is its own while containers use theirs.
+
+        Then a connection to it reaches this process; where another one has it, the host lets nobody else take it.
+        """
+        self.take()  # The other one may have gone meanwhile.
+        if self._socket is None:
+            return True
         with socket.create_connection(("127.0.0.1", webserver.PORT), timeout=5) as caller:
             self._socket.settimeout(5)
             accepted, address = self._socket.accept()
@@ -84,8 +94,7 @@ def show_port(stage: Stage, holder: PortHolder) -> None:
         "both servers answer, each from its own port 4000, through two free ports of the host",
         len(ports) == 2 and webserver.PORT not in ports and all(_is_right(name, answer) for name, _, answer in answers),
     )
-    kept = holder.is_taken() and (not holder.held or holder.answers_here())
-    narration.promise("the host's port 4000 still belongs to whoever held it before", kept)
+    narration.promise("the host's port 4000 is still its own", holder.is_the_hosts())
 
 
 def _is_right(name: str, answer: str) -> bool:
