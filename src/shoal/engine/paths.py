@@ -23,6 +23,11 @@ class Paths:
         """One directory per container."""
         return self.data_root / "containers"
 
+    @property
+    def trash(self) -> Path:
+        """Directories of removed containers, until they are deleted."""
+        return self.data_root / "tmp" / "containers"
+
     def container_dir(self, id: str) -> Path:
         """The container's bundle, files, log and exit record."""
         return self.containers / id

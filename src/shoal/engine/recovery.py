@@ -26,6 +26,7 @@ from shoal.engine.container.removal import Remover
 from shoal.engine.container.restart import should_restart, wants_start_at_boot
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
+from shoal.engine.trash import Trash
 from shoal.errors import ShoalError
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.runtime.driver import Exit, KnownContainer, Recovered, RuntimeDriver
@@ -113,6 +114,7 @@ class Recovery:
                 if directory.name not in known:
                     shutil.rmtree(directory, ignore_errors=True)
                     _log.warning("removed a directory without a container: %s", directory)
+        Trash(self._paths.trash).purge()
         self._snapshotter.purge_trash()
 
     def _apply_policies(self, ended: Iterable[ContainerRecord]) -> None:

@@ -74,7 +74,7 @@ class Creator:
         host = self._normalise(request.host_config)
         id = secrets.token_hex(32)
         try:
-            rootfs = await asyncio.to_thread(self._prepare, id, image.chain_ids)
+            rootfs = self._prepare(id, image.chain_ids)
             record = self._record(id, name, config, host, request, image.id, rootfs)
             self._registry.add(record)
         except BaseException:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from pathlib import Path
 
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
@@ -16,6 +15,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.execs import Execs
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
+from shoal.engine.trash import Trash
 from shoal.errors import Internal, NotFound
 from shoal.image.snapshot.protocol import Snapshotter
 
@@ -47,6 +47,7 @@ class Remover:
         self._background = background
         self._execs = execs
         self._reserve = reserve
+        self._trash = Trash(paths.trash)
         self._purging = False
 
     async def remove(self, record: ContainerRecord) -> None:
@@ -57,7 +58,7 @@ class Remover:
         record.move("remove")
         self._registry.save(record)
         try:
-            await asyncio.to_thread(self._remove_files, record.id)
+            self._put_aside(record.id)
         except OSError as cause:
             record.move("remove_failed")
             self._registry.save(record)
@@ -77,24 +78,15 @@ class Remover:
     async def _purge(self) -> None:
         """Deletes what removals have put aside; containers removed meanwhile are seen to by the same run."""
         self._purging = False
+        await asyncio.to_thread(self._trash.purge)
         await asyncio.to_thread(self._snapshotter.purge_trash)
         self._reserve.take()
 
-    def _remove_files(self, id: str) -> None:
+    def _put_aside(self, id: str) -> None:
+        """Takes the container's files away by renames, which are quick. Raises: OSError."""
         try:
             self._snapshotter.remove(id)
         except NotFound:
             pass  # a removal that was cut short had come so far
-        for directory in (self._paths.container_dir(id), self._paths.run_dir(id)):
-            _remove_tree(directory)
-
-
-def _remove_tree(directory: Path) -> None:
-    """Removes a directory that may be gone already.
-
-    Raises: OSError.
-    """
-    try:
-        shutil.rmtree(directory)
-    except FileNotFoundError:
-        pass
+        self._trash.put(self._paths.container_dir(id))
+        shutil.rmtree(self._paths.run_dir(id), ignore_errors=True)  # empty, and mostly gone: the supervisor's work
