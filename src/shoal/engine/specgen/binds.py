@@ -214,7 +214,7 @@ def _check_target(target: str, text: str) -> None:
             f"invalid volume specification: '{text}'",
             why=f"invalid mount config for type \"volume\": invalid mount path: '{target}' mount path must be absolute",
         )
-    if posixpath.normpath(target) == "/":
+    if _clean(target) == "/":
         raise InvalidArgument(
             f"invalid volume specification: '{text}'", why="invalid specification: destination can't be '/'"
         )
@@ -240,4 +240,5 @@ def _is_mode(text: str) -> bool:
 
 
 def _clean(target: str) -> str:
-    return posixpath.normpath(target).replace("//", "/", 1) if target.startswith("//") else posixpath.normpath(target)
+    """The absolute path without `.`, `..` and doubled slashes; POSIX lets normpath keep two leading ones."""
+    return "/" + posixpath.normpath(target).lstrip("/")
