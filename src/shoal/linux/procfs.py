@@ -13,6 +13,8 @@ from shoal.errors import SyscallError
 _STATE = 0
 _PPID = 1
 _START_TIME = 19
+_EXIT_CODE = 49
+_CAP_SYS_PTRACE = 1 << 19
 
 
 def _read(path: str) -> str:
@@ -47,6 +49,22 @@ def process_exists(pid: int, start_time: int) -> bool:
     except SyscallError:
         return False
     return int(fields[_START_TIME]) == start_time and fields[_STATE] not in ("Z", "X")
+
+
+def zombie_exit_status(pid: int, start_time: int) -> int | None:
+    """How a process that has ended and is not reaped yet ended, encoded as waitpid does; None when that can't be told.
+
+    Without CAP_SYS_PTRACE the kernel shows others' status as 0, which would be a wrong success: then None as well.
+    """
+    try:
+        fields = _stat_fields(pid)
+        own = _read("/proc/self/status")
+    except SyscallError:
+        return None
+    if fields[_STATE] != "Z" or int(fields[_START_TIME]) != start_time:
+        return None
+    effective = int(own.partition("CapEff:")[2].split()[0], 16)
+    return int(fields[_EXIT_CODE]) if effective & _CAP_SYS_PTRACE else None
 
 
 def parent(pid: int) -> int:

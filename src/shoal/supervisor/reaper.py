@@ -12,6 +12,7 @@ import time
 
 from shoal.errors import ShoalError
 from shoal.linux.pidfd import exit_status
+from shoal.linux.procfs import zombie_exit_status
 from shoal.supervisor.leftovers import Leftovers
 from shoal.supervisor.loop import READABLE
 from shoal.supervisor.process import EXITED, RUNNING
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from shoal.supervisor.protocol import ExitBody
     from shoal.supervisor.service import Service
 
-# An orphan is reaped by shoald (a subreaper) or by init; its exit status can be read only after that.
+# An orphan is reaped by shoald (a subreaper) or by init. Its exit status can be read from /proc before that, and
+# through its pidfd (from Linux 6.15 on) after it.
 _ORPHAN_PATIENCE_S = 3.0
 _ORPHAN_RETRY_S = 0.02
 _CGROUP_RETRY_S = 0.02
@@ -83,11 +85,13 @@ class Reaper:
             self._finish(process, code, signal_number, known=True)
 
     def _orphan_ended(self, process: Process, deadline: float) -> None:
-        """Its status is the kernel's to tell, once whoever is its parent now has reaped it, or shoald's."""
+        """Its status is the kernel's to tell, before and after whoever is its parent now has reaped it."""
         if process.pidfd is None or process.state != RUNNING:
             return
         self._service.loop.unwatch(process.pidfd.fileno())
         status = exit_status(process.pidfd)
+        if status is None:
+            status = zombie_exit_status(process.pid, process.start_ticks)
         if status is None and time.monotonic() < deadline:
             self._service.loop.call_later(_ORPHAN_RETRY_S, lambda: self._orphan_ended(process, deadline))
             return

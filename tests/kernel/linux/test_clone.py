@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import SyscallError, Unsupported
-from shoal.linux import clone, namespaces, pidfd
+from shoal.linux import clone, namespaces, pidfd, procfs
 from shoal.linux.cgroups import Layout
 from shoal.linux.cgroups.v2 import V2Cgroup
 from shoal.linux.fd import Fd
@@ -190,3 +190,23 @@ def test_exit_status_of_a_reaped_process_comes_from_the_kernel() -> None:
         expected = signal.SIGKILL if release >= (6, 15) else None
         assert pidfd.exit_status(descriptor) == expected
         assert pidfd.pid_of(descriptor) is None
+
+
+@pytest.mark.parametrize(("end", "expected"), [(7, 7 << 8), (-signal.SIGKILL, signal.SIGKILL)])
+def test_zombie_exit_status_is_there_before_anybody_reaps(end: int, expected: int) -> None:
+    """What ended and waits for its parent shows its status in /proc; neither a running nor a reaped process does."""
+    pid, descriptor = clone.clone3(0)
+    if pid == 0:
+        time.sleep(0.05)
+        if end < 0:
+            os.kill(os.getpid(), -end)
+        os._exit(end)
+    assert descriptor is not None
+    with descriptor:
+        started = procfs.start_time_ticks(pid)
+        running = procfs.zombie_exit_status(pid, started)
+        assert pidfd.wait_exit(descriptor, 10)
+        zombie, another = procfs.zombie_exit_status(pid, started), procfs.zombie_exit_status(pid, started + 1)
+        os.waitpid(pid, 0)
+    assert (running, zombie, another) == (None, expected, None)
+    assert procfs.zombie_exit_status(pid, started) is None
