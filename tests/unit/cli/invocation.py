@@ -31,13 +31,12 @@ def shoal(
 ) -> Outcome:
     """The outcome of `shoal WORDS` with an engine that speaks version 1.50 and plays the scripts, one a connection."""
     transport = ScriptedTransport(scripts or [])
-    outputs = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(3)]
-    outputs[0].buffer.write(stdin)
-    outputs[0].buffer.seek(0)
-    context = Context(lambda: Client(transport, version="1.50"), *outputs, environment=environment or {})
+    given, out, err = io.BytesIO(stdin), io.BytesIO(), io.BytesIO()
+    streams = [io.TextIOWrapper(buffer, encoding="utf-8") for buffer in (given, out, err)]
+    client = Client(transport, version="1.50")
+    context = Context(lambda: client, streams[0], streams[1], streams[2], environment or {})
     code = run_words(words, context)
-    shown = []
-    for output in outputs[1:]:
-        output.flush()
-        shown.append(output.buffer.getvalue().decode())  # type: ignore[attr-defined]  # a BytesIO, made above
+    for stream in streams[1:]:
+        stream.flush()
+    shown = [buffer.getvalue().decode() for buffer in (out, err)]
     return Outcome(code, shown[0], shown[1], transport.requests(), transport.received())

@@ -88,14 +88,14 @@ def test_debian_root_without_mmdebstrap_says_what_to_install(cache: Path, monkey
 
 def test_debian_root_interrupted_ends_mmdebstrap(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It gets SIGINT, on which it cleans up, and is waited for."""
-    install(
-        tmp_path,
-        monkeypatch,
-        "trap 'echo cleaned >> \"$TMPDIR/runs\"; exit 1' INT; sleep 0.2; kill -0 $$; sleep 5 & wait",
-    )
+    body = """sleep 60 &
+trap 'kill $!; echo cleaned >> "$TMPDIR/runs"; exit 1' INT
+echo "I: waiting" >&2
+wait"""
+    install(tmp_path, monkeypatch, body)
 
     def interrupt(text: str) -> None:
-        if "unpacking" in text:
+        if "waiting" in text and "once" in text:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
