@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -66,5 +67,11 @@ class Context:
 
 
 def standard_context(open_client: Callable[[], Client], environment: Mapping[str, str]) -> Context:
-    """The context of this process's own streams."""
+    """The context of this process's own streams.
+
+    What the user's character set lacks (“…” in Latin-1) is replaced: no output may fail over it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     return Context(open_client, sys.stdin, sys.stdout, sys.stderr, environment)

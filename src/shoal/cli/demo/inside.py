@@ -68,13 +68,17 @@ def show_inside(stage: Stage) -> None:
     narration.figure("processes", f"{'; '.join(view.processes)}   (host: {host_processes} processes)")
     narration.figure("host name", f"{view.name}   (host: {host.nodename})")
     narration.figure("file system", f"{view.system}   (host: {_host_system()})")
-    narration.figure("network", f"{' '.join(view.cards)}, address {view.address}   (host: {' '.join(host_cards)})")
+    narration.figure("network", f"{' '.join(view.cards)}, address {view.address}   (host: {_few(host_cards)})")
     narration.figure("kernel release", f"{view.release}   (host: {host.release})")
     narration.promise("its own process table, in which the web server is PID 1", view.processes == [_server_line()])
     narration.promise("its own host name", view.name == "web-1" and view.name != host.nodename)
     narration.promise("its own file system: Debian 12", "12 (bookworm)" in view.system)
     narration.promise("its own network: a card and the loopback, with an address", _is_own_network(view))
     narration.promise("the host's kernel", view.release == host.release)
+
+
+def _few(cards: list[str]) -> str:
+    return " ".join(cards[:4]) + (f" and {len(cards) - 4} more" if len(cards) > 4 else "")
 
 
 def _server_line() -> str:

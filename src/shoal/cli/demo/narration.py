@@ -8,7 +8,7 @@ from typing import TextIO
 from shoal.cli.style import Style
 
 _WIDTH = 100
-_LABEL = 25
+_LABEL = 27
 
 
 class Narration:

@@ -22,7 +22,7 @@ def test_narration_in_a_pipe_is_plain() -> None:
     assert "\033" not in text
     assert "working" not in text
     assert "\n1  Step\n" in text
-    assert "   label                     value\n" in text
+    assert "   label                       value\n" in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
 
