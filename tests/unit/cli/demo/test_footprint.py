@@ -30,10 +30,12 @@ def test_footprint_of_nothing_is_empty(tmp_path: Path) -> None:
 def test_footprint_finds_a_process_by_its_command_and_loses_it(tmp_path: Path) -> None:
     """While it lives it is left; afterwards it is not."""
     footprint = Footprint(str(tmp_path))
-    program = [sys.executable, "-c", "input()", str(tmp_path)]
-    with subprocess.Popen(program, stdin=subprocess.PIPE) as process:
+    program = [sys.executable, "-c", "input('ready')", str(tmp_path)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(5) == b"ready"  # just after its exec a process has no command line yet
         footprint.note_processes()
-        assert (process.pid in {pid for pid, _ in footprint.processes}) is True
+        assert process.pid in {pid for pid, _ in footprint.processes}
         assert [line.split()[0] for line in footprint.left()["processes"]] == [str(process.pid)]
         process.kill()
     assert footprint.left()["processes"] == []
