@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engines.engine import DOCKER
 from tests.engines.shoald import Shoald
 
 
@@ -15,12 +16,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=["dockerd", "shoald"], default=None, help="conformance against this one only")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that needs root is skipped, and says so, for one who is not root; `./dev test` asks for root itself."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that needs root is skipped, and says so, for one who is not root; `./dev test` asks for root itself.
+
+    One that takes the fixture `cli` is deselected where the docker command is not installed.
+    """
     if os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("root"):
                 item.add_marker(pytest.mark.skip(reason="needs root: run  sudo ./dev test"))
+    if DOCKER is None and (absent := [item for item in items if "cli" in getattr(item, "fixturenames", ())]):
+        config.hook.pytest_deselected(items=absent)
+        items[:] = [item for item in items if item not in absent]
+
+
+@pytest.fixture
+def cli() -> None:
+    """Says that a test uses the docker command."""
+    assert DOCKER is not None
 
 
 @pytest.fixture(scope="session")

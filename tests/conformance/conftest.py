@@ -1,7 +1,7 @@
 """The engines that the cases run against, each started at its first use and shared by the session.
 
-`--engine shoald` or `--engine dockerd` runs the cases against one of them alone. A case that takes the fixture `cli`
-needs the docker command and is left out, as the header says, where there is none.
+`--engine shoald` or `--engine dockerd` runs the cases against one of them alone. Where there is no docker command, the
+cases that need it are left out, as the header says.
 """
 
 from __future__ import annotations
@@ -38,18 +38,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine", chosen_engines(metafunc.config), indirect=True)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """All these cases need root; those that need the docker command go where there is none."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All these cases need root."""
     here = Path(__file__).parent
-    absent = []
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.root)
-            if DOCKER is None and "cli" in getattr(item, "fixturenames", ()):
-                absent.append(item)
-    if absent:
-        config.hook.pytest_deselected(items=absent)
-        items[:] = [item for item in items if item not in absent]
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +78,3 @@ def images(engine: Engine) -> Iterator[Engine]:
     yield engine
     engine.remove_containers()
     engine.remove_images()
-
-
-@pytest.fixture
-def cli() -> None:
-    """Marks a case that uses the docker command."""
-    assert DOCKER is not None

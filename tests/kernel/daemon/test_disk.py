@@ -12,7 +12,7 @@ import pytest
 
 from tests.engines.shoald import Shoald
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("cli")]
 
 
 class _OnSmallDisk(Shoald):

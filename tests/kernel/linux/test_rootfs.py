@@ -80,7 +80,7 @@ def test_pivot_into_leaves_no_way_back(image: Path) -> None:
 
 
 def test_pivot_into_what_is_no_mount_is_refused(tmp_path: Path) -> None:
-    """A plain directory can't become the root."""
+    """A plain directory can't become the root: busy on the root's own mount, invalid on another one."""
 
     def inside() -> None:
         with place(tmp_path) as root:
@@ -88,7 +88,8 @@ def test_pivot_into_what_is_no_mount_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SyscallError) as caught:
         run_in_child(inside, CLONE_NEWNS)
-    assert (caught.value.syscall, caught.value.errno) == ("pivot_root", errno.EBUSY)
+    assert caught.value.syscall == "pivot_root"
+    assert caught.value.errno in {errno.EBUSY, errno.EINVAL}
 
 
 def test_mask_path_hides_files_and_directories_and_ignores_missing_ones(tmp_path: Path) -> None:
