@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from shoal.api.host_config import HostConfig
 from shoal.api.image import DriverData, OCIDescriptor
@@ -25,7 +25,7 @@ class ContainerConfig(Wire, kw_only=True):
     """What a container is, apart from its host. Docker API v1.50 `ContainerConfig`.
 
     `cmd` and `entrypoint`: `None` takes the image's, an empty list is an answer of its own (it resets).
-    `stop_timeout` in seconds, `None` is the daemon's default.
+    `stop_timeout` in seconds, `None` is the daemon's default. A `healthcheck` that nobody asked for is not shown.
     """
 
     hostname: str = ""
@@ -40,7 +40,7 @@ class ContainerConfig(Wire, kw_only=True):
     stdin_once: bool = False
     env: list[str] = []
     cmd: StringOrList | None = None
-    healthcheck: HealthConfig | None = None
+    healthcheck: HealthConfig | UnsetType | None = UNSET
     args_escaped: bool = False
     image: str = ""
     volumes: dict[str, dict[str, object]] = {}

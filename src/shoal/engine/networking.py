@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from shoal.api.network import EndpointSettings
 from shoal.engine.container.listing import network_name
-from shoal.engine.container.record import SHORT_ID, ContainerRecord
+from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.view import NetworkView
 from shoal.engine.events import EventLog
 from shoal.errors import NotFound, ShoalError
@@ -112,6 +112,8 @@ class ContainerNetworks:
         key = f"/proc/{record.state.pid}/ns/net" if record.is_running else ""
         wanted = record.networking.endpoints_config.get(name)
         settings = EndpointSettings(aliases=wanted.aliases if wanted else None)
+        if record.state.started_at_ns and name in self._drivers:
+            settings.network_id = self._drivers[name].inspect().id
         if endpoint is not None:
             _fill(settings, endpoint)
         ports = show_ports(endpoint.ports if endpoint else (), record.config.exposed_ports) if record.is_running else {}
@@ -122,4 +124,3 @@ def _fill(settings: EndpointSettings, endpoint: Endpoint) -> None:
     settings.network_id, settings.endpoint_id = endpoint.network_id, endpoint.endpoint_id
     settings.gateway, settings.mac_address = endpoint.gateway, endpoint.mac
     settings.ip_address, settings.ip_prefix_len = endpoint.ip, endpoint.prefix
-    settings.dns_names = [endpoint.container_id[:SHORT_ID]]

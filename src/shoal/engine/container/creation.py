@@ -29,8 +29,6 @@ from shoal.image.snapshot.protocol import Snapshotter
 from shoal.oci.digest import Digest
 from shoal.oci.rootfs import Rootfs
 
-_SHM_BYTES = 64 << 20
-
 
 class Creator:
     """Creates containers."""
@@ -122,18 +120,13 @@ class Creator:
 
         A container that is not there is missed at the start only: a 404 of create means a missing image to clients.
         """
-        changes: dict[str, object] = {
-            "network_mode": "bridge" if host.network_mode in ("", "default") else host.network_mode,
-            "ipc_mode": host.ipc_mode or "private",
-            "shm_size": host.shm_size or _SHM_BYTES,
-            "log_config": msgspec.structs.replace(host.log_config, type=host.log_config.type or "json-file"),
-            "restart_policy": msgspec.structs.replace(host.restart_policy, name=host.restart_policy.name or "no"),
-        }
+        complete = self._generator.complete(host)
+        changes: dict[str, object] = {}
         for field in ("network_mode", "ipc_mode", "pid_mode"):
-            ref = referenced_container(str(changes.get(field, getattr(host, field))))
+            ref = referenced_container(getattr(complete, field))
             if ref is not None and (other := self._registry.find_or_none(ref)) is not None:
                 changes[field] = f"container:{other.id}"
-        return msgspec.structs.replace(host, **changes)
+        return msgspec.structs.replace(complete, **changes)
 
 
 def _own_config(request: ContainerCreateRequest) -> ContainerConfig:

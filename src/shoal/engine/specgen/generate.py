@@ -17,6 +17,7 @@ from shoal.api.host_config import HostConfig
 from shoal.engine.specgen import namespaces as ns
 from shoal.engine.specgen.binds import requested_mounts
 from shoal.engine.specgen.capabilities import capability_sets, container_capabilities
+from shoal.engine.specgen.defaults import with_defaults
 from shoal.engine.specgen.devices import container_devices
 from shoal.engine.specgen.facts import ContainerFacts, DaemonDefaults, DeviceSource, MachineFacts
 from shoal.engine.specgen.mounts import container_mounts
@@ -57,6 +58,10 @@ class SpecGenerator:
         requested_mounts(host)
         _check_plain_fields(request)
         return warnings
+
+    def complete(self, host: HostConfig) -> HostConfig:
+        """The host's part of a valid request, with the defaults written out."""
+        return with_defaults(host, self._machine, self._defaults)
 
     def generate(self, config: ContainerConfig, host: HostConfig, facts: ContainerFacts) -> oci.RuntimeSpec:
         """The specification of a container; `config` is the merged one (`process.merge_process`).

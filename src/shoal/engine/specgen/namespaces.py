@@ -39,7 +39,7 @@ def read_modes(host: HostConfig, defaults: DaemonDefaults, machine: MachineFacts
         ipc=_one_of(host.ipc_mode or defaults.ipc_mode, "IPC", ("private", "shareable", "none", "host", "container")),
         pid=_one_of(host.pid_mode or "private", "PID", ("private", "host", "container")),
         uts=_one_of(host.uts_mode or "private", "UTS", ("private", "host")),
-        cgroup=_cgroup_mode(host, defaults, machine),
+        cgroup=cgroup_namespace_mode(host, defaults, machine),
     )
 
 
@@ -104,7 +104,8 @@ def _one_of(mode: str, what: str, known: tuple[str, ...]) -> str:
     return kind
 
 
-def _cgroup_mode(host: HostConfig, defaults: DaemonDefaults, machine: MachineFacts) -> str:
+def cgroup_namespace_mode(host: HostConfig, defaults: DaemonDefaults, machine: MachineFacts) -> str:
+    """`private` or `host`: what was asked for, else Docker's rule. Raises: InvalidArgument for another word."""
     mode = host.cgroupns_mode or defaults.cgroupns_mode
     if not mode:
         return "private" if machine.cgroup_version == "v2" else "host"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoal import __version__
 from shoal.api.options import ImageListOptions
-from shoal.api.version import V1_28
+from shoal.api.version import V1_28, V1_44
 from shoal.errors import InvalidArgument, Unsupported
 from shoal.server.messages import TAR, Reply, Request, StreamReply, json_reply
 from shoal.server.streams import as_json, begun, json_stream_type
@@ -33,7 +33,10 @@ async def list_images(backend: Backend, request: Request) -> Reply:
 
 async def inspect(backend: Backend, request: Request) -> Reply:
     """ImageInspect."""
-    return json_reply(await backend.images.inspect(request.name))
+    image = await backend.images.inspect(request.name)
+    if request.version < V1_44:
+        image.virtual_size = image.size
+    return json_reply(image)
 
 
 async def history(backend: Backend, request: Request) -> Reply:
