@@ -212,7 +212,7 @@ def test_blanks_of_a_full_supervisor_are_none(tmp_path: Path) -> None:
                 while [len(supervisor.blanks) for supervisor in driver._pool] != [count]:
                     await asyncio.sleep(0.01)
 
-        await wait_for_blanks(2)
+        await wait_for_blanks(1)
         launches = [bench.launch("sleep", "1000") for _ in range(2)]
         for launch in launches:
             await bench.start(launch)

@@ -80,7 +80,7 @@ class NativeDriver:
         layout: Layout | None = None,
         cgroup_parent: str = "/shoal",
         per_supervisor: int = 32,
-        blanks: int = 2,
+        blanks: int = 1,
     ) -> None:
         self._facts = facts
         self._hosted = HostedTable()
