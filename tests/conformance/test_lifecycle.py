@@ -285,3 +285,36 @@ def test_restart_policy_starts_a_failed_program_again(engine: Engine) -> None:
     engine.ok("wait", "it")
     assert engine.ok("logs", "it").split() == ["try"] * 3
     assert engine.ok("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "it") == "2 exited"
+
+
+def test_crashing_container_is_restarting_and_can_be_stopped(engine: Engine) -> None:
+    """Between two runs it is `restarting`, is listed among the running ones, and a stop is for good."""
+    engine.ok("run", "-d", "--name", "it", "--restart", "always", "busybox", "false")
+    deadline = time.monotonic() + 20
+    while (seen := state(engine, "it"))["Status"] != "restarting":
+        assert time.monotonic() < deadline
+    assert (seen["Running"], seen["Restarting"], seen["Pid"]) == (True, True, 0)
+    assert "it" in engine.ok("ps", "--format", "{{.Names}}").split()
+    engine.ok("stop", "it")
+    ended = state(engine, "it")
+    assert (ended["Status"], ended["Restarting"], ended["ExitCode"]) == ("exited", False, 1)
+    count = engine.inspect("it")["RestartCount"]
+    time.sleep(1)  # what must not happen announces itself by nothing
+    assert (state(engine, "it")["Status"], engine.inspect("it")["RestartCount"]) == ("exited", count)
+
+
+def test_stop_of_a_paused_container_does_not_wait(engine: Engine) -> None:
+    """The signal reaches a frozen container at once."""
+    engine.ok("run", "-d", "--name", "it", "busybox", "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done")
+    engine.ok("pause", "it")
+    before = time.monotonic()
+    engine.ok("stop", "-t", "30", "it")
+    assert time.monotonic() - before < 10
+    assert state(engine, "it")["ExitCode"] == 5
+
+
+def test_restart_of_a_container_with_rm_keeps_it(engine: Engine) -> None:
+    """`restart` ends and starts a container that `--rm` removes at its own end only."""
+    engine.ok("run", "-d", "--rm", "--name", "it", "busybox", "sleep", "1000")
+    engine.ok("restart", "-t", "0", "it")
+    assert state(engine, "it")["Running"] is True

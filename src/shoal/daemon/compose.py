@@ -275,7 +275,7 @@ class _Parts:
                 clock=system_clock,
             ),
             lifecycle=lifecycle,
-            stopper=Stopper(self.registry, self.driver, freezer, self.waiters, self.events),
+            stopper=Stopper(self.registry, self.driver, freezer, self.waiters, self.locks, self.events),
             freezer=freezer,
             remover=remover,
             waiters=self.waiters,

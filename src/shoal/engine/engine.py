@@ -47,10 +47,14 @@ class Engine:
             self.background.spawn(network.watch(report), f"watching network {network.name}")
 
     async def stop_containers(self) -> None:
-        """Stops every container that runs, each in its own time. A failure is logged."""
+        """Stops every container that runs, each in its own time, for policies to start again at the next start.
+
+        A failure is logged.
+        """
+        self.containers.lifecycle.rest()
         running = [record for record in self.registry if record.is_running]
         results = await asyncio.gather(
-            *(self.containers.stop(record.id, signal=None, timeout_s=None) for record in running),
+            *(self.containers.stopper.stop(record, None, None, by_user=False) for record in running),
             return_exceptions=True,
         )
         for record, result in zip(running, results, strict=True):

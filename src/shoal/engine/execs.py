@@ -15,7 +15,7 @@ from shoal.api.exec import ExecConfig, ExecInspect, ExecProcessConfig, ExecStart
 from shoal.engine.background import Background
 from shoal.engine.clock import Clock
 from shoal.engine.container.launches import LaunchBuilder
-from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.record import ContainerRecord, check_settled
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
 from shoal.errors import Conflict, InvalidArgument, NotFound, ShoalError
@@ -73,7 +73,8 @@ class Execs:
         """The id of a new exec. Raises: NotFound, Conflict, InvalidArgument."""
         container = self._registry.find(ref)
         if container.state.status == "paused":
-            raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
+            raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
+        check_settled(container)
         if not container.is_running:
             raise Conflict(f"Container {container.id} is not running", fix=f"docker start {container.name}")
         if not config.cmd:

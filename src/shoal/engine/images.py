@@ -98,7 +98,7 @@ class Images:
         )
 
     def _users(self, id: ImageId) -> Sequence[ImageUser]:
-        return [ImageUser(record.id, record.is_running) for record in self._registry if record.image_id == id]
+        return [ImageUser(record.id, record.is_active) for record in self._registry if record.image_id == id]
 
     async def inspect(self, ref: str) -> ImageInspect:
         """All about one image. Raises: NotFound, InvalidArgument."""

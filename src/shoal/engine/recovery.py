@@ -23,7 +23,7 @@ from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
-from shoal.engine.container.restart import should_restart, wants_start_at_boot
+from shoal.engine.container.restart import wants_start_at_boot
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.engine.trash import Trash
@@ -74,7 +74,7 @@ class Recovery:
                 await self._note_end(record, told.exit)
         await self._finish_removals(record for record in self._registry if not record.is_running)
         await asyncio.to_thread(self._sweep, {record.id for record in self._registry})
-        self._apply_policies(record for record, told in found if told.exit is not None)
+        self._apply_policies()
 
     async def _recover(self, ran: list[ContainerRecord]) -> list[tuple[ContainerRecord, Recovered]]:
         known: list[KnownContainer] = []
@@ -117,19 +117,14 @@ class Recovery:
         Trash(self._paths.trash).purge()
         self._snapshotter.purge_trash()
 
-    def _apply_policies(self, ended: Iterable[ContainerRecord]) -> None:
-        just_ended = {record.id for record in ended}
+    def _apply_policies(self) -> None:
+        """Starts what waited for its restart policy, has just been found ended, or is to run whenever shoald does."""
         for record in self._registry:
             policy, state = record.host_config.restart_policy, record.state
             if record.is_running or state.started_at_ns == 0:
                 continue
-            again = record.id in just_ended and should_restart(
-                policy,
-                exit_code=state.exit_code,
-                stopped_by_user=state.stopped_by_user,
-                restart_count=record.restart_count,
-            )
-            if again or wants_start_at_boot(policy, stopped_by_user=state.stopped_by_user):
+            by_boot = wants_start_at_boot(policy, stopped_by_user=state.stopped_by_user)
+            if record.is_restarting or by_boot:
                 self._lifecycle.start_by_policy(record)
 
 

@@ -69,7 +69,7 @@ class System:
     async def info(self) -> SystemInfo:
         """The engine's state and the machine's abilities."""
         states = [record.state.status for record in self.registry]
-        running, paused = states.count("running"), states.count("paused")
+        running, paused = states.count("running") + states.count("restarting"), states.count("paused")
         has = self.cgroups.controllers.__contains__
         return SystemInfo(
             id=self.id,

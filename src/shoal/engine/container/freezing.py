@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from shoal.engine.container.locks import ContainerLocks
-from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.record import ContainerRecord, check_settled
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
 from shoal.errors import Conflict
@@ -34,9 +34,10 @@ class Freezer:
         """Returns when every process is frozen. Raises: Conflict, in Docker's words; SyscallError."""
         async with self._locks.hold(record.id):
             if record.state.status == "paused":
-                raise Conflict(f"Container {record.name} is already paused")
+                raise Conflict(f"Container {record.id} is already paused")
+            check_settled(record)
             if not record.is_running:
-                raise Conflict(f"Container {record.name} is not running")
+                raise Conflict(f"Container {record.id} is not running")
             await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).freeze)
             record.move("pause")
             self._registry.save(record)
@@ -46,12 +47,8 @@ class Freezer:
         """Returns when the processes go on. Raises: Conflict, in Docker's words; SyscallError."""
         async with self._locks.hold(record.id):
             if record.state.status != "paused":
-                raise Conflict(f"Container {record.name} is not paused")
-            await self.thaw(record)
+                raise Conflict(f"Container {record.id} is not paused")
+            await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).thaw)
             record.move("unpause")
             self._registry.save(record)
         self._events.publish("container", "unpause", record.id, record.attributes())
-
-    async def thaw(self, record: ContainerRecord) -> None:
-        """Lets the processes go on without a word: for those that are about to be killed. Raises: SyscallError."""
-        await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).thaw)

@@ -2,13 +2,16 @@
 
 start ─▶ addresses and ports ─▶ specification ─▶ driver.start ─▶ running
                                                     │ fails: everything is given back, the error is kept
-driver tells the end ─▶ exited ─▶ addresses given back ─▶ waiters told ─▶ removed, or started again
+driver tells the end ─▶ exited ─▶ addresses given back ─▶ waiters told ─▶ removed
+                     └▶ restarting (its policy wants it back) ─▶ … ─▶ back-off ─▶ started again
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
@@ -57,20 +60,23 @@ class Lifecycle:
         self._locks = locks
         self._events = events
         self._background = background
+        self._kept: set[str] = set()
+        self._rests = False
 
     async def start(self, record: ContainerRecord) -> None:
-        """Runs the container.
+        """Runs the container, as a client asks: its restarts are counted from zero again.
 
         Raises: NotModified when it runs already; Conflict when it is paused or being removed; what the network and the
         driver raise, after everything was given back.
         """
         async with self._locks.hold(record.id):
+            if record.is_active and record.state.status != "paused":
+                raise NotModified(f"container {record.id} is already running")
+            record.restart_count, record.restart_delay_s = 0, None
             await self._start_locked(record)
 
     async def _start_locked(self, record: ContainerRecord) -> None:
         status = record.state.status
-        if status == "running":
-            raise NotModified(f"container {record.id} is already running")
         if status == "paused":
             raise Conflict("cannot start a paused container, try unpause instead", fix=f"docker unpause {record.name}")
         if status in ("removing", "dead"):
@@ -78,7 +84,7 @@ class Lifecycle:
         record.state.stopped_by_user = False
         try:
             await self._launch(record)
-        except (ShoalError, asyncio.CancelledError) as problem:
+        except BaseException as problem:
             await self._failed(record, problem)
             raise
         self._networks.announce(record, "connect")
@@ -100,17 +106,20 @@ class Lifecycle:
         state.pid, state.started_at_ns = started.pid, started.started_at_ns
         state.start_ticks = _ticks(started.pid)
         state.exit_code, state.exit_known, state.error, state.oom_killed = 0, True, "", False
-        self._registry.save(record)
+        self._save(record)
         for warning in started.warnings:
             _log.warning("container %s: %s", record.name, warning)
 
     async def _failed(self, record: ContainerRecord, problem: BaseException) -> None:
         """Gives back what the start took, and keeps the reason."""
         await self._networks.release(record)
+        was_restarting = record.is_restarting
         record.move("fail")
         record.state.error = str(problem)
         record.state.exit_code = failure_code(str(problem))
-        self._registry.save(record)
+        self._save(record)
+        if was_restarting:
+            self._waiters.exited(record.id, Ending(record.state.exit_code, record.state.error))
         if record.host_config.auto_remove:
             self._background.spawn(self._remove_ended(record), f"removing container {record.name}")
 
@@ -124,25 +133,28 @@ class Lifecycle:
         async with self._locks.hold(record.id):
             if record.is_running:
                 await self.note_exit(record, exit)
-        if record.host_config.auto_remove:
-            await self._remove_ended(record)
-        elif self._wants_restart(record):
+        if record.is_restarting:
             await self._restart_later(record)
+        elif record.host_config.auto_remove and record.id not in self._kept:
+            await self._remove_ended(record)
 
     async def note_exit(self, record: ContainerRecord, exit: Exit) -> None:
-        """Brings the record, the network and everyone who waits up to date with the end of the process."""
+        """Brings the record, the network and everyone who waits up to date with the end of the process.
+
+        Afterwards the container is `exited`, or `restarting` where its policy wants it back.
+        """
         state = record.state
-        record.move("exit")
         state.pid, state.start_ticks = 0, None
         state.exit_code, state.exit_known = (exit.code if exit.known else -1), exit.known
         state.error = "" if exit.known else UNKNOWN_EXIT
         state.oom_killed, state.finished_at_ns = exit.oom_killed, exit.finished_at_ns
+        if self._wants_restart(record):
+            record.move("exit_for_now")
+            record.restart_count += 1
+        else:
+            record.move("exit")
         await self._networks.release(record)
-        try:
-            self._registry.save(record)
-        except ShoalError as problem:
-            # Nobody must wait for ever because the disk is full; the next change of the record writes this one too.
-            _log.error("cannot note the end of container %s: %s", record.name, problem)
+        self._save(record)
         if exit.oom_killed:
             self._events.publish("container", "oom", record.id, record.attributes())
         ran_s = (state.finished_at_ns - state.started_at_ns) // _NS
@@ -151,6 +163,16 @@ class Lifecycle:
         self._networks.announce(record, "disconnect")
         self._waiters.exited(record.id, Ending(state.exit_code, state.error))
 
+    def _save(self, record: ContainerRecord) -> None:
+        """Writes the record, if the disk has room: what has begun or ended has done so either way.
+
+        Nobody must wait for ever because the disk is full; the next change of the record writes this one too.
+        """
+        try:
+            self._registry.save(record)
+        except ShoalError as problem:
+            _log.error("cannot note the state of container %s: %s", record.name, problem)
+
     async def _remove_ended(self, record: ContainerRecord) -> None:
         async with self._locks.hold(record.id):
             if self._registry.get(record.id) is record and not record.is_running:
@@ -158,7 +180,7 @@ class Lifecycle:
 
     def _wants_restart(self, record: ContainerRecord) -> bool:
         state = record.state
-        return state.status == "exited" and should_restart(
+        return not self._rests and should_restart(
             record.host_config.restart_policy,
             exit_code=state.exit_code,
             stopped_by_user=state.stopped_by_user,
@@ -167,17 +189,33 @@ class Lifecycle:
 
     async def _restart_later(self, record: ContainerRecord) -> None:
         """Starts the container again after its back-off, unless somebody changed it meanwhile."""
+        ended_ns = record.state.finished_at_ns
         ran_s = (record.state.finished_at_ns - record.state.started_at_ns) / _NS
         record.restart_delay_s = next_delay_s(record.restart_delay_s, ran_s)
         await asyncio.sleep(record.restart_delay_s)
         async with self._locks.hold(record.id):
-            if self._registry.get(record.id) is record and self._wants_restart(record):
-                record.restart_count += 1
+            # It may have been stopped, started and have ended anew: then another back-off is for that end.
+            is_due = record.is_restarting and record.state.finished_at_ns == ended_ns
+            if is_due and not self._rests:
                 await self._start_locked(record)
 
     def start_by_policy(self, record: ContainerRecord) -> None:
         """Starts a container that its restart policy wants back, without anybody waiting for it."""
-        self._background.spawn(self.start(record), f"starting container {record.name} by its restart policy")
+        again = self._restart_later(record) if record.is_restarting else self.start(record)
+        self._background.spawn(again, f"starting container {record.name} by its restart policy")
+
+    def rest(self) -> None:
+        """From now on no policy starts a container: the daemon is about to leave."""
+        self._rests = True
+
+    @contextmanager
+    def kept(self, record: ContainerRecord) -> Iterator[None]:
+        """Within it, the container outlives its process though it is to be removed at its end."""
+        self._kept.add(record.id)
+        try:
+            yield
+        finally:
+            self._kept.discard(record.id)
 
 
 def failure_code(message: str) -> int:

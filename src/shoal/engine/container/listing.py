@@ -49,7 +49,7 @@ def select(
     tests = _tests(filters, find, ancestors)
     newest_first = sorted(records, key=lambda record: record.created_ns, reverse=True)
     chosen = [
-        record for record in newest_first if (shows_all or record.is_running) and all(test(record) for test in tests)
+        record for record in newest_first if (shows_all or record.is_active) and all(test(record) for test in tests)
     ]
     return chosen if options.limit is None else chosen[: options.limit]
 

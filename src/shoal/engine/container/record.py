@@ -7,7 +7,8 @@ import msgspec
 from shoal.api.container import ContainerConfig
 from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
-from shoal.engine.container.states import RUNNING, Status, Transition, next_status
+from shoal.engine.container.states import ACTIVE, RUNNING, Status, Transition, next_status
+from shoal.errors import Conflict
 from shoal.oci.rootfs import Rootfs
 
 SHORT_ID = 12
@@ -54,6 +55,16 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
         """Whether the container has a process, paused or not."""
         return self.state.status in RUNNING
 
+    @property
+    def is_active(self) -> bool:
+        """Whether clients take it for running: it has a process, or its restart policy will start one."""
+        return self.state.status in ACTIVE
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether it has ended and waits for its restart policy to start it again."""
+        return self.state.status == "restarting"
+
     def move(self, transition: Transition) -> None:
         """Takes one step of the state machine.
 
@@ -64,3 +75,9 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     def attributes(self) -> dict[str, str]:
         """What events tell of the container: its labels, image and name."""
         return {**self.config.labels, "image": self.config.image, "name": self.name}
+
+
+def check_settled(record: ContainerRecord) -> None:
+    """Raises: Conflict, in Docker's words, while the container waits for its restart policy."""
+    if record.is_restarting:
+        raise Conflict(f"Container {record.id} is restarting, wait until the container is running")

@@ -119,11 +119,15 @@ class Containers:
         await self.background.complete(self._restart(self.registry.find(ref), signal, timeout_s))
 
     async def _restart(self, record: ContainerRecord, signal: str | None, timeout_s: int | None) -> None:
-        try:
-            await self.stopper.stop(record, signal, timeout_s)
-        except NotModified:
-            pass  # a stopped container is just started
-        await self.lifecycle.start(record)
+        with self.lifecycle.kept(record):
+            try:
+                await self.stopper.stop(record, signal, timeout_s)
+            except NotModified:
+                pass  # a stopped container is just started
+            try:
+                await self.lifecycle.start(record)
+            except NotModified:
+                pass  # somebody else was quicker
         self.events.publish("container", "restart", record.id, record.attributes())
 
     async def kill(self, ref: str, *, signal: str | None) -> None:
@@ -138,25 +142,28 @@ class Containers:
         await self.background.complete(self._remove(self.registry.find(ref), force=force))
 
     async def _remove(self, record: ContainerRecord, *, force: bool) -> None:
-        if record.is_running and not force:
-            raise Conflict(
-                f'cannot remove container "/{record.name}": container is {record.state.status}: '
-                "stop the container before removing or force remove",
-                fix=f"docker rm -f {record.name}",
-            )
-        if record.is_running:
-            try:
-                await self.stopper.kill(record, None)
-            except Conflict:
-                pass  # it ended by itself just now
-        async with self.locks.hold(record.id):
-            if self.registry.get(record.id) is record:
-                await self.remover.remove(record)
+        while True:
+            if record.is_active and not force:
+                raise _still_active(record)
+            if record.is_active:
+                try:
+                    await self.stopper.kill(record, None)
+                except Conflict:
+                    pass  # it ended by itself just now
+            async with self.locks.hold(record.id):
+                if self.registry.get(record.id) is not record:
+                    return
+                if not record.is_active:
+                    await self.remover.remove(record)
+                    return
+            # Somebody, or its restart policy, has started it in between.
 
     async def rename(self, ref: str, name: str) -> None:
         """Gives the container another name. Raises: NotFound, Conflict, InvalidArgument."""
         record = self.registry.find(ref)
         old = record.name
+        if not name.removeprefix("/"):
+            raise InvalidArgument("Neither old nor new names may be empty")
         new = normalise_name(name)
         if new == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
@@ -176,7 +183,7 @@ class Containers:
         record = self.registry.find(ref)
         if condition not in ("", "not-running", "next-exit", "removed"):
             raise InvalidArgument(f'invalid condition: "{condition}"')
-        if condition in ("", "not-running") and not record.is_running:
+        if condition in ("", "not-running") and not record.is_active:
             done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
             done.set_result(Ending(record.state.exit_code))
             return _wait_response(done)
@@ -188,7 +195,9 @@ class Containers:
         """Leave to attach, whether the container runs yet or not. Raises: NotFound, Conflict."""
         record = self.registry.find(ref)
         if record.state.status == "paused":
-            raise Conflict(f"container {record.name} is paused, unpause the container before attach")
+            raise Conflict(f"container {ref} is paused, unpause the container before attach")
+        if record.is_restarting:
+            raise Conflict(f"container {ref} is restarting, wait until the container is running")
         return ContainerAttachment(record, options, self.driver, self.clients, self.locks, self.paths, self.events)
 
     async def logs(self, ref: str, options: LogOptions) -> LogStream:
@@ -213,6 +222,8 @@ class Containers:
         ended = asyncio.Event()
         over = self.waiters.wait(record.id, "not-running")
         over.add_done_callback(lambda _: ended.set())
+        if not record.is_running:
+            ended.set()  # it ended between the request and the first read
         try:
             async for entry in follow_log(self.paths.log_file(record.id), query, ended):
                 yield entry
@@ -225,6 +236,17 @@ class Containers:
         if not record.is_running:
             raise Conflict(f"Container {record.id} is not running")
         await self.driver.resize(record.id, None, rows, columns)
+
+
+def _still_active(record: ContainerRecord) -> Conflict:
+    """Docker's sentence for a container that is not removed because it runs."""
+    status = record.state.status
+    way = (
+        " and must be unpaused first" if status == "paused" else ": stop the container before removing or force remove"
+    )
+    return Conflict(
+        f'cannot remove container "/{record.name}": container is {status}{way}', fix=f"docker rm -f {record.name}"
+    )
 
 
 async def _wait_response(ending: asyncio.Future[Ending]) -> WaitResponse:

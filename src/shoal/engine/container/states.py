@@ -1,14 +1,15 @@
 """The life of a container as a table: which states there are and what leads from one to another.
 
     created ──start──▶ running ──exit──▶ exited ──start──▶ running …
-                        │  ▲                │
-                     pause unpause          │ remove
-                        ▼  │                ▼
-                      paused             removing ──▶ (gone)
-    any of them ──fail to remove──▶ dead
+                        │  ▲ │              ▲ │
+                     pause │ │        give_up │ remove
+                        │  │ exit_for_now   │ ▼
+                        ▼  │ └──▶ restarting  removing ──▶ (gone)
+                      paused           └──start──▶ running …
+    removing ──remove_failed──▶ dead
 
-The names are Docker's (Docker API v1.50, ContainerState.Status); a container that waits for its restart policy is
-"exited" until it is started again. Pure.
+The names are Docker's (Docker API v1.50, ContainerState.Status). A container that waits for its restart policy is
+"restarting": it has no process, but to clients it runs. Pure.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Literal
 
 from shoal.errors import Internal
 
-Status = Literal["created", "running", "paused", "exited", "removing", "dead"]
-Transition = Literal["start", "fail", "exit", "pause", "unpause", "remove", "remove_failed"]
+Status = Literal["created", "running", "paused", "restarting", "exited", "removing", "dead"]
+Transition = Literal["start", "fail", "exit", "exit_for_now", "give_up", "pause", "unpause", "remove", "remove_failed"]
 
 TRANSITIONS: dict[tuple[Status, Transition], Status] = {
     ("created", "start"): "running",
@@ -28,15 +29,21 @@ TRANSITIONS: dict[tuple[Status, Transition], Status] = {
     ("exited", "fail"): "exited",
     ("exited", "remove"): "removing",
     ("running", "exit"): "exited",
+    ("running", "exit_for_now"): "restarting",
     ("running", "pause"): "paused",
     ("paused", "unpause"): "running",
     ("paused", "exit"): "exited",
+    ("paused", "exit_for_now"): "restarting",
+    ("restarting", "start"): "running",
+    ("restarting", "fail"): "exited",
+    ("restarting", "give_up"): "exited",
     ("removing", "remove_failed"): "dead",
     ("removing", "remove"): "removing",
     ("dead", "remove"): "removing",
 }
 
-RUNNING: frozenset[Status] = frozenset({"running", "paused"})
+RUNNING: frozenset[Status] = frozenset({"running", "paused"})  # there is a process
+ACTIVE: frozenset[Status] = RUNNING | {"restarting"}  # there is one, or will be without anybody's doing
 
 
 def next_status(status: Status, transition: Transition) -> Status:

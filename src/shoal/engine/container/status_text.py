@@ -43,10 +43,16 @@ def status_text(state: StateRecord, now_ns: int) -> str:
         return f"Up {up}"
     if state.status == "paused":
         return f"Up {up} (Paused)"
+    if state.status == "restarting":
+        return f"Restarting ({_code(state)}) {ago} ago"
     if state.status == "removing":
         return "Removal In Progress"
     if state.status == "dead":
         return "Dead"
     if state.started_at_ns == 0:
         return "Created"
-    return f"Exited ({state.exit_code if state.exit_known else 'unknown'}) {ago} ago"
+    return f"Exited ({_code(state)}) {ago} ago"
+
+
+def _code(state: StateRecord) -> str:
+    return str(state.exit_code) if state.exit_known else "unknown"

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal as signals
 
 from shoal.engine.container.freezing import Freezer
+from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.signals import parse_signal
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.events import EventLog
-from shoal.errors import Conflict, Internal, NotModified
+from shoal.errors import Conflict, Internal, NotModified, SyscallError
 from shoal.runtime.driver import RuntimeDriver
 
 DEFAULT_TIMEOUT_S = 10
 _KILL_TIMEOUT_S = 30.0
+_GONE = (errno.ENOENT, errno.ENODEV)  # a cgroup whose last process has just ended
 
 
 class Stopper:
-    """Ends containers. Takes no lock: a start that hangs must be stoppable."""
+    """Ends containers. Waits for no lock while there is a process to signal."""
 
     def __init__(
         self,
@@ -27,29 +30,39 @@ class Stopper:
         driver: RuntimeDriver,
         freezer: Freezer,
         waiters: Waiters,
+        locks: ContainerLocks,
         events: EventLog,
     ) -> None:
         self._registry = registry
         self._driver = driver
         self._freezer = freezer
         self._waiters = waiters
+        self._locks = locks
         self._events = events
 
-    async def stop(self, record: ContainerRecord, signal: str | None, timeout_s: int | None) -> None:
+    async def stop(
+        self, record: ContainerRecord, signal: str | None, timeout_s: int | None, *, by_user: bool = True
+    ) -> None:
         """Asks the container to end, and kills it when it has not done so in time.
 
-        `timeout_s`: None takes the container's own (10 s without one), a negative one waits for ever.
+        `timeout_s`: None takes the container's own (10 s without one), a negative one waits for ever. A daemon that
+        stops containers because it leaves itself does so not `by_user`: policies start them when it comes back.
 
         Raises: NotModified when it does not run; InvalidArgument for an unknown signal.
         """
         number = parse_signal(signal or record.config.stop_signal or "SIGTERM")
+        if await self._give_up(record):
+            self._events.publish("container", "stop", record.id, record.attributes())
+            return
         if not record.is_running:
             raise NotModified(f"container {record.id} is not running")
         if timeout_s is None:
             timeout_s = DEFAULT_TIMEOUT_S if record.config.stop_timeout is None else record.config.stop_timeout
-        self._stopped_by_user(record)
+        if by_user:
+            self._stopped_by_user(record)
         ended = self._waiters.wait(record.id, "not-running")
         await self._send(record, number)
+        await self._thaw(record)  # else it could not act on the signal
         try:
             await asyncio.wait_for(asyncio.shield(ended), None if timeout_s < 0 else timeout_s)
         except TimeoutError:
@@ -63,6 +76,8 @@ class Stopper:
         Raises: Conflict, in Docker's words, when it does not run; InvalidArgument for an unknown signal.
         """
         number = parse_signal(signal or "SIGKILL")
+        if await self._give_up(record):
+            return
         if not record.is_running:
             raise Conflict(f"cannot kill container: {record.name}: container {record.id} is not running")
         if number in (signals.SIGKILL, parse_signal(record.config.stop_signal or "SIGTERM")):
@@ -77,8 +92,32 @@ class Stopper:
     async def _send(self, record: ContainerRecord, number: int) -> None:
         self._events.publish("container", "kill", record.id, {**record.attributes(), "signal": str(number)})
         await self._driver.signal(record.id, None, number)
-        if record.state.status == "paused" and number == signals.SIGKILL:
-            await self._freezer.thaw(record)  # on cgroup v1 a frozen process does not even die
+        if number == signals.SIGKILL:
+            await self._thaw(record)  # on cgroup v1 a frozen process does not even die
+
+    async def _thaw(self, record: ContainerRecord) -> None:
+        """Lets a paused container go on. Raises: SyscallError."""
+        if record.state.status == "paused":
+            try:
+                await self._freezer.unpause(record)
+            except Conflict:
+                pass  # somebody else did, or it has ended
+            except SyscallError as problem:
+                if problem.errno not in _GONE:
+                    raise
+
+    async def _give_up(self, record: ContainerRecord) -> bool:
+        """Whether the container waited for its restart policy, which has been told now to leave it alone."""
+        if not record.is_restarting:
+            return False
+        record.state.stopped_by_user = True
+        async with self._locks.hold(record.id):
+            if record.state.status != "restarting":
+                return False  # the policy was quicker: there is a process to end
+            record.move("give_up")
+            self._registry.save(record)
+        self._waiters.exited(record.id, Ending(record.state.exit_code, record.state.error))
+        return True
 
     async def _wait_killed(self, record: ContainerRecord, ended: asyncio.Future[Ending]) -> None:
         try:

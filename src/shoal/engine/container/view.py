@@ -19,6 +19,7 @@ from shoal.api.image import DriverData
 from shoal.api.network import EndpointSettings, NetworkSettings
 from shoal.api.timestamps import NEVER, format_rfc3339
 from shoal.engine.container.record import ContainerRecord, StateRecord
+from shoal.engine.container.states import ACTIVE
 from shoal.engine.container.status_text import status_text
 from shoal.engine.paths import Paths
 from shoal.oci.rootfs import OverlayRootfs, Rootfs
@@ -89,9 +90,9 @@ def state_view(state: StateRecord) -> ContainerState:
     """A state in Docker's words; a time of 0 is its year 1."""
     return ContainerState(
         status=state.status,
-        running=state.status in ("running", "paused"),
+        running=state.status in ACTIVE,
         paused=state.status == "paused",
-        restarting=False,
+        restarting=state.status == "restarting",
         oom_killed=state.oom_killed,
         dead=state.status == "dead",
         pid=state.pid,

@@ -1,0 +1,210 @@
+"""A lifecycle, a stopper and the service over them, with a driver and networks that only remember."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from shoal.api.container import ContainerConfig
+from shoal.api.filters import Filters
+from shoal.api.host_config import HostConfig
+from shoal.api.network import NetworkingConfig
+from shoal.engine.background import Background
+from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.freezing import Freezer
+from shoal.engine.container.launches import LaunchBuilder
+from shoal.engine.container.lifecycle import Lifecycle
+from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.removal import Remover
+from shoal.engine.container.service import Containers
+from shoal.engine.container.stopping import Stopper
+from shoal.engine.container.waiters import Waiters
+from shoal.engine.events import EventLog
+from shoal.engine.networking import ContainerNetworks
+from shoal.errors import Conflict
+from shoal.linux.fd import Fd
+from shoal.oci.rootfs import PlainRootfs
+from shoal.runtime.driver import AttachOptions, Exit, RuntimeDriver, Started, StreamTarget
+
+ID = "c" * 64
+
+
+@dataclass
+class FakeDriver:
+    """Starts nothing. `gate` holds a start up, `obeys` are the signals that end a container at once."""
+
+    failure: Exception | None = None
+    started: list[str] = field(default_factory=list)
+    signals: list[int] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    obeys: tuple[int, ...] = (9, 15)
+    on_exit: Callable[[str, Exit], None] | None = None
+
+    async def start(self, launch: str, wire: object) -> Started:
+        del wire
+        self.arrived.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.started.append(launch)
+        return Started(0x7FFFFFFF, 1_000)
+
+    async def signal(self, id: str, exec_id: str | None, signal: int) -> None:
+        del exec_id
+        self.signals.append(signal)
+        if signal in self.obeys and self.on_exit is not None:
+            self.on_exit(id, Exit(128 + signal, 2_000))
+
+    async def attach(self, target: StreamTarget, options: AttachOptions, client: Fd, early: bytes) -> None:
+        del target, options, early
+        client.close()
+
+
+@dataclass
+class FakeNetworks:
+    """Remembers who has an address."""
+
+    held: set[str] = field(default_factory=set)
+
+    async def allocate(self, record: ContainerRecord) -> None:
+        self.held.add(record.id)
+
+    def wire(self, record: ContainerRecord, endpoint: object) -> None:
+        del record, endpoint
+
+    def announce(self, record: ContainerRecord, action: str) -> None:
+        del record, action
+
+    async def release(self, record: ContainerRecord) -> None:
+        self.held.discard(record.id)
+
+
+class _Launches:
+    def build(self, record: ContainerRecord, endpoint: object, clients: object) -> str:
+        del endpoint, clients
+        return record.id
+
+
+@dataclass
+class FakeRemover:
+    """Removes by the rules of the states, and nothing else."""
+
+    registry: ContainerRegistry
+    removed: list[str] = field(default_factory=list)
+
+    async def remove(self, record: ContainerRecord) -> None:
+        record.move("remove")
+        self.removed.append(record.id)
+        self.registry.delete(record)
+
+
+class _Freezer:
+    """Freezes nothing, but keeps the states."""
+
+    async def unpause(self, record: ContainerRecord) -> None:
+        if record.state.status != "paused":
+            raise Conflict(f"Container {record.id} is not paused")
+        record.move("unpause")
+
+
+@dataclass
+class Bench:
+    """What a test works with."""
+
+    lifecycle: Lifecycle
+    containers: Containers
+    registry: ContainerRegistry
+    driver: FakeDriver
+    networks: FakeNetworks
+    remover: FakeRemover
+    waiters: Waiters
+    clients: WaitingClients
+    events: EventLog
+
+    def add(self, *, config: ContainerConfig | None = None, **host: Any) -> ContainerRecord:
+        """A new container named `web`."""
+        record = ContainerRecord(
+            id=ID,
+            name="web",
+            created_ns=1,
+            image_id="sha256:0",
+            config=config or ContainerConfig(image="busybox"),
+            host_config=HostConfig(**host),
+            networking=NetworkingConfig(),
+            path="true",
+            args=[],
+            rootfs=PlainRootfs("/nowhere"),
+        )
+        self.registry.add(record)
+        return record
+
+    async def actions(self) -> list[str]:
+        """The actions that were told of."""
+        return [message.action async for message in self.events.subscribe(0, 1, Filters())]
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Returns when `is_so`; the test's time limit is the patience."""
+        while not is_so():
+            await asyncio.sleep(0.001)
+
+
+def run(test: Callable[[Bench], Awaitable[None]]) -> None:
+    """Runs `test` on an event loop of its own, for ten seconds at most."""
+
+    async def body() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            background = Background(tasks)
+            await test(_bench(background))
+            await background.cancel()
+
+    asyncio.run(asyncio.wait_for(body(), 10))
+
+
+def _bench(background: Background) -> Bench:
+    registry = ContainerRegistry(sqlite3.connect(":memory:", isolation_level=None))
+    driver, networks, remover = FakeDriver(), FakeNetworks(), FakeRemover(registry)
+    waiters, clients, events, locks = Waiters(), WaitingClients(), EventLog(lambda: 1), ContainerLocks()
+    runtime = cast(RuntimeDriver, driver)
+    lifecycle = Lifecycle(
+        registry=registry,
+        driver=runtime,
+        networks=cast(ContainerNetworks, networks),
+        launches=cast(LaunchBuilder, _Launches()),
+        remover=cast(Remover, remover),
+        waiters=waiters,
+        clients=clients,
+        locks=locks,
+        events=events,
+        background=background,
+    )
+    driver.on_exit = lifecycle.exited
+    stopper = Stopper(registry, runtime, cast(Freezer, _Freezer()), waiters, locks, events)
+    unused = cast(Any, None)
+    containers = Containers(
+        paths=unused,
+        registry=registry,
+        creator=unused,
+        lifecycle=lifecycle,
+        stopper=stopper,
+        freezer=unused,
+        remover=cast(Remover, remover),
+        waiters=waiters,
+        clients=clients,
+        locks=locks,
+        execs=unused,
+        networks=unused,
+        image_names=unused,
+        snapshotter=unused,
+        driver=runtime,
+        events=events,
+        clock=lambda: 1,
+        background=background,
+    )
+    return Bench(lifecycle, containers, registry, driver, networks, remover, waiters, clients, events)
