@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from shoal.api.log import LogEntry
 from shoal.linux.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Inotify
-from shoal.logs.json_file import LineSplitter, line_boundary, log_files, parse_line, read_blocks, read_tail
+from shoal.logs.json_file import LineSplitter, line_boundary, open_log, opened_log, parse_line, read_blocks, read_tail
 from shoal.logs.query import LogQuery
 
 _BLOCK_BYTES = 256 * 1024
@@ -22,13 +22,12 @@ _BLOCK_BYTES = 256 * 1024
 
 async def read_log(path: Path, query: LogQuery) -> AsyncIterator[LogEntry]:
     """The wanted entries that the log holds now, the oldest first."""
-    files = log_files(path)
-    if query.tail is not None:
-        for entry in read_tail(files, query, query.tail):
-            yield entry
-        return
-    for name in files:
-        with name.open("rb") as file:
+    with opened_log(path) as files:
+        if query.tail is not None:
+            for entry in read_tail(files, query, query.tail):
+                yield entry
+            return
+        for file in files:
             for block in read_blocks(file):
                 for entry in block:
                     if query.is_past(entry):
@@ -51,11 +50,13 @@ async def follow_log(path: Path, query: LogQuery, ended: asyncio.Event) -> Async
                 yield entry
             while True:
                 was_ended = ended.is_set()
-                for entry in follower.read_new():
-                    if query.is_past(entry):
-                        return
-                    if query.wants(entry):
-                        yield entry
+                for block in follower.read_new():
+                    for entry in block:
+                        if query.is_past(entry):
+                            return
+                        if query.wants(entry):
+                            yield entry
+                    await asyncio.sleep(0)
                 if was_ended:
                     return
                 await _wait_changed(watch, ended)
@@ -83,64 +84,74 @@ async def _wait_changed(watch: Inotify, ended: asyncio.Event) -> None:
 
 
 class _Follower:
-    """The open end of a log."""
+    """The files of a log that are still to be read, the oldest first; the last one grows."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: BinaryIO | None = None
+        self._files = open_log(path)
         self._splitter = LineSplitter()
 
     def begin(self, query: LogQuery) -> list[LogEntry]:
-        """Opens the newest file; what older entries are wanted, read at once.
+        """The last entries, where only some are wanted; what is written from now on is read afterwards.
 
-        The position is taken before the old entries are read, so nothing written meanwhile is lost or told twice.
+        Without a `tail` nothing is read here: the files are followed from their beginning.
         """
-        self._open()
-        files = log_files(self._path)
-        if query.tail is None:
-            older = [block for name in files[:-1] for block in _blocks_of(name)]
-            return [e for block in older for e in block if query.wants(e) and not query.is_past(e)]
-        if self._file is None:
+        if query.tail is None or not self._files:
             return []
-        end = line_boundary(self._file)
-        self._file.seek(end)
-        return read_tail(files, query, query.tail, end)
+        newest = self._files[-1]
+        # Taken before the entries are read, so nothing written meanwhile is lost or told twice.
+        end = line_boundary(newest)
+        last = read_tail(self._files, query, query.tail, end)
+        self._close_all_but_newest()
+        newest.seek(end)
+        return last
 
-    def read_new(self) -> list[LogEntry]:
-        """The entries written since the last call."""
-        entries: list[LogEntry] = []
+    def read_new(self) -> Iterator[list[LogEntry]]:
+        """The entries written since the last call, in blocks."""
         while True:
-            if self._file is None and not self._open():
-                return entries
-            assert self._file is not None
-            while block := self._file.read(_BLOCK_BYTES):
-                entries += [e for line in self._splitter.feed(block) if (e := parse_line(line)) is not None]
-            if not self._was_rotated():
-                return entries
-            self._file.close()
-            self._file = None
+            if not self._files:
+                self._files = open_log(self._path)
+            if not self._files:
+                return
+            file = self._files[0]
+            # Asked before the rest is read: whatever the writer wrote before it rotated is then in that rest.
+            is_left = len(self._files) > 1 or self._was_rotated(file)
+            self._rewind_truncated(file)
+            while block := file.read(_BLOCK_BYTES):
+                yield [e for line in self._splitter.feed(block) if (e := parse_line(line)) is not None]
+            if not is_left:
+                return
+            self._advance()
 
-    def _was_rotated(self) -> bool:
-        assert self._file is not None
+    def _was_rotated(self, file: BinaryIO) -> bool:
         try:
-            return os.stat(self._path).st_ino != os.fstat(self._file.fileno()).st_ino
+            return os.stat(self._path).st_ino != os.fstat(file.fileno()).st_ino
         except FileNotFoundError:
             return False  # between the rotation's rename and the new file: the next event tells
 
-    def _open(self) -> bool:
-        try:
-            self._file = self._path.open("rb", buffering=0)
-        except FileNotFoundError:
-            return False
+    def _rewind_truncated(self, file: BinaryIO) -> None:
+        """A log of one file only is rotated by being emptied."""
+        if os.fstat(file.fileno()).st_size < file.tell():
+            file.seek(0)
+            self._splitter = LineSplitter()
+
+    def _advance(self) -> None:
+        """Leaves the oldest file for the one that followed it, however often the log was rotated since."""
+        left = self._files.pop(0)
         self._splitter = LineSplitter()
-        return True
+        if not self._files:
+            self._files = open_log(self._path)
+            inodes = [os.fstat(file.fileno()).st_ino for file in self._files]
+            inode = os.fstat(left.fileno()).st_ino
+            for _ in range(inodes.index(inode) + 1 if inode in inodes else 0):
+                self._files.pop(0).close()
+        left.close()
+
+    def _close_all_but_newest(self) -> None:
+        while len(self._files) > 1:
+            self._files.pop(0).close()
 
     def close(self) -> None:
-        """Closes the file."""
-        if self._file:
-            self._file.close()
-
-
-def _blocks_of(path: Path) -> list[list[LogEntry]]:
-    with path.open("rb") as file:
-        return list(read_blocks(file))
+        """Closes the files."""
+        while self._files:
+            self._files.pop().close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -44,14 +45,45 @@ def parse_line(line: bytes) -> LogEntry | None:
     return LogEntry(stream, time_ns, parsed.log.encode("utf-8", "surrogatepass"), parsed.attrs)
 
 
-def log_files(path: Path) -> list[Path]:
-    """The files of the log at `path` that exist, the oldest first."""
-    rotated = []
-    number = 1
-    while (older := path.with_name(f"{path.name}.{number}")).exists():
-        rotated.append(older)
+def open_log(path: Path) -> list[BinaryIO]:
+    """The files of the log at `path`, the oldest first, each at its beginning; the caller closes them.
+
+    The supervisor may rotate while they are opened: a file then moves on to the next number. So they are opened from
+    the newest on, and one that is met again under its next number is passed over; none is missed.
+    """
+    found: dict[int, BinaryIO] = {}
+    number = 0
+    while number <= _highest_number(path):
+        name = path.with_name(f"{path.name}.{number}") if number else path
+        try:
+            file = name.open("rb", buffering=0)
+        except FileNotFoundError:
+            pass  # it has just moved on
+        else:
+            inode = os.fstat(file.fileno()).st_ino
+            if inode in found:
+                file.close()
+            else:
+                found[inode] = file
         number += 1
-    return [*reversed(rotated), *([path] if path.exists() else [])]
+    return list(found.values())[::-1]
+
+
+def _highest_number(path: Path) -> int:
+    """The number of the oldest file; 0 where there is none but the newest."""
+    try:
+        names = os.listdir(path.parent)
+    except FileNotFoundError:
+        return -1  # the container is gone
+    suffixes = [name.removeprefix(f"{path.name}.") for name in names if name.startswith(f"{path.name}.")]
+    return max((int(suffix) for suffix in suffixes if suffix.isdecimal()), default=0)
+
+
+@contextmanager
+def opened_log(path: Path) -> Iterator[list[BinaryIO]]:
+    """As `open_log`, closed at the end."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(file) for file in open_log(path)]
 
 
 class LineSplitter:
@@ -73,15 +105,15 @@ def read_blocks(file: BinaryIO) -> Iterator[list[LogEntry]]:
         yield [entry for line in splitter.feed(block) if (entry := parse_line(line)) is not None]
 
 
-def read_tail(files: list[Path], query: LogQuery, count: int, end: int | None = None) -> list[LogEntry]:
+def read_tail(files: list[BinaryIO], query: LogQuery, count: int, end: int | None = None) -> list[LogEntry]:
     """The last `count` wanted lines of the log (its parts counted as one line), the oldest first.
 
     Reads from the end backwards, only as far as it must; from byte `end` of the newest file where that is given.
     """
     found: list[LogEntry] = []
     lines = 0
-    for path in reversed(files):
-        for entry in _entries_backwards(path, end if path is files[-1] else None):
+    for file in reversed(files):
+        for entry in _entries_backwards(file, end if file is files[-1] else None):
             if not query.wants(entry) or query.is_past(entry):
                 continue
             lines += entry.data.endswith(b"\n") or not found
@@ -104,17 +136,16 @@ def line_boundary(file: BinaryIO) -> int:
     return 0
 
 
-def _entries_backwards(path: Path, end: int | None) -> Iterator[LogEntry]:
-    with path.open("rb") as file:
-        position = file.seek(0, os.SEEK_END) if end is None else end
-        rest = b""
-        while position > 0:
-            start = max(0, position - _BLOCK_BYTES)
-            file.seek(start)
-            first, *lines = (file.read(position - start) + rest).split(b"\n")
-            for line in reversed(lines):
-                if (entry := parse_line(line)) is not None:
-                    yield entry
-            rest, position = first, start
-        if (entry := parse_line(rest)) is not None:
-            yield entry
+def _entries_backwards(file: BinaryIO, end: int | None) -> Iterator[LogEntry]:
+    position = file.seek(0, os.SEEK_END) if end is None else end
+    rest = b""
+    while position > 0:
+        start = max(0, position - _BLOCK_BYTES)
+        file.seek(start)
+        first, *lines = (file.read(position - start) + rest).split(b"\n")
+        for line in reversed(lines):
+            if (entry := parse_line(line)) is not None:
+                yield entry
+        rest, position = first, start
+    if (entry := parse_line(rest)) is not None:
+        yield entry

@@ -10,7 +10,7 @@ import pytest
 
 from shoal.api.log import LogEntry
 from shoal.logs.follow import follow_log, read_log
-from shoal.logs.json_file import log_files, parse_line, read_tail
+from shoal.logs.json_file import opened_log, parse_line, read_tail
 from shoal.logs.query import LogQuery
 
 _SECOND = 1_000_000_000
@@ -19,6 +19,14 @@ _SECOND = 1_000_000_000
 def _line(text: str, second: int, stream: str = "stdout") -> bytes:
     time = f"1970-01-01T00:{second // 60:02d}:{second % 60:02d}Z"
     return json.dumps({"log": text, "stream": stream, "time": time}).encode() + b"\n"
+
+
+def _rotate(path: Path) -> None:
+    """Moves every file on by a number, as the supervisor does."""
+    for number in range(9, 0, -1):
+        newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+        if newer.exists():
+            newer.rename(path.with_name(f"{path.name}.{number}"))
 
 
 async def _all(path: Path, query: LogQuery) -> list[bytes]:
@@ -35,9 +43,37 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_log_files_rotated_oldest_first(log: Path) -> None:
+def test_opened_log_rotated_oldest_first(log: Path) -> None:
     """The files are read in the order in which they were written."""
-    assert [file.name for file in log_files(log)] == ["c-json.log.2", "c-json.log.1", "c-json.log"]
+    with opened_log(log) as files:
+        assert [Path(file.name).name for file in files] == ["c-json.log.2", "c-json.log.1", "c-json.log"]
+
+
+def test_opened_log_half_rotated_has_every_file(log: Path) -> None:
+    """In the middle of a rotation a number is missing, and what is older is read all the same."""
+    log.with_name("c-json.log.2").rename(log.with_name("c-json.log.3"))
+    log.with_name("c-json.log.1").rename(log.with_name("c-json.log.2"))
+    assert asyncio.run(_all(log, LogQuery())) == [f"{n}\n".encode() for n in range(9)]
+
+
+def test_opened_log_of_a_removed_container_is_empty(tmp_path: Path) -> None:
+    """A log whose directory has gone is no error."""
+    assert asyncio.run(_all(tmp_path / "gone" / "log", LogQuery())) == []
+
+
+def test_read_log_rotated_meanwhile_tells_each_entry_once(log: Path) -> None:
+    """A rotation while the log is read neither doubles nor drops an entry."""
+
+    async def read() -> list[int]:
+        seen = []
+        async for entry in read_log(log, LogQuery()):
+            seen.append(int(entry.data))
+            if seen[-1] in (0, 4):
+                _rotate(log)
+                log.write_bytes(_line("new\n", 9))
+        return seen
+
+    assert asyncio.run(read()) == list(range(9))
 
 
 def test_parse_line_damaged_is_none() -> None:
@@ -79,14 +115,15 @@ def test_read_tail_parts_of_a_line_count_once(tmp_path: Path) -> None:
     """A line that was logged in parts is one line for --tail."""
     path = tmp_path / "log"
     path.write_bytes(_line("a\n", 1) + _line("part ", 2) + _line("end\n", 3))
-    assert [entry.data for entry in read_tail([path], LogQuery(), 1)] == [b"part ", b"end\n"]
+    assert asyncio.run(_all(path, LogQuery(tail=1))) == [b"part ", b"end\n"]
 
 
 def test_read_tail_longer_than_a_block_is_whole(tmp_path: Path) -> None:
     """Reading backwards cuts no line at the border of a block."""
     path = tmp_path / "log"
     path.write_bytes(b"".join(_line(f"{n:060}\n", n % 3600) for n in range(9000)))
-    entries = read_tail([path], LogQuery(), 8000)
+    with path.open("rb") as file:
+        entries = read_tail([file], LogQuery(), 8000)
     assert [int(entry.data) for entry in entries] == list(range(1000, 9000))
 
 
@@ -105,7 +142,7 @@ def test_follow_log_grows_and_rotates_loses_nothing(tmp_path: Path) -> None:
                 ended.set()
                 continue
             if number in (3, 5):
-                path.rename(path.with_name(f"log.{number}"))
+                _rotate(path)
             with path.open("ab") as file:
                 file.write(_line(f"{number}\n", number))
         return seen
@@ -131,3 +168,44 @@ def test_follow_log_tail_shows_the_last_and_what_comes(tmp_path: Path) -> None:
         return seen
 
     assert asyncio.run(asyncio.wait_for(follow(), 10)) == [1, 2]
+
+
+def test_follow_log_emptied_goes_on(tmp_path: Path) -> None:
+    """A log of one file only (`max-size` without `max-file`) is emptied when it is full; its reader begins anew."""
+    path = tmp_path / "log"
+    path.write_bytes(b"".join(_line(f"{n}\n", n) for n in range(5)))
+
+    async def follow() -> list[int]:
+        ended = asyncio.Event()
+        seen: list[int] = []
+        async for entry in follow_log(path, LogQuery(), ended):
+            seen.append(int(entry.data))
+            if seen[-1] == 4:
+                path.write_bytes(_line("5\n", 5))
+            elif seen[-1] == 5:
+                ended.set()
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(follow(), 10)) == list(range(6))
+
+
+def test_follow_log_rotated_twice_at_once_loses_nothing(tmp_path: Path) -> None:
+    """A reader that was away for two rotations reads the file between them as well."""
+    path = tmp_path / "log"
+    path.write_bytes(_line("0\n", 0))
+
+    async def follow() -> list[int]:
+        ended = asyncio.Event()
+        seen: list[int] = []
+        async for entry in follow_log(path, LogQuery(tail=1), ended):
+            seen.append(int(entry.data))
+            if seen == [0]:
+                with path.open("ab") as file:
+                    file.write(_line("1\n", 1))
+                path.rename(path.with_name("log.2"))
+                path.with_name("log.1").write_bytes(_line("2\n", 2))
+                path.write_bytes(_line("3\n", 3))
+                ended.set()
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(follow(), 10)) == list(range(4))
