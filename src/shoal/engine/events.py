@@ -16,6 +16,7 @@ from shoal.engine.clock import Clock
 
 _KEPT = 256
 _WAITING = 10_000
+_SWARM_KINDS = ("node", "service", "secret", "config")
 NS = 1_000_000_000
 
 
@@ -141,7 +142,7 @@ def matches(message: EventMessage, filters: Filters) -> bool:
         elif name == "scope":
             ok = message.scope in values
         else:
-            ok = False
+            ok = name not in _SWARM_KINDS  # a name that is no filter filters nothing, as with Docker
         if not ok:
             return False
     return True

@@ -132,8 +132,11 @@ class Execs:
             started = await self._driver.exec(
                 self._launches.build_exec(record.container, record.id, record.config, rows, columns, clients)
             )
-        except ShoalError as problem:
+        except BaseException as problem:
             record.running, record.ended_ns = False, self._clock()
+            record.exit_code = 126
+            if not isinstance(problem, ShoalError):
+                raise
             record.exit_code = 127 if "not found" in problem.what else 126
             problem.what = f"OCI runtime exec failed: exec failed: unable to start container process: {problem.what}"
             raise

@@ -107,8 +107,12 @@ class Recovery:
         """Removes what belongs to no container."""
         for key in list(self._snapshotter.keys()):
             if key not in known:
-                self._snapshotter.remove(key)
-                _log.warning("removed the layer of a container that was never finished: %s", key)
+                try:
+                    self._snapshotter.remove(key)
+                except (ShoalError, OSError) as problem:
+                    _log.error("cannot remove the layer of a container that was never finished: %s: %s", key, problem)
+                else:
+                    _log.warning("removed the layer of a container that was never finished: %s", key)
         for parent in (self._paths.containers, self._paths.exec_root / "containers"):
             for directory in _directories(parent):
                 if directory.name not in known:

@@ -85,11 +85,12 @@ def test_publish_container_has_the_fields_of_old_clients() -> None:
         ({"label": ["tier=front"]}, True),
         ({"label": ["tier=back"]}, False),
         ({"type": ["container"], "event": ["die"]}, False),
-        ({"nonsense": ["x"]}, False),
+        ({"service": ["x"]}, False),
+        ({"nonsense": ["x"]}, True),
     ],
 )
 def test_subscribe_filters_select(filters: dict[str, list[str]], passes: bool) -> None:
-    """Values of one filter are alternatives, filters add up."""
+    """Values of one filter are alternatives, filters add up, and what is no filter filters nothing, as with Docker."""
 
     async def listen() -> list[str]:
         return await _take(_log("create").subscribe(0, 1 * 10**9, Filters(filters)), 99)

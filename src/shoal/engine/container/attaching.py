@@ -10,8 +10,10 @@ from shoal.api.stdcopy import encode_frame
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
 from shoal.engine.paths import Paths
+from shoal.errors import NotFound
 from shoal.linux.fd import Fd
 from shoal.logs.follow import read_log
 from shoal.logs.query import LogQuery
@@ -26,6 +28,7 @@ class ContainerAttachment:
         self,
         record: ContainerRecord,
         options: AttachOptions,
+        registry: ContainerRegistry,
         driver: RuntimeDriver,
         clients: WaitingClients,
         locks: ContainerLocks,
@@ -34,6 +37,7 @@ class ContainerAttachment:
     ) -> None:
         self._record = record
         self._options = options
+        self._registry = registry
         self._driver = driver
         self._clients = clients
         self._locks = locks
@@ -48,7 +52,7 @@ class ContainerAttachment:
     async def connect(self, client: Fd, early: bytes) -> None:
         """Puts `client` at the streams: now when the container runs, else when it starts.
 
-        Raises: what the driver raises.
+        Raises: NotFound when it was removed meanwhile; what the driver raises.
         """
         record, options = self._record, self._options
         if options.logs:
@@ -65,6 +69,9 @@ class ContainerAttachment:
         )
         self._events.publish("container", "attach", record.id, record.attributes())
         async with self._locks.hold(record.id):  # a start in progress has taken its clients already
+            if self._registry.get(record.id) is not record:
+                client.close()
+                raise NotFound(f"No such container: {record.id}")
             if record.is_running:
                 await self._driver.attach(StreamTarget(record.id), streams, client, early)
             else:

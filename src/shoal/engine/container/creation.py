@@ -25,6 +25,7 @@ from shoal.engine.image_names import ImageNames
 from shoal.engine.paths import Paths
 from shoal.engine.specgen import SpecGenerator, command_line, merge_process
 from shoal.engine.specgen.namespaces import referenced_container
+from shoal.errors import ShoalError
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.oci.digest import Digest
 from shoal.oci.rootfs import Rootfs
@@ -86,7 +87,10 @@ class Creator:
         return self._snapshotter.prepare(id, chain_ids)
 
     def _discard(self, id: str) -> None:
-        self._snapshotter.remove(id)
+        try:
+            self._snapshotter.remove(id)
+        except ShoalError:
+            pass  # there is none yet; what cannot be removed now is swept at the next start
         shutil.rmtree(self._paths.container_dir(id), ignore_errors=True)
 
     def _record(

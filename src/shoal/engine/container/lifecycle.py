@@ -112,7 +112,7 @@ class Lifecycle:
 
     async def _failed(self, record: ContainerRecord, problem: BaseException) -> None:
         """Gives back what the start took, and keeps the reason."""
-        await self._networks.release(record)
+        await self._release(record)
         was_restarting = record.is_restarting
         record.move("fail")
         record.state.error = str(problem)
@@ -153,7 +153,7 @@ class Lifecycle:
             record.restart_count += 1
         else:
             record.move("exit")
-        await self._networks.release(record)
+        await self._release(record)
         self._save(record)
         if exit.oom_killed:
             self._events.publish("container", "oom", record.id, record.attributes())
@@ -162,6 +162,13 @@ class Lifecycle:
         self._events.publish("container", "die", record.id, {**record.attributes(), **attributes})
         self._networks.announce(record, "disconnect")
         self._waiters.exited(record.id, Ending(state.exit_code, state.error))
+
+    async def _release(self, record: ContainerRecord) -> None:
+        """Gives the container's address and ports back; what cannot be given back is free at the next start."""
+        try:
+            await self._networks.release(record)
+        except ShoalError as problem:
+            _log.error("cannot give back the address of container %s: %s", record.name, problem)
 
     def _save(self, record: ContainerRecord) -> None:
         """Writes the record, if the disk has room: what has begun or ended has done so either way.

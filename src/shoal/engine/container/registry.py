@@ -75,10 +75,10 @@ class ContainerRegistry:
         Raises: Conflict when it is taken.
         """
         self.check_name_free(name)
-        old, record.name = record.name, name
-        self._db.execute(
-            "UPDATE containers SET name = ?, record = ? WHERE id = ?", (name, self._encoder.encode(record), record.id)
-        )
+        old = record.name
+        renamed = self._encoder.encode(msgspec.structs.replace(record, name=name))
+        self._db.execute("UPDATE containers SET name = ?, record = ? WHERE id = ?", (name, renamed, record.id))
+        record.name = name
         del self._id_by_name[old]
         self._id_by_name[name] = record.id
 

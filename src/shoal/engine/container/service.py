@@ -38,7 +38,7 @@ from shoal.engine.execs import Execs
 from shoal.engine.image_names import ImageNames
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
-from shoal.errors import Conflict, InvalidArgument, NotModified
+from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.logs.follow import follow_log, read_log
 from shoal.logs.query import LogQuery
@@ -78,16 +78,16 @@ class Containers:
         """The containers that the options let through, the newest first. Raises: InvalidArgument, NotFound."""
         chosen = select(self.registry, options, find=self.registry.find, ancestors=self.image_names.descendants)
         now_ns = self.clock()
-        return [
-            summary_view(
-                record,
-                now_ns=now_ns,
-                image=self.image_names.show(record.config.image, record.image_id),
-                network=self.networks.view(record),
-                sizes=await self._sizes(record) if options.size else None,
-            )
-            for record in chosen
-        ]
+        rows = []
+        for record in chosen:
+            try:
+                sizes = await self._sizes(record) if options.size else None
+            except NotFound:
+                continue  # it was removed meanwhile
+            image = self.image_names.show(record.config.image, record.image_id)
+            network = self.networks.view(record)
+            rows.append(summary_view(record, now_ns=now_ns, image=image, network=network, sizes=sizes))
+        return rows
 
     async def inspect(self, ref: str, *, size: bool) -> ContainerInspect:
         """All about one container. Raises: NotFound."""
@@ -198,7 +198,9 @@ class Containers:
             raise Conflict(f"container {ref} is paused, unpause the container before attach")
         if record.is_restarting:
             raise Conflict(f"container {ref} is restarting, wait until the container is running")
-        return ContainerAttachment(record, options, self.driver, self.clients, self.locks, self.paths, self.events)
+        return ContainerAttachment(
+            record, options, self.registry, self.driver, self.clients, self.locks, self.paths, self.events
+        )
 
     async def logs(self, ref: str, options: LogOptions) -> LogStream:
         """The entries that the options ask for. Raises: NotFound, InvalidArgument."""

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from shoal.api.container import ContainerConfig
@@ -23,10 +24,14 @@ from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
 from shoal.engine.container.service import Containers
 from shoal.engine.container.stopping import Stopper
+from shoal.engine.container.view import NetworkView
 from shoal.engine.container.waiters import Waiters
 from shoal.engine.events import EventLog
+from shoal.engine.image_names import ImageNames
 from shoal.engine.networking import ContainerNetworks
-from shoal.errors import Conflict
+from shoal.engine.paths import Paths
+from shoal.errors import Conflict, NotFound
+from shoal.image.snapshot.protocol import Snapshotter, Usage
 from shoal.linux.fd import Fd
 from shoal.oci.rootfs import PlainRootfs
 from shoal.runtime.driver import AttachOptions, Exit, RuntimeDriver, Started, StreamTarget
@@ -72,6 +77,7 @@ class FakeNetworks:
     """Remembers who has an address."""
 
     held: set[str] = field(default_factory=set)
+    failure: Exception | None = None
 
     async def allocate(self, record: ContainerRecord) -> None:
         self.held.add(record.id)
@@ -83,7 +89,13 @@ class FakeNetworks:
         del record, action
 
     async def release(self, record: ContainerRecord) -> None:
+        if self.failure is not None:
+            raise self.failure
         self.held.discard(record.id)
+
+    def view(self, record: ContainerRecord) -> NetworkView:
+        del record
+        return NetworkView({}, {})
 
 
 class _Launches:
@@ -103,6 +115,33 @@ class FakeRemover:
         record.move("remove")
         self.removed.append(record.id)
         self.registry.delete(record)
+
+
+class _ImageNames:
+    def show(self, ref: str, id: str) -> str:
+        del id
+        return ref
+
+    def size_bytes(self, id: str) -> int:
+        del id
+        return 100
+
+    def descendants(self, ref: str) -> tuple[str, ...]:
+        del ref
+        return ()
+
+
+@dataclass
+class FakeSnapshotter:
+    """Knows the size of what it has not been told to have lost."""
+
+    lost: set[str] = field(default_factory=set)
+    name: str = "fake"
+
+    def usage(self, key: str) -> Usage:
+        if key in self.lost:
+            raise NotFound(f"no snapshot {key}")
+        return Usage(1, 1)
 
 
 class _Freezer:
@@ -127,6 +166,7 @@ class Bench:
     waiters: Waiters
     clients: WaitingClients
     events: EventLog
+    snapshotter: FakeSnapshotter
 
     def add(self, *, config: ContainerConfig | None = None, **host: Any) -> ContainerRecord:
         """A new container named `web`."""
@@ -187,8 +227,9 @@ def _bench(background: Background) -> Bench:
     driver.on_exit = lifecycle.exited
     stopper = Stopper(registry, runtime, cast(Freezer, _Freezer()), waiters, locks, events)
     unused = cast(Any, None)
+    snapshotter = FakeSnapshotter()
     containers = Containers(
-        paths=unused,
+        paths=Paths(Path("/nowhere"), Path("/nowhere")),
         registry=registry,
         creator=unused,
         lifecycle=lifecycle,
@@ -199,12 +240,12 @@ def _bench(background: Background) -> Bench:
         clients=clients,
         locks=locks,
         execs=unused,
-        networks=unused,
-        image_names=unused,
-        snapshotter=unused,
+        networks=cast(ContainerNetworks, networks),
+        image_names=cast(ImageNames, _ImageNames()),
+        snapshotter=cast(Snapshotter, snapshotter),
         driver=runtime,
         events=events,
         clock=lambda: 1,
         background=background,
     )
-    return Bench(lifecycle, containers, registry, driver, networks, remover, waiters, clients, events)
+    return Bench(lifecycle, containers, registry, driver, networks, remover, waiters, clients, events, snapshotter)

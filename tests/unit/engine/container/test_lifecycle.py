@@ -174,6 +174,21 @@ def test_rest_keeps_policies_from_starting() -> None:
     run(test)
 
 
+def test_exited_release_fails_waiters_are_told() -> None:
+    """An address that cannot be given back is a line in the log; the end of the container is noted all the same."""
+
+    async def test(bench: Bench) -> None:
+        record = bench.add()
+        await bench.lifecycle.start(record)
+        ending = bench.waiters.wait(ID, "not-running")
+        bench.networks.failure = Internal("no space left on device")
+        bench.lifecycle.exited(ID, Exit(7, 2_000))
+        assert await ending == Ending(7)
+        assert await bench.actions() == ["start", "die"]
+
+    run(test)
+
+
 def test_start_success_that_cannot_be_saved_still_runs() -> None:
     """On a full disk a started container keeps its address: the next change of the record writes this one too."""
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 
 import pytest
 
 from shoal.api.container import ContainerConfig
 from shoal.api.host_config import RestartPolicy
+from shoal.api.options import AttachOptions, ListOptions
 from shoal.engine.container.record import ContainerRecord
-from shoal.errors import Conflict, InvalidArgument, NotModified
+from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified
+from shoal.linux.fd import Fd
 from shoal.runtime.driver import Exit
 from tests.unit.engine.container.bench import ID, Bench, run
 
@@ -204,5 +208,58 @@ def test_rename_to_nothing_has_dockers_sentence() -> None:
         with pytest.raises(InvalidArgument) as caught:
             await bench.containers.rename("web", "")
         assert caught.value.what == "Neither old nor new names may be empty"
+
+    run(test)
+
+
+def test_list_with_sizes_passes_over_what_is_just_going() -> None:
+    """`ps -s` does not fail for a container that somebody removes meanwhile."""
+
+    async def test(bench: Bench) -> None:
+        bench.add()
+        options = ListOptions(all=True, size=True)
+        assert [row.size_root_fs for row in await bench.containers.list(options)] == [101]
+        bench.snapshotter.lost.add(ID)
+        assert await bench.containers.list(options) == []
+
+    run(test)
+
+
+def test_attach_to_one_that_was_removed_meanwhile_is_refused() -> None:
+    """The client's socket is closed, not kept for a start that never comes."""
+
+    async def test(bench: Bench) -> None:
+        record = bench.add()
+        attachment = await bench.containers.prepare_attach("web", AttachOptions(stream=True, stdout=True))
+        bench.registry.delete(record)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            client = Fd(os.dup(theirs.fileno()))
+            with pytest.raises(NotFound):
+                await attachment.connect(client, b"")
+            assert client.closed
+        assert bench.clients.take(ID) == ()
+
+    run(test)
+
+
+def test_attach_before_the_start_forgets_clients_that_left() -> None:
+    """Who attaches to a created container and goes away again holds no descriptor of the daemon's."""
+
+    async def test(bench: Bench) -> None:
+        bench.add()
+        kept = []
+        for stays in (False, True):
+            attachment = await bench.containers.prepare_attach("web", AttachOptions(stream=True, stdout=True))
+            ours, theirs = socket.socketpair()
+            await attachment.connect(Fd(theirs.detach()), b"")
+            if stays:
+                kept.append(ours)
+            else:
+                ours.close()
+        waiting = bench.clients.take(ID)
+        assert len(waiting) == 1
+        waiting[0].socket.close()
+        kept[0].close()
 
     run(test)
