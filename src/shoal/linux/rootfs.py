@@ -40,7 +40,7 @@ RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
 _PLACE = os.O_PATH | os.O_CLOEXEC
-_NULL_DEVICE = os.makedev(1, 3)
+NULL_DEVICE = os.makedev(1, 3)
 _NOFOLLOW_PLACE = _PLACE | os.O_NOFOLLOW
 # As the kernel counts them, path_resolution(7).
 _SYMLINKS_MAX = 40
@@ -339,7 +339,7 @@ def mask_path(path: str, *, like: Fd | None = None) -> Fd | None:
         return None
     with place:
         if not stat.S_ISDIR(os.fstat(place.fileno()).st_mode):
-            with _null_device() as null:
+            with open_null_device(os.O_PATH) as null:
                 bind_mount(null, place, recursive=False, object=path).close()
             return None
         if like is not None:
@@ -354,25 +354,38 @@ def mask_path(path: str, *, like: Fd | None = None) -> Fd | None:
         )
 
 
-def _null_device() -> Fd:
-    """The container's /dev/null, made sure to be the null device.
+def open_null_device(flags: int) -> Fd:
+    """The container's /dev/null, opened with `flags`, owned by the caller; made sure to be the null device.
 
-    An image whose /dev is not ours could have a link there, to /proc/sys/kernel/core_pattern for one, and the mask
-    would become a fresh, writable mount of that (CVE-2025-31133).
+    An image whose /dev is not ours could have a link there, to /proc/sys/kernel/core_pattern for one, and a mask made
+    of it would become a fresh, writable mount of that (CVE-2025-31133). It is looked at before it is opened, because
+    opening another device, or a FIFO, has effects.
+
+    Raises: SyscallError; Forbidden when it is something else.
     """
     try:
-        null = Fd(os.open("/dev/null", _NOFOLLOW_PLACE))
+        with Fd(os.open("/dev/null", _NOFOLLOW_PLACE)) as place:
+            _check_null(place)
+            if flags & os.O_PATH:
+                return place.dup()
+        opened = Fd(os.open("/dev/null", flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError as error:
         raise SyscallError("open", "/dev/null", error.errno or 0) from None
-    status = os.fstat(null.fileno())
-    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != _NULL_DEVICE:
-        null.close()
+    try:
+        _check_null(opened)
+    except Forbidden:
+        opened.close()
+        raise
+    return opened
+
+
+def _check_null(fd: Fd) -> None:
+    status = os.fstat(fd.fileno())
+    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL_DEVICE:
         raise Forbidden(
-            "cannot mask files of /proc",
-            why="/dev/null of the container is not the null device",
+            "the container's /dev/null is not the null device",
             fix="do not mount over /dev, and remove /dev/null from the image",
         )
-    return null
 
 
 def readonly_path(path: str) -> None:

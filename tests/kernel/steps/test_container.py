@@ -46,6 +46,23 @@ def test_container_devices_work_and_links_are_there(box: Box) -> None:
     assert outcome.code == 0
 
 
+def test_container_with_null_streams_has_its_own_null_device(box: Box) -> None:
+    """Nobody in a container holds the host's /dev/null, whose mode and owner root could change through it."""
+    script = "stat -L -c %d:%i /proc/self/fd/0 /dev/null"
+    with box.started(["sleep", "30"]) as container:
+        for outcome in (box.run(["sh", "-c", script]), box.exec(container, ["sh", "-c", script])):
+            held, own = outcome.output.split()
+            assert held == own
+
+
+def test_exec_without_a_null_device_in_the_container_is_refused(box: Box) -> None:
+    """What stands for /dev/null in a container is not opened when it is something else."""
+    with box.started(["sh", "-c", "rm /dev/null; mkfifo /dev/null; echo ready; sleep 30"]) as container:
+        container.wait_output("ready")
+        outcome = box.exec(container, ["true"])
+    assert (outcome.step, outcome.kind) == ("stdio", "Forbidden")
+
+
 def test_container_device_of_the_host_has_its_numbers(box: Box) -> None:
     """`--device` makes a node with the same numbers under the name that was asked for."""
     mapping = DeviceMapping(path_on_host="/dev/zero", path_in_container="/dev/deep/one")

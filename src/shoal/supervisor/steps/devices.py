@@ -9,7 +9,7 @@ from shoal.errors import SyscallError
 from shoal.linux.devices import default_symlinks, make_default_devices, make_device
 from shoal.linux.mounts import bind_mount
 from shoal.linux.pty import open_pty, pty_number, set_controlling_terminal, set_winsize
-from shoal.linux.rootfs import create_file_in_root
+from shoal.linux.rootfs import NULL_DEVICE, create_file_in_root, open_null_device
 from shoal.supervisor.steps.step import Step
 
 TYPE_CHECKING = False
@@ -94,12 +94,33 @@ class TakeStdio(Step):
     def run(self, ctx: Context) -> None:
         if ctx.stdio is None:
             raise SyscallError("dup2", "stdio", errno.EBADF)
+        _replace_null(ctx)
         # Away from 0..2 first: dup2 onto one could close another that is still to be duplicated.
         moved = [os.dup(fd) if fd < 3 else fd for fd in ctx.stdio]
         for number, fd in enumerate(moved):
             os.dup2(fd, number, inheritable=True)
         _new_session()
         ctx.stdio = (0, 1, 2)
+
+
+def _replace_null(ctx: Context) -> None:
+    """Puts the container's own /dev/null in the place of the host's.
+
+    Through a descriptor of the host's, root in the container could change the owner and mode of the host's node.
+    """
+    assert ctx.stdio is not None
+    own = -1
+    ends = []
+    for fd in ctx.stdio:
+        if os.fstat(fd).st_rdev == NULL_DEVICE:
+            if own < 0:
+                # The container may race to put another device there, whose mere opening has effects: from here on
+                # it gets no further than its own cgroup lets it.
+                ctx.channel.wait("cgroup")
+                own = open_null_device(os.O_RDWR).detach()
+            fd = own  # noqa: PLW2901
+        ends.append(fd)
+    ctx.stdio = (ends[0], ends[1], ends[2])
 
 
 def _become(slave: int) -> None:
