@@ -8,9 +8,23 @@ from pathlib import Path
 import pytest
 
 from shoal.api.host_config import DeviceMapping, HostConfig, Ulimit
+from shoal.linux.keyrings import join_new_session_keyring
+from shoal.linux.libc import SYS_keyctl, syscall
 from tests.kernel.steps.container import Box
 
 pytestmark = pytest.mark.root
+
+_KEYCTL_SETPERM = 5
+_KEY_SPEC_SESSION_KEYRING = -3
+_SYS_ADD_KEY = {"x86_64": 248}.get(os.uname().machine, 217)
+
+
+def add_session_key(description: bytes, *, permissions: int) -> int:
+    """The serial number of a new key in this process's session keyring. add_key(2)."""
+    arguments = (b"user", description, b"x", 1, _KEY_SPEC_SESSION_KEYRING)
+    serial = syscall(_SYS_ADD_KEY, "add_key", "", *arguments)
+    syscall(SYS_keyctl, "keyctl", "KEYCTL_SETPERM", _KEYCTL_SETPERM, serial, permissions)
+    return serial
 
 
 def test_container_is_alone_in_its_world(box: Box) -> None:
@@ -61,6 +75,21 @@ def test_exec_without_a_null_device_in_the_container_is_refused(box: Box) -> Non
         container.wait_output("ready")
         outcome = box.exec(container, ["true"])
     assert (outcome.step, outcome.kind) == ("stdio", "Forbidden")
+
+
+def test_container_possesses_no_key_of_the_host(box: Box) -> None:
+    """A process of a container, even a privileged one, has left the session keyring of whoever started shoald."""
+    join_new_session_keyring()
+    # Only for those who possess it, and so invisible from any other session.
+    serial = add_session_key(b"shoal-test-secret", permissions=0x3F000000)
+    assert f"{serial:08x}" in Path("/proc/keys").read_text()
+    with box.started(["sleep", "30"], host=HostConfig(privileged=True)) as container:
+        for outcome in (
+            box.run(["cat", "/proc/keys"], host=HostConfig(privileged=True)),
+            box.exec(container, ["cat", "/proc/keys"], privileged=True),
+        ):
+            assert "keyring" in outcome.output
+            assert "shoal-test-secret" not in outcome.output
 
 
 def test_container_device_of_the_host_has_its_numbers(box: Box) -> None:

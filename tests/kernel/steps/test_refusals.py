@@ -130,3 +130,13 @@ def test_start_of_an_image_with_links_to_the_host_stays_inside(box: Box, tmp_pat
     outcome = box.run(["/bin/true"], host=HostConfig(binds=[f"{source}:/data/in"]))
     assert list(outside.iterdir()) == []
     assert outcome.code == 0 or outcome.step
+
+
+@pytest.mark.parametrize("name", ["proc", "sys"])
+def test_start_of_an_image_whose_proc_or_sys_is_a_link_is_refused(box: Box, name: str) -> None:
+    """What masks and sysctls rely on must lie on a directory of the image, not where a volume is (CVE-2019-19921)."""
+    (box.lower / name).rename(box.lower / "elsewhere")
+    (box.lower / name).symlink_to("/elsewhere")
+    outcome = box.run(["true"])
+    assert (outcome.step, outcome.kind) == ("mount", "InvalidArgument")
+    assert "must be mounted on ordinary directory" in outcome.error

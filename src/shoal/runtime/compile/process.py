@@ -15,6 +15,7 @@ from shoal.supervisor.steps.rights import (
     DropBounding,
     InstallSeccomp,
     LookUpUser,
+    NewKeyring,
     NoNewPrivileges,
     SetCapabilities,
     SwitchUser,
@@ -48,6 +49,7 @@ def process_steps(process: Process, spec: RuntimeSpec, host: HostFacts) -> list[
         SetUmask(_DEFAULT_UMASK if user.umask is None else user.umask),
         LookUpUser(who, numbers, names.split(",") if names else []),
         ChangeDirectory(process.cwd),
+        NewKeyring(),
         *rights[:1],
         SwitchUser(),
     ]

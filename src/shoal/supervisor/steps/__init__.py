@@ -54,6 +54,7 @@ STEPS: dict[str, type[Step]] = {
         rights.DropBounding,
         rights.InstallSeccomp,
         rights.LookUpUser,
+        rights.NewKeyring,
         rights.NoNewPrivileges,
         rights.SetCapabilities,
         rights.SwitchUser,

@@ -7,8 +7,9 @@ import os
 
 from shoal.errors import SyscallError
 from shoal.linux.devices import default_symlinks, make_default_devices, make_device
+from shoal.linux.fd import Fd
 from shoal.linux.mounts import bind_mount
-from shoal.linux.pty import open_pty, pty_number, set_controlling_terminal, set_winsize
+from shoal.linux.pty import open_pty, set_controlling_terminal, set_winsize
 from shoal.linux.rootfs import NULL_DEVICE, create_file_in_root, open_null_device
 from shoal.supervisor.steps.step import Step
 
@@ -65,17 +66,19 @@ class OpenConsole(Step):
             if self.rows and self.columns:
                 set_winsize(master, self.rows, self.columns)
             if self.bind:
-                self._bind_console(ctx.root_fd, pty_number(master))
+                self._bind_console(ctx.root_fd, slave)
             ctx.channel.send_fd("console", master.fileno())
             _become(slave.fileno())
         _new_session()
         set_controlling_terminal(0)
         ctx.stdio = (0, 1, 2)
 
-    def _bind_console(self, root_fd: int, number: int) -> None:
+    def _bind_console(self, root_fd: int, slave: Fd) -> None:
         try:
             with create_file_in_root(root_fd, "/dev/console", 0o600) as place:
-                bind_mount(f"/dev/pts/{number}", place, recursive=False, object="/dev/console").close()
+                # By its descriptor, because /dev may lead into a volume that another container can write to
+                # (CVE-2025-52565).
+                bind_mount(slave, place, recursive=False, object="/dev/console").close()
         except SyscallError as error:
             # A read-only /dev bound in by the user has no place for it; the terminal works without.
             if error.errno != errno.EROFS:
@@ -118,7 +121,7 @@ def _replace_null(ctx: Context) -> None:
                 # it gets no further than its own cgroup lets it.
                 ctx.channel.wait("cgroup")
                 own = open_null_device(os.O_RDWR).detach()
-            fd = own  # noqa: PLW2901
+            fd = own
         ends.append(fd)
     ctx.stdio = (ends[0], ends[1], ends[2])
 

@@ -23,13 +23,15 @@ from shoal.linux.mounts import (
     open_tree,
 )
 from shoal.linux.namespaces import CLONE_NEWNS, namespace_fd, setns
-from shoal.linux.rootfs import create_file_in_root, mkdir_in_root
+from shoal.linux.rootfs import create_file_in_root, mkdir_in_root, open_in_root
 from shoal.supervisor.steps.step import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shoal.supervisor.steps.context import Context
 
+# Further steps rely on what these show, by their paths.
+_NEVER_BEHIND_LINKS = ("proc", "sysfs")
 _WRONG_TYPE_HINT = (
     "Are you trying to mount a directory onto a file (or vice-versa)? "
     "Check if the specified host path exists and is the expected type"
@@ -63,6 +65,8 @@ class MountFilesystem(Step):
 
     def run(self, ctx: Context) -> None:
         with mkdir_in_root(ctx.root_fd, self.target, 0o755) as place:
+            if self.fstype in _NEVER_BEHIND_LINKS:
+                self._refuse_link(ctx.root_fd)
             mount_filesystem(
                 self.fstype,
                 place,
@@ -71,6 +75,22 @@ class MountFilesystem(Step):
                 attrs=self.attributes,
                 object=self.target,
             ).close()
+
+    def _refuse_link(self, root_fd: int) -> None:
+        """Raises: InvalidArgument when the target is a symbolic link.
+
+        It could lead into a volume, where another container could exchange the directory under the mount; masks and
+        sysctls would then hit what lies there instead (CVE-2019-19921).
+        """
+        try:
+            open_in_root(root_fd, self.target, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW).close()
+        except SyscallError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            raise InvalidArgument(
+                f"filesystem {self.fstype!r} must be mounted on ordinary directory",
+                why=f"{self.target} of the image is a symbolic link",
+            ) from None
 
 
 class BindMount(Step):

@@ -1,6 +1,7 @@
 """Steps that settle who the process is and what it may do. They come last before exec, in this order:
 
 LookUpUser         reads passwd and group, gives the standard streams to the user
+NewKeyring         before the change of user, to whom it would be charged
 DropBounding       needs CAP_SETPCAP
 SwitchUser         needs CAP_SETUID and CAP_SETGID; keeps the permitted capabilities over the change
 InstallSeccomp     needs CAP_SYS_ADMIN, so it comes before the capabilities go …
@@ -17,6 +18,7 @@ import stat
 
 from shoal.errors import SyscallError
 from shoal.linux.capabilities import CAPABILITIES, capset, drop_bounding, get_capabilities, names, set_ambient
+from shoal.linux.keyrings import join_new_session_keyring
 from shoal.linux.prctl import set_keepcaps, set_no_new_privs
 from shoal.linux.seccomp import install_filter
 from shoal.supervisor.steps.accounts import look_up
@@ -57,6 +59,28 @@ class LookUpUser(Step):
         ctx.home = account.home
         for fd in (0, 1, 2):
             _give_stream(fd, ctx.uid)
+
+
+class NewKeyring(Step):
+    """Leaves the host's session keyring, whose keys the process would possess, for an empty one.
+
+    Keyrings are in no namespace; only the default filter keeps containers from asking for them.
+    """
+
+    name = "keyring"
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "new session keyring"
+
+    def run(self, ctx: Context) -> None:
+        try:
+            join_new_session_keyring()
+        except SyscallError as error:
+            if error.errno == errno.EDQUOT:
+                ctx.warn("no keyring of its own, because root has too many keys: raise kernel.keys.root_maxkeys")
+            elif error.errno not in (errno.ENOSYS, errno.EPERM):
+                raise  # the two mean that the kernel, or a container that we are in, has none for anybody
 
 
 class DropBounding(Step):
