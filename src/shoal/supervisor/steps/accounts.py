@@ -17,6 +17,10 @@ import stat
 from shoal.errors import InvalidArgument, SyscallError
 from shoal.linux.rootfs import open_in_root
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _MAXIMUM_ID = 2**31 - 1
 _MAXIMUM_FILE_BYTES = 8 * 1024 * 1024
 _MAXIMUM_GROUPS = 65536  # NGROUPS_MAX, <linux/limits.h>
@@ -40,16 +44,15 @@ def look_up(root_fd: int, user: str, extra_groups: list[int], group_names: list[
     Raises: InvalidArgument `unable to find user …: no matching entries in passwd file` and its like.
     """
     name, _, group = user.partition(":")
-    passwd = _entries(read_file(root_fd, "/etc/passwd"), 7)
-    groups = _entries(read_file(root_fd, "/etc/group"), 4)
+    passwd = _Lines(read_file(root_fd, "/etc/passwd"), 7)
+    groups = _Lines(read_file(root_fd, "/etc/group"), 4)
     uid, gid, home, login = _find_user(passwd, name)
     memberships = [] if group else _memberships(groups, login)
     if group:
         gid = _find_group(groups, group)
     extra = [*extra_groups, *(_named_group(groups, wanted) for wanted in group_names)]
     everything = [gid, *memberships, *extra]
-    unique = [number for index, number in enumerate(everything) if number not in everything[:index]]
-    return Account(uid, gid, unique[:_MAXIMUM_GROUPS], home or "/")
+    return Account(uid, gid, list(dict.fromkeys(everything))[:_MAXIMUM_GROUPS], home or "/")
 
 
 def read_file(root_fd: int, path: str) -> bytes:
@@ -93,18 +96,28 @@ def _read_all(fd: int) -> bytes:
     return b"".join(parts)
 
 
-def _entries(content: bytes, fields: int) -> list[list[str]]:
-    """The lines of such a file as lists of at least `fields` fields."""
-    entries = []
-    for line in content.decode("utf-8", "surrogateescape").split("\n"):
-        line = line.strip()
-        if line and not line.startswith("#"):
-            parts = line.split(":")
-            entries.append(parts + [""] * (fields - len(parts)))
-    return entries
+class _Lines:
+    """The lines of such a file, each as a list of at least `fields` fields. One at a time: there may be millions."""
+
+    __slots__ = ("_content", "_fields")
+
+    def __init__(self, content: bytes, fields: int) -> None:
+        self._content = content
+        self._fields = fields
+
+    def __iter__(self) -> Iterator[list[str]]:
+        start = 0
+        while start < len(self._content):
+            end = self._content.find(b"\n", start)
+            end = end if end >= 0 else len(self._content)
+            line = self._content[start:end].decode("utf-8", "surrogateescape").strip()
+            start = end + 1
+            if line and not line.startswith("#"):
+                parts = line.split(":")
+                yield parts + [""] * (self._fields - len(parts))
 
 
-def _find_user(passwd: list[list[str]], name: str) -> tuple[int, int, str, str]:
+def _find_user(passwd: _Lines, name: str) -> tuple[int, int, str, str]:
     """(uid, gid, home, login name) for a name or number; nothing given is uid 0."""
     number = _number(name) if name else 0
     for login, _, uid, gid, _, home, *_ in passwd:
@@ -115,7 +128,7 @@ def _find_user(passwd: list[list[str]], name: str) -> tuple[int, int, str, str]:
     return _checked(number), 0, "/", ""
 
 
-def _find_group(groups: list[list[str]], wanted: str) -> int:
+def _find_group(groups: _Lines, wanted: str) -> int:
     number = _number(wanted)
     if number is not None:
         return _checked(number)
@@ -125,14 +138,14 @@ def _find_group(groups: list[list[str]], wanted: str) -> int:
     raise InvalidArgument(f"unable to find group {wanted}: no matching entries in group file")
 
 
-def _named_group(groups: list[list[str]], wanted: str) -> int:
+def _named_group(groups: _Lines, wanted: str) -> int:
     for name, _, gid, *_ in groups:
         if name == wanted:
             return _checked(_number(gid) or 0)
     raise InvalidArgument(f"Unable to find group {wanted}")
 
 
-def _memberships(groups: list[list[str]], login: str) -> list[int]:
+def _memberships(groups: _Lines, login: str) -> list[int]:
     if not login:
         return []
     found = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,3 +175,28 @@ def test_look_up_of_any_bytes_answers_or_refuses(
         assert all(0 <= number < 2**31 for number in (account.uid, *account.groups))
     finally:
         os.close(fd)
+
+
+def test_look_up_in_huge_files_stays_quick_and_small(tmp_path: Path) -> None:
+    """An image cannot make a start expensive: many lines are neither kept nor compared with each other."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_bytes(b":\n" * (1 << 18))
+    groups = b"".join(b":::%d:,u\n" % number for number in range(70_000))
+    memberships = b"".join(b"::%d:u\n" % number for number in range(70_000))
+    (tmp_path / "etc/group").write_bytes(memberships + groups)
+    fd = os.open(tmp_path, os.O_PATH)
+    started = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidArgument):
+            look_up(fd, "u", [], [])
+        (tmp_path / "etc/passwd").write_bytes(b"u:x:7:8::/u:/bin/sh\n")
+        account = look_up(fd, "u", [], [])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        os.close(fd)
+    assert account.groups[:3] == [8, 0, 1]
+    assert len(account.groups) == 65536
+    assert peak < 32 << 20
+    assert time.process_time() - started < 20
