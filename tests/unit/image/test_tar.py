@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +20,14 @@ from shoal.image.tar.header import (
     CHARACTER,
     DIRECTORY,
     FIFO,
+    GNU_SPARSE,
     HARD_LINK,
+    PAX_GLOBAL,
+    PAX_LOCAL,
     REGULAR,
     SYMLINK,
     TarEntry,
+    pack_header,
     parse_number,
     split_name,
 )
@@ -210,6 +216,68 @@ def test_reader_takes_gnu_tars_sparse_files(tmp_path: Path, options: list[str]) 
     for offset, length in entry.sparse:
         rebuilt[offset : offset + length], data = data[:length], data[length:]
     assert (rebuilt, data) == (content, b"")
+
+
+def extended(kind: bytes, data: bytes) -> bytes:
+    """One extended header with its data."""
+    header = pack_header(TarEntry(b"x", kind, size=len(data)), b"", b"x")
+    return header + data + bytes(-len(data) % 512)
+
+
+def sparse_1_0(count: int, lines: bytes) -> bytes:
+    """An archive of one sparse file in pax form 1.0 whose map announces `count` parts."""
+    data = b"%d\n" % count + lines
+    data += bytes(-len(data) % 512)
+    records = format_records([(b"GNU.sparse.major", b"1"), (b"GNU.sparse.realsize", b"%d" % (1 << 40))])
+    header = pack_header(TarEntry(b"s", REGULAR, size=len(data)), b"", b"s")
+    return extended(PAX_LOCAL, records) + header + data + bytes(1024)
+
+
+def test_reader_long_sparse_map_takes_time_in_proportion() -> None:
+    """A map of pax form 1.0 with 100,000 empty parts is read once, not again for each of its blocks."""
+    lines = b"".join(b"%d\n0\n" % (offset * 4096) for offset in range(100_000))
+    started = time.process_time()
+    ((entry, _),) = read(sparse_1_0(100_000, lines))
+    assert entry.sparse is not None
+    assert len(entry.sparse) == 100_000
+    assert time.process_time() - started < 5
+
+
+def test_reader_endless_sparse_maps_are_refused() -> None:
+    """Neither form of a map may fill the memory: a count without end, a number without end, a chain of maps."""
+    with pytest.raises(InvalidArgument, match="map"):
+        read(sparse_1_0(1 << 40, b"0\n" * 1000))
+    with pytest.raises(InvalidArgument, match="map"):
+        read(sparse_1_0(3, b"1" * 5000))
+    pair = b"00000000000\0" * 2
+    block = bytearray(pack_header(TarEntry(b"s", GNU_SPARSE), b"", b"s"))
+    block[386:482] = pair * 4
+    block[482] = 1
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    chained = pair * 21 + b"\1" + bytes(7)
+    reader = TarReader(iter([bytes(block), *itertools.repeat(chained, (1 << 20) // 21 + 2)]))
+    with pytest.raises(InvalidArgument, match="map"):
+        next(iter(reader))
+
+
+def test_reader_headers_without_end_are_refused() -> None:
+    """Extended headers are kept until their entry comes, global ones for good: both have a limit."""
+    local = extended(PAX_LOCAL, format_records([(b"comment", b"c" * 900_000)]))
+    with pytest.raises(InvalidArgument, match="extended headers"):
+        read(local * 20)
+    keys = [(b"key.%d" % number, b"v") for number in range(1000)]
+    with pytest.raises(InvalidArgument, match="global"):
+        read(extended(PAX_GLOBAL, format_records(keys)))
+
+
+def test_reader_many_xattrs_take_time_in_proportion() -> None:
+    """The xattrs of one entry are gathered in one dictionary."""
+    records = format_records([(b"SCHILY.xattr.user.%d" % number, b"") for number in range(30_000)])
+    started = time.process_time()
+    ((entry, _),) = read(extended(PAX_LOCAL, records) + write([(TarEntry(b"a"), b"")]))
+    assert len(entry.xattrs or {}) == 30_000
+    assert time.process_time() - started < 2
 
 
 def test_writer_output_is_read_by_gnu_tar(tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def _apply(entry: TarEntry, key: bytes, value: bytes) -> None:
         case b"SCHILY.devminor":
             entry.minor = _natural(value)
         case _ if key.startswith(_XATTR):
-            entry.xattrs = {**(entry.xattrs or {}), key[len(_XATTR) :]: value}
+            if entry.xattrs is None:
+                entry.xattrs = {}
+            entry.xattrs[key[len(_XATTR) :]] = value
 
 
 class SparseForm:
@@ -121,6 +123,13 @@ class SparseForm:
         set_sparse(entry, list(zip(self.parts[::2], self.parts[1::2], strict=False)), self.real_size)
 
 
+def check_parts(count: int) -> int:
+    """`count`, if a sparse file may have so many parts. Raises: InvalidArgument."""
+    if count > _SPARSE_PARTS_MAX:
+        raise InvalidArgument("invalid sparse file in tar", why=f"its map has more than {_SPARSE_PARTS_MAX} parts")
+    return count
+
+
 def set_sparse(entry: TarEntry, parts: list[tuple[int, int]], real_size: int) -> None:
     """Make `entry` a sparse file of `real_size` bytes that stores `parts`.
 
@@ -131,7 +140,7 @@ def set_sparse(entry: TarEntry, parts: list[tuple[int, int]], real_size: int) ->
         if offset < end or length < 0 or offset + length > real_size:
             raise InvalidArgument("invalid sparse file in tar", why="its map is not ordered, or not inside the file")
         end = offset + length
-    if sum(length for _, length in parts) != entry.stored_size or len(parts) > _SPARSE_PARTS_MAX:
+    if sum(length for _, length in parts) != entry.stored_size:
         raise InvalidArgument("invalid sparse file in tar", why="its map and its stored size differ")
     entry.sparse = parts
     entry.size = real_size

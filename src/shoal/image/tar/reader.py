@@ -24,9 +24,11 @@ from shoal.image.tar.header import (
     parse_header,
     parse_number,
 )
-from shoal.image.tar.pax import apply_records, parse_records, set_sparse
+from shoal.image.tar.pax import apply_records, check_parts, parse_records, set_sparse
 
 _EXTENDED_MAX = 1 << 20  # of one long name or extended header
+_EXTENDED_SUM_MAX = 8 << 20  # of all that belong to one entry
+_GLOBAL_RECORDS_MAX = 256  # they are applied to every entry
 _ZERO_BLOCK = bytes(BLOCK)
 _NO_DATA = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
 
@@ -97,6 +99,7 @@ class TarReader:
         """The next real entry, with the extended headers before it applied; None at the end."""
         name = link = None
         records: list[tuple[bytes, bytes]] = []
+        extended = 0
         while True:
             block = self._take_block()
             if block is None or (block == _ZERO_BLOCK and not (name or link or records)):
@@ -104,13 +107,16 @@ class TarReader:
             entry = parse_header(block)
             kind = entry.kind
             if kind in (GNU_LONG_NAME, GNU_LONG_LINK, PAX_LOCAL, b"X", PAX_GLOBAL):
+                extended += entry.size
+                if extended > _EXTENDED_SUM_MAX:
+                    raise InvalidArgument("invalid tar header", why=f"extended headers of {extended} bytes")
                 body = self._take_extended(entry.size)
                 if kind == GNU_LONG_NAME:
                     name = body.partition(b"\0")[0]
                 elif kind == GNU_LONG_LINK:
                     link = body.partition(b"\0")[0]
                 elif kind == PAX_GLOBAL:
-                    self._global.update(parse_records(body))
+                    self._set_global(body)
                 else:
                     records.extend(parse_records(body))
                 continue
@@ -120,6 +126,11 @@ class TarReader:
             entry.linkname = link if link is not None else entry.linkname
             self._complete(entry, block, records)
             return entry
+
+    def _set_global(self, body: bytes) -> None:
+        self._global.update(parse_records(body))
+        if len(self._global) > _GLOBAL_RECORDS_MAX:
+            raise InvalidArgument("invalid tar header", why=f"more than {_GLOBAL_RECORDS_MAX} global records")
 
     def _complete(self, entry: TarEntry, block: bytes, records: list[tuple[bytes, bytes]]) -> None:
         """Apply pax records and sparse maps to `entry`, and set up the reading of its data."""
@@ -150,23 +161,25 @@ class TarReader:
             if extension is None:
                 raise _truncated()
             parts += _sparse_structs(extension, 0, 21)
+            check_parts(len(parts))
             more = extension[504]
         return parts, real_size
 
     def _sparse_map_in_data(self, entry: TarEntry, real_size: int) -> None:
         """Read the map of pax form 1.0: decimal lines at the start of the data, padded to a block."""
-        text = b""
         numbers: list[int] = []
-        while not numbers or len(numbers) < 1 + 2 * numbers[0]:
+        wanted, rest = 1, b""
+        while len(numbers) < wanted:
             block = self._take_block()
-            if block is None or self._remaining < BLOCK or len(text) > _EXTENDED_MAX * 16:
+            if block is None or self._remaining < BLOCK:
                 raise InvalidArgument("invalid sparse file in tar", why="its map is cut off")
             self._remaining -= BLOCK
-            text += block
-            lines = text.split(b"\n")[:-1]
-            if not all(line.isdigit() and len(line) < 20 for line in lines if line.strip(b"\0")):
+            *lines, rest = (rest + block).split(b"\n")
+            if len(rest) > BLOCK or not all(line.isdigit() and len(line) < 20 for line in lines if line.strip(b"\0")):
                 raise InvalidArgument("invalid sparse file in tar", why="its map is not made of numbers")
-            numbers = [int(line) for line in lines if line.strip(b"\0")]
+            numbers += [int(line) for line in lines if line.strip(b"\0")]
+            if numbers:
+                wanted = 1 + 2 * check_parts(numbers[0])
         entry.stored_size = self._remaining
         count = numbers[0]
         set_sparse(entry, list(zip(numbers[1 : 2 * count : 2], numbers[2 : 2 * count + 1 : 2], strict=True)), real_size)
