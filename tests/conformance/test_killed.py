@@ -263,6 +263,36 @@ def test_shutdown_with_the_flag_stops_the_containers() -> None:
         engine.close()
 
 
+def test_shutdown_with_the_flag_brings_unless_stopped_back() -> None:
+    """What the daemon stopped because it left itself starts again with it; what a user had stopped does not."""
+    engine = Shoald("--shutdown-containers")
+    policy = {"HostConfig": {"RestartPolicy": {"Name": "unless-stopped"}}}
+    try:
+        engine.start()
+        engine.import_busybox()
+        for name in ("stays", "stopped"):
+            start(engine, name, "exec sleep 1000", **policy)
+        assert engine.request("POST", "/containers/stopped/stop?t=0").status == 204
+        assert engine.stop() == 0
+        engine.start()
+        until(lambda: state(engine, "stays")["Status"] == "running", "the start by the policy")
+        assert state(engine, "stopped")["Status"] == "exited"
+    finally:
+        engine.close()
+
+
+def test_shoald_killed_during_a_back_off_starts_the_container_again(private_shoald: Shoald) -> None:
+    """A container that waits for its restart policy while shoald is killed is not forgotten."""
+    engine = private_shoald
+    policy = {"HostConfig": {"RestartPolicy": {"Name": "on-failure"}}}
+    start(engine, "it", "test -e /once || { touch /once; exit 1; }; exec sleep 1000", **policy)
+    until(lambda: state(engine, "it")["Status"] != "running" or engine.inspect("it")["RestartCount"] == 1, "its end")
+    engine.kill9()
+    engine.start()
+    until(lambda: state(engine, "it")["Status"] == "running", "the start by the policy")
+    assert engine.inspect("it")["RestartCount"] == 1
+
+
 def busy(engine: Shoald, worker: int, stop: threading.Event) -> None:
     """Create, start and remove containers until told to stop; a daemon that is away is tried again."""
     number = 0

@@ -50,7 +50,8 @@ class Shoald(Engine):
         """
         try:
             self.shutdown()
-            if any((self.directory / "data/tmp/containers").glob("*")):
+            trash = [self.directory / "data/tmp/containers", self.directory / "data/tmp/image/trash"]
+            if any(True for directory in trash for _ in directory.glob("*")):
                 self.start()  # shoald left before it had deleted what removals put aside: the next start does
                 self.stop()
             left = leaks.wait_until_clean(self.instance, str(self.directory))
