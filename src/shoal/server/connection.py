@@ -23,6 +23,7 @@ from shoal.server.errors import error_body, status_of
 from shoal.server.hangup import HangupWatch
 from shoal.server.http1 import RAW_HEAD, Clock, Malformed, Need, OutOfTurn, RequestHead, ServerProtocol
 from shoal.server.messages import JSON, AnyReply, Body, Header, HijackReply, Reply, Request, StreamReply
+from shoal.server.pages import refuse_pages
 from shoal.server.query import Query
 from shoal.server.router import Router
 from shoal.server.streams import closing
@@ -169,6 +170,8 @@ class Connection:
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s %s", head.method, path)
         try:
+            if self._socket.family != socket.AF_UNIX:
+                refuse_pages(head.headers)
             match = self._service.router.match(head.method, path)
             request = Request(
                 method=head.method,

@@ -89,7 +89,7 @@ class Client:
 
     async def begin(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
         """Send a request with a body of known length."""
-        fields = [("Host", "docker"), *((name.replace("_", "-"), value) for name, value in headers.items())]
+        fields = [("Host", "localhost"), *((name.replace("_", "-"), value) for name, value in headers.items())]
         if body or method == "POST":
             fields.append(("Content-Length", str(len(body))))
         wire = self._h11.send(h11.Request(method=method, target=path, headers=fields))
