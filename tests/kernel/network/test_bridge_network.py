@@ -22,6 +22,7 @@ from tests.kernel.network.namespaces import (
     nft,
     ping_udp,
     read_sysctl,
+    udp,
     write_sysctl,
 )
 
@@ -66,6 +67,35 @@ def test_container_does_not_reach_the_hosts_loopback(site: Site) -> None:
     container.ip("route", "add", "127.0.0.1/32", "via", "172.17.0.1")
     with listen("127.0.0.1", 9000), pytest.raises(TimeoutError):
         container.connect("127.0.0.1", 9000, timeout_s=0.5)
+
+
+def test_container_does_not_speak_with_the_address_of_another_machine(site: Site) -> None:
+    """A datagram from an address that isn't behind the bridge comes neither to the host nor to the LAN."""
+    container, endpoint = site.container(site.network())
+    for key in ("all", "shoal0"):
+        write_sysctl(f"net.ipv4.conf.{key}.rp_filter", "0")
+        write_sysctl(f"net.ipv4.conf.{key}.accept_local", "1")
+    container.ip("addr", "add", "192.0.2.77/32", "dev", "eth0")
+    with (
+        udp("0.0.0.0", 9000) as host,
+        site.lan.udp(LAN_IP, 9001) as lan,
+        container.udp("192.0.2.77", 0) as liar,
+        container.udp(endpoint.ip, 0) as honest,
+    ):
+        for server, target in ((host, (HOST_IP, 9000)), (lan, (LAN_IP, 9001))):
+            liar.sendto(b"lie", target)
+            honest.sendto(b"truth", target)
+            assert server.recv(10) == b"truth"
+
+
+def test_container_that_routes_for_others_may_pass_their_packets_on(site: Site) -> None:
+    """What the host itself routes to a container, a VPN's network for one, may answer through it."""
+    container, endpoint = site.container(site.network())
+    subprocess.run(["ip", "route", "add", "10.99.0.0/24", "via", endpoint.ip], check=True)
+    container.ip("addr", "add", "10.99.0.1/32", "dev", "eth0")
+    with udp("0.0.0.0", 9000) as host, container.udp("10.99.0.1", 0) as client:
+        client.sendto(b"hello", (HOST_IP, 9000))
+        assert host.recv(10) == b"hello"
 
 
 def test_container_interface_is_named_and_addressed_as_the_endpoint_says(site: Site) -> None:

@@ -111,8 +111,16 @@ def _postrouting(networks: list[BridgedSubnet]) -> str:
 
 def _guard(networks: list[BridgedSubnet]) -> str:
     # route_localnet makes the kernel accept 127.0.0.0/8 on the bridge, in both directions: without this rule a
-    # container could talk to whatever listens on the host's loopback.
-    rules = "".join(f'    iifname "{network.bridge}" ip daddr 127.0.0.0/8 drop\n' for network in networks)
+    # container could talk to whatever listens on the host's loopback, or seem to be the host itself.
+    # And a container sends from addresses only to which the host would answer through the bridge: else it could pass
+    # for a machine of the LAN, to the host and beyond. rp_filter of the bridge alone would not do, the kernel takes the
+    # greater value of it and `all`, and 2 is looser than 1.
+    rules = "".join(
+        f'    iifname "{network.bridge}" ip daddr 127.0.0.0/8 drop\n'
+        f'    iifname "{network.bridge}" ip saddr 127.0.0.0/8 drop\n'
+        f'    iifname "{network.bridge}" meta nfproto ipv4 fib saddr . iif oif missing drop\n'
+        for network in networks
+    )
     return f"  chain guard {{\n    type filter hook prerouting priority -300; policy accept;\n{rules}  }}\n"
 
 
