@@ -104,6 +104,7 @@ class Database:
 
         Raises: Internal when the file is not a database, or cannot be opened.
         """
+        self._close_up()
         try:
             connection = sqlite3.connect(
                 self.path,
@@ -123,6 +124,16 @@ class Database:
                 fix=f"move {self.path} away to start with an empty one; images must be loaded again",
             ) from cause
         return connection
+
+    def _close_up(self) -> None:
+        """Makes the file the owner's alone: containers' environments are in it. SQLite gives its mode to -wal, -shm."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            for path in (self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm")):
+                if path.exists():
+                    path.chmod(0o600)
+        except OSError:
+            pass  # it cannot be opened: sqlite says why
 
     def close(self) -> None:
         """Closes the engine's own connection."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -47,3 +48,23 @@ def test_database_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Internal) as caught:
         Database(path)
     assert caught.value.what == f"cannot open the database {str(path)!r}"
+
+
+def test_database_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    """It holds the environment of every container, and with it passwords; an older file is closed up, too."""
+    path = tmp_path / "shoal.db"
+    path.touch(0o644)
+    os.chmod(path, 0o644)
+    before = os.umask(0o022)
+    try:
+        database = Database(path)
+        database.connection.execute("CREATE TABLE t (x)")
+        modes = {entry.name: entry.stat().st_mode & 0o777 for entry in tmp_path.iterdir()}
+        database.close()
+    finally:
+        os.umask(before)
+    assert {name: mode for name, mode in modes.items() if not name.endswith(".reserve")} == {
+        "shoal.db": 0o600,
+        "shoal.db-shm": 0o600,
+        "shoal.db-wal": 0o600,
+    }
