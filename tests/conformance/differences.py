@@ -33,6 +33,12 @@ DIFFERENCES: dict[str, Difference] = {
         shoald=r'cannot remove container "/idle": container is running: stop the container before removing or force',
         reason=NEWER_WORDING,
     ),
+    "not-running": Difference(
+        dockerd="Container {id} is not running", shoald="container {id} is not running", reason=NEWER_WORDING
+    ),
+    "kill-failed": Difference(
+        dockerd="Cannot kill container: {name}: ", shoald="cannot kill container: {name}: ", reason=NEWER_WORDING
+    ),
     "malformed-json-status": Difference(dockerd="400|500", shoald="400", reason=NEWER_STATUS),
     "client-error-status": Difference(dockerd="400|404|500", shoald="400|404", reason=NEWER_STATUS),
     "save-unknown": Difference(

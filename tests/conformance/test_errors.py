@@ -207,10 +207,25 @@ def test_unknown_container_is_said_by_every_verb(engine: Engine) -> None:
 def test_kill_and_exec_of_a_stopped_container_are_refused(engine: Engine) -> None:
     """What needs a running program says that there is none."""
     identifier = engine.ok("create", "--name", "idle", "busybox")
-    assert f"Container {identifier} is not running" in refused(engine, "exec", "idle", "true", code=1)
+    assert sentence(engine, "not-running").format(id=identifier) in refused(engine, "exec", "idle", "true", code=1)
     assert f"{identifier} is not running" in refused(engine, "kill", "idle", code=1)
     answer = engine.request("POST", "/containers/idle/kill")
     assert answer.status == 409
+    assert answer.message.startswith(sentence(engine, "kill-failed").format(name="idle"))
+
+
+def test_kill_of_an_unknown_container_says_what_was_tried(engine: Engine) -> None:
+    """The sentence begins with the name that the client gave."""
+    answer = engine.request("POST", "/containers/no-such/kill")
+    assert answer.status == 404
+    expected = sentence(engine, "kill-failed").format(name="no-such") + "No such container: no-such"
+    assert answer.message == expected
+
+
+def test_events_since_after_until_is_refused(engine: Engine) -> None:
+    """A time that ends before it begins is a mistake, not an empty answer."""
+    answer = engine.request("GET", "/events?since=2&until=1")
+    assert (answer.status, answer.message) == (400, "`since` time (2) cannot be after `until` time (1)")
 
 
 def test_kill_with_an_unknown_signal_is_refused(engine: Engine) -> None:

@@ -76,7 +76,7 @@ class Execs:
             raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
         check_settled(container)
         if not container.is_running:
-            raise Conflict(f"Container {container.id} is not running", fix=f"docker start {container.name}")
+            raise Conflict(f"container {container.id} is not running", fix=f"docker start {container.name}")
         if not config.cmd:
             raise InvalidArgument("No exec command specified")
         parse_detach_keys(config.detach_keys)

@@ -37,7 +37,7 @@ class Freezer:
                 raise Conflict(f"Container {record.id} is already paused")
             check_settled(record)
             if not record.is_running:
-                raise Conflict(f"Container {record.id} is not running")
+                raise Conflict(f"container {record.id} is not running")
             await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).freeze)
             record.move("pause")
             self._registry.save(record)

@@ -111,10 +111,11 @@ def _checked(filters: Filters, name: str, accepted: Collection[str]) -> tuple[st
 
 
 def _numbers(filters: Filters, name: str) -> set[int]:
-    try:
-        return {int(value) for value in filters.get(name)}
-    except ValueError as cause:
-        raise InvalidArgument(f"invalid filter '{name}={filters.get(name)[0]}'", why=str(cause)) from cause
+    values = filters.get(name)
+    for value in values:
+        if not (value.isascii() and value.removeprefix("-").isdigit()):
+            raise InvalidArgument(f"invalid filter '{name}={value}'", why=f'parsing "{value}": invalid syntax')
+    return {int(value) for value in values}
 
 
 def _has_mount(record: ContainerRecord, wanted: Collection[str]) -> bool:

@@ -38,7 +38,7 @@ from shoal.engine.execs import Execs
 from shoal.engine.image_names import ImageNames
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
-from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified
+from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified, ShoalError
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.logs.follow import follow_log, read_log
 from shoal.logs.query import LogQuery
@@ -164,10 +164,15 @@ class Containers:
         old = record.name
         if not name.removeprefix("/"):
             raise InvalidArgument("Neither old nor new names may be empty")
-        new = normalise_name(name)
+        try:
+            new = normalise_name(f"/{name.removeprefix('/')}")
+            if new != old:
+                self.registry.rename(record, new)
+        except ShoalError as problem:
+            problem.what = f"Error when allocating new name: {problem.what}"
+            raise
         if new == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
-        self.registry.rename(record, new)
         self.events.publish("container", "rename", record.id, {**record.attributes(), "oldName": f"/{old}"})
 
     async def pause(self, ref: str) -> None:
@@ -236,7 +241,7 @@ class Containers:
         """Gives the container's terminal a size. Raises: NotFound, Conflict."""
         record = self.registry.find(ref)
         if not record.is_running:
-            raise Conflict(f"Container {record.id} is not running")
+            raise Conflict(f"container {record.id} is not running")
         await self.driver.resize(record.id, None, rows, columns)
 
 

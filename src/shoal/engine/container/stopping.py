@@ -79,7 +79,7 @@ class Stopper:
         if await self._give_up(record):
             return
         if not record.is_running:
-            raise Conflict(f"cannot kill container: {record.name}: container {record.id} is not running")
+            raise Conflict(f"container {record.id} is not running")
         if number in (signals.SIGKILL, parse_signal(record.config.stop_signal or "SIGTERM")):
             self._stopped_by_user(record)
         ended = self._waiters.wait(record.id, "not-running")

@@ -88,7 +88,11 @@ async def restart(backend: Backend, request: Request) -> Reply:
 
 async def kill(backend: Backend, request: Request) -> Reply:
     """ContainerKill."""
-    await backend.containers.kill(request.name, signal=request.query.optional("signal"))
+    try:
+        await backend.containers.kill(request.name, signal=request.query.optional("signal"))
+    except ShoalError as problem:
+        problem.what = f"cannot kill container: {request.name}: {problem.what}"
+        raise
     return NO_CONTENT
 
 

@@ -47,6 +47,9 @@ async def events(backend: Backend, request: Request) -> StreamReply:
     """SystemEvents. The head goes out at once, so that a client knows that it misses nothing from here on."""
     query = request.query
     options = EventOptions(since_ns=_moment(query, "since"), until_ns=_moment(query, "until"), filters=query.filters())
+    if options.since_ns is not None and options.until_ns is not None and options.since_ns > options.until_ns:
+        since, until = (query.text(name).partition(".")[0] for name in ("since", "until"))
+        raise InvalidArgument(f"`since` time ({since}) cannot be after `until` time ({until})")
     messages = await backend.system.events(options)
     content_type, prefix = json_stream_type(request.header(b"accept"))
     return StreamReply(as_json(messages, prefix), content_type, is_endless=True)

@@ -263,3 +263,17 @@ def test_attach_before_the_start_forgets_clients_that_left() -> None:
         kept[0].close()
 
     run(test)
+
+
+def test_rename_to_a_bad_name_says_what_it_was_for() -> None:
+    """Docker's opening words come before the rule that the name breaks."""
+
+    async def test(bench: Bench) -> None:
+        bench.add()
+        with pytest.raises(InvalidArgument) as caught:
+            await bench.containers.rename("web", "-")
+        assert caught.value.what.startswith(
+            "Error when allocating new name: Invalid container name (/-), only [a-zA-Z0"
+        )
+
+    run(test)
