@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
     from shoal.supervisor.protocol import Body
 
-# Ignored by the interpreter (SIGPIPE, SIGXFSZ) or by a supervisor: an ignored signal would stay so after execve.
-_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = tuple(int(number) for number in range(1, 65) if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33))
 
 
 # From the first of these on, a filter of the user's may forbid prctl and sendmsg.
@@ -99,8 +98,11 @@ def child_main(sock: _socket.socket) -> NoReturn:
         if sock.fileno() > 3:
             close_range(3, sock.fileno() - 1)
         close_range(sock.fileno() + 1)
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_DFL)
+        for number in _SIGNALS:
+            # Ignored by the interpreter, by the supervisor, or by whoever started shoald in the background: an ignored
+            # signal would stay so after execve.
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         _run(ChildChannel(sock))
     except SupervisorGone:
         os._exit(0)

@@ -18,7 +18,7 @@ CONTAINER = {
     "Names": ["/web", "/other/alias"],
     "Image": "busybox",
     "Command": "sleep a very long time indeed",
-    "Created": NOW - 130,
+    "Created": NOW - 370 * 86400,
     "Status": "Up 2 minutes",
     "State": "running",
     "Ports": [{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}],
@@ -32,7 +32,7 @@ IMAGE = {
     "Id": "sha256:0123456789abcdef",
     "RepoTags": ["busybox:latest", "localhost:5000/x/busybox:1"],
     "RepoDigests": ["busybox@sha256:aa"],
-    "Created": NOW - 130,
+    "Created": NOW - 370 * 86400,
     "Size": 2_130_000,
     "SharedSize": -1,
     "Containers": -1,
@@ -44,7 +44,7 @@ def test_ps_shows_dockers_table() -> None:
     outcome = shoal("ps", scripts=[[answer(200, [CONTAINER])]])
     assert outcome.stdout.splitlines() == [
         "CONTAINER ID   IMAGE     COMMAND                  CREATED         STATUS         PORTS                  NAMES",
-        '0123456789ab   busybox   "sleep a very long t…"   2 minutes ago   Up 2 minutes   0.0.0.0:8080->80/tcp   web',
+        '0123456789ab   busybox   "sleep a very long t…"   12 months ago   Up 2 minutes   0.0.0.0:8080->80/tcp   web',
     ]
 
 
@@ -131,8 +131,8 @@ def test_images_shows_a_row_for_each_name() -> None:
     """A registry's port is no tag; the digest belongs to its repository."""
     outcome = shoal("images", "--digests", scripts=[[answer(200, [IMAGE])]])
     assert [line.split() for line in outcome.stdout.splitlines()[1:]] == [
-        ["busybox", "latest", "sha256:aa", "0123456789ab", "2", "minutes", "ago", "2.13MB"],
-        ["localhost:5000/x/busybox", "1", "<none>", "0123456789ab", "2", "minutes", "ago", "2.13MB"],
+        ["busybox", "latest", "sha256:aa", "0123456789ab", "12", "months", "ago", "2.13MB"],
+        ["localhost:5000/x/busybox", "1", "<none>", "0123456789ab", "12", "months", "ago", "2.13MB"],
     ]
 
 
