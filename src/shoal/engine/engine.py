@@ -67,6 +67,7 @@ class Engine:
         When none runs, nothing of this daemon stays on the host but its files.
         """
         await self.background.cancel()
+        await self.containers.remover.purge()
         remove = not any(record.is_running for record in self.registry)
         await self.driver.close()
         for network in self.network_drivers:

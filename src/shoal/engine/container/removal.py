@@ -73,9 +73,9 @@ class Remover:
         self._waiters.removed(record.id, Ending(record.state.exit_code))
         if not self._purging:
             self._purging = True
-            self._background.spawn(self._purge(), "freeing the space of removed containers")
+            self._background.spawn(self.purge(), "freeing the space of removed containers")
 
-    async def _purge(self) -> None:
+    async def purge(self) -> None:
         """Deletes what removals have put aside; containers removed meanwhile are seen to by the same run."""
         self._purging = False
         await asyncio.to_thread(self._trash.purge)
