@@ -76,7 +76,7 @@ def test_docker_ps_and_images_list(tmp_path: Path) -> None:
         )
         assert (code, out) == (0, "c1 alpine Up 1 second\n")
         assert (await docker("images"))[0] == 0
-        assert (await docker("volume", "ls", "--quiet"))[:2] == (0, "")
+        assert (await docker("volume", "ls", "--quiet"))[:2] == (0, "v1\n")
         assert (await docker("network", "ls", "--format", "{{.Name}}"))[:2] == (0, "bridge\n")
         assert (await docker("history", "alpine"))[0] == 0
         code, _, err = await docker("ps", "--filter", "colour=red")

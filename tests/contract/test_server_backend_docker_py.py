@@ -56,7 +56,7 @@ def test_docker_py_lists_and_inspects(tmp_path: Path, version: str) -> None:
         (container,) = client.containers.list(all=True, filters={"status": "running"})
         assert (container.id, container.name, container.status) == (CONTAINER_ID, "c1", "running")
         assert client.images.get("alpine").id == IMAGE_ID
-        assert client.volumes.list() == []
+        assert [volume.name for volume in client.volumes.list()] == ["v1"]
         assert [network.name for network in client.networks.list()] == ["bridge"]
 
     play(tmp_path, scenario, version)

@@ -25,6 +25,22 @@ class Volume(Wire, kw_only=True, omit_defaults=True):
     usage_data: VolumeUsage | None = None
 
 
+class VolumeCreateRequest(Wire, kw_only=True):
+    """The body of POST /volumes/create; an empty name asks for an anonymous volume."""
+
+    name: str = ""
+    driver: str = ""
+    driver_opts: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+
+
+class VolumesPruneReport(Wire, kw_only=True):
+    """What POST /volumes/prune removed, in bytes and by name."""
+
+    volumes_deleted: list[str] | None = None
+    space_reclaimed: Int64 = 0
+
+
 class VolumeListResponse(Wire, kw_only=True):
     """The answer of GET /volumes."""
 

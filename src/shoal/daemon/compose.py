@@ -16,6 +16,7 @@ from shoal.engine.background import Background
 from shoal.engine.clock import system_clock
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.container_files import ContainerFiles
+from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.launches import LaunchBuilder
@@ -40,6 +41,7 @@ from shoal.engine.paths import Paths
 from shoal.engine.recovery import Recovery
 from shoal.engine.specgen import DaemonDefaults, MachineFacts, SpecGenerator
 from shoal.engine.system import DAEMON_ID_FILE, System
+from shoal.engine.volumes import Volumes
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.store import ImageStore
 from shoal.linux import capabilities
@@ -53,6 +55,7 @@ from shoal.oci.platform import Platform
 from shoal.oci.runtime_spec import Seccomp
 from shoal.runtime.compile.plan import Hierarchy, HostFacts
 from shoal.runtime.native.driver import NativeDriver
+from shoal.volume.store import VolumeStore
 
 _INIT_PATHS = ("/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/bin/catatonit")
 
@@ -87,6 +90,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
         cgroup_parent=parent,
         per_supervisor=config.containers_per_supervisor,
     )
+    volume_store = VolumeStore(paths.volumes, paths.volume_trash, database.connection)
     parts = _Parts(
         paths=paths,
         registry=registry,
@@ -100,6 +104,8 @@ async def open_engine(config: Config, background: Background) -> Engine:
         events=events,
         background=background,
         machine=machine,
+        volume_store=volume_store,
+        container_volumes=ContainerVolumes(volume_store, registry, events, system_clock),
     )
     return parts.assemble(config, database, init_path)
 
@@ -184,6 +190,8 @@ class _Parts:
     events: EventLog
     background: Background
     machine: Machine
+    volume_store: VolumeStore
+    container_volumes: ContainerVolumes
     waiters: Waiters = field(default_factory=Waiters)
     clients: WaitingClients = field(default_factory=WaitingClients)
     locks: ContainerLocks = field(default_factory=ContainerLocks)
@@ -206,12 +214,14 @@ class _Parts:
         self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
         containers = self._containers(lifecycle, remover, execs, networks, ImageNames(self.store, platform))
+        volumes = Volumes(self.volume_store, self.container_volumes, self.registry, self.events, system_clock)
         return Engine(
             containers=containers,
             execs=execs,
             images=images,
             networks=Networks(self.drivers, self.registry),
-            system=self._system(config, containers, images, init_path),
+            volumes=volumes,
+            system=self._system(config, containers, images, volumes, init_path),
             recovery=Recovery(
                 paths=self.paths,
                 registry=self.registry,
@@ -222,6 +232,7 @@ class _Parts:
                 lifecycle=lifecycle,
                 remover=remover,
                 locks=self.locks,
+                volumes=volumes,
             ),
             registry=self.registry,
             driver=self.driver,
@@ -242,6 +253,7 @@ class _Parts:
             background=self.background,
             execs=execs,
             reserve=reserve,
+            volumes=self.container_volumes,
         )
 
     def _lifecycle(self, networks: ContainerNetworks, launches: LaunchBuilder, remover: Remover) -> Lifecycle:
@@ -256,6 +268,7 @@ class _Parts:
             locks=self.locks,
             events=self.events,
             background=self.background,
+            volumes=self.container_volumes,
         )
 
     def _containers(
@@ -271,6 +284,7 @@ class _Parts:
                 images=names,
                 snapshotter=self.snapshotter,
                 generator=self.generator,
+                volumes=self.container_volumes,
                 events=self.events,
                 clock=system_clock,
             ),
@@ -294,9 +308,11 @@ class _Parts:
     def _launches(self) -> LaunchBuilder:
         bridge = self.drivers.get("bridge")
         files = ContainerFiles(self.paths, lambda: bridge.inspect().gateway if bridge else "")
-        return LaunchBuilder(self.paths, self.registry, self.generator, files, self.cgroup_path)
+        return LaunchBuilder(self.paths, self.registry, self.generator, files, self.cgroup_path, self.container_volumes)
 
-    def _system(self, config: Config, containers: Containers, images: Images, init_path: str) -> System:
+    def _system(
+        self, config: Config, containers: Containers, images: Images, volumes: Volumes, init_path: str
+    ) -> System:
         return System(
             id=_daemon_id(self.paths),
             machine=self.machine,
@@ -308,6 +324,7 @@ class _Parts:
             registry=self.registry,
             containers=containers,
             images=images,
+            volumes=volumes,
             event_log=self.events,
             clock=system_clock,
             init_path=init_path,

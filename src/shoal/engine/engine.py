@@ -17,6 +17,7 @@ from shoal.engine.images import Images
 from shoal.engine.networks import Networks
 from shoal.engine.recovery import Recovery
 from shoal.engine.system import System
+from shoal.engine.volumes import Volumes
 from shoal.errors import ShoalError
 from shoal.network.driver import NetworkDriver
 from shoal.runtime.driver import RuntimeDriver
@@ -32,6 +33,7 @@ class Engine:
     execs: Execs
     images: Images
     networks: Networks
+    volumes: Volumes
     system: System
     recovery: Recovery
     registry: ContainerRegistry

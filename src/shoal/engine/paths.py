@@ -28,6 +28,16 @@ class Paths:
         """Directories of removed containers, until they are deleted."""
         return self.data_root / "tmp" / "containers"
 
+    @property
+    def volumes(self) -> Path:
+        """One directory per volume."""
+        return self.data_root / "volumes"
+
+    @property
+    def volume_trash(self) -> Path:
+        """Directories of removed volumes, until they are deleted."""
+        return self.data_root / "tmp" / "volumes"
+
     def container_dir(self, id: str) -> Path:
         """The container's bundle, files, log and exit record."""
         return self.containers / id

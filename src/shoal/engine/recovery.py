@@ -3,6 +3,7 @@
     removals cut short ─▶ finished
     containers that ran ─▶ taken up again, or their end noted (exit record, reaped, or unknown)
     addresses and ports ─▶ kept for those that run, free for the rest
+    volumes made for a container that never came to be ─▶ removed, if nobody named them
     directories, layers, FIFOs without a container ─▶ removed
     restart policies ─▶ applied
 
@@ -27,6 +28,7 @@ from shoal.engine.container.restart import wants_start_at_boot
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.engine.trash import Trash
+from shoal.engine.volumes import Volumes
 from shoal.errors import ShoalError
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.runtime.driver import Exit, KnownContainer, Recovered, RuntimeDriver
@@ -49,6 +51,7 @@ class Recovery:
         lifecycle: Lifecycle,
         remover: Remover,
         locks: ContainerLocks,
+        volumes: Volumes,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -59,6 +62,7 @@ class Recovery:
         self._lifecycle = lifecycle
         self._remover = remover
         self._locks = locks
+        self._volumes = volumes
 
     async def run(self) -> None:
         """Brings everything in line; the API is served afterwards only. Raises: ShoalError when that is impossible."""
@@ -74,6 +78,9 @@ class Recovery:
                 await self._note_end(record, told.exit)
         await self._finish_removals(record for record in self._registry if not record.is_running)
         await asyncio.to_thread(self._sweep, {record.id for record in self._registry})
+        for note in self._volumes.repair():
+            _log.warning("%s", note)
+        await asyncio.to_thread(self._volumes.purge)
         self._apply_policies()
 
     async def _recover(self, ran: list[ContainerRecord]) -> list[tuple[ContainerRecord, Recovered]]:

@@ -22,6 +22,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.images import Images
 from shoal.engine.machine import Machine
 from shoal.engine.paths import Paths
+from shoal.engine.volumes import Volumes
 from shoal.linux.cgroups.layout import Layout
 
 DAEMON_ID_FILE = "engine-id"
@@ -41,6 +42,7 @@ class System:
     registry: ContainerRegistry
     containers: Containers
     images: Images
+    volumes: Volumes
     event_log: EventLog
     clock: Clock
     init_path: str
@@ -122,7 +124,7 @@ class System:
         if "image" in kinds:
             usage.images = list(await self.images.list(ImageListOptions(shared_size=True)))
         if "volume" in kinds:
-            usage.volumes = []
+            usage.volumes = list(await self.volumes.usage())
         if "build-cache" in kinds:
             usage.build_cache = []
         return usage

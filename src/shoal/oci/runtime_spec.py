@@ -18,6 +18,9 @@ OCI_VERSION = "1.2.0"
 # Annotation with the comma-separated names (not numbers) of `--group-add`.
 GROUP_NAMES_ANNOTATION = "io.shoal.process.groups"
 
+# Mount option of a bind with the part of its source that is bound; resolved inside the source, at the last moment.
+SUBPATH_OPTION = "x-shoal.subpath="
+
 
 class _Object(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
     """Base of all objects: immutable, camel case, defaults left out."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
     from shoal.api.progress import JSONMessage
     from shoal.api.system import DiskUsage, SystemInfo, SystemVersion
+    from shoal.api.volume import Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneReport
     from shoal.linux.fd import Fd
 
 
@@ -246,6 +247,30 @@ class NetworkBackend(Protocol):
         ...
 
 
+class VolumeBackend(Protocol):
+    """Volumes."""
+
+    async def list(self, filters: Filters) -> VolumeListResponse:
+        """The volumes that the filters let through. Raises: InvalidArgument for a filter."""
+        ...
+
+    async def create(self, request: VolumeCreateRequest) -> Volume:
+        """The new volume, or the one that has the name. Raises: InvalidArgument, NotFound (driver), Unsupported."""
+        ...
+
+    async def inspect(self, name: str) -> Volume:
+        """One volume. Raises: NotFound `get …: no such volume`."""
+        ...
+
+    async def remove(self, name: str, *, force: bool) -> None:
+        """Nothing; `force` lets one that is not there be. Raises: NotFound, Conflict while a container has it."""
+        ...
+
+    async def prune(self, filters: Filters) -> VolumesPruneReport:
+        """What was removed: volumes that no container has, anonymous ones unless `all`. Raises: InvalidArgument."""
+        ...
+
+
 class Backend(Protocol):
     """The whole engine, as the server sees it."""
 
@@ -267,6 +292,11 @@ class Backend(Protocol):
     @property
     def networks(self) -> NetworkBackend:
         """Networks."""
+        ...
+
+    @property
+    def volumes(self) -> VolumeBackend:
+        """Volumes."""
         ...
 
     @property

@@ -94,7 +94,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/exec/{id}/resize", "ExecResize"),
     Operation("GET", "/exec/{id}/json", "ExecInspect"),
     Operation("GET", "/volumes", "VolumeList"),
-    Operation("POST", "/volumes/create", "VolumeCreate", LATER, "volumes"),
+    Operation("POST", "/volumes/create", "VolumeCreate"),
     Operation("GET", "/volumes/{name}", "VolumeInspect"),
     Operation("PUT", "/volumes/{name}", "VolumeUpdate", SWARM),
     Operation("DELETE", "/volumes/{name}", "VolumeDelete"),

@@ -46,6 +46,7 @@ from shoal.api.timestamps import NEVER
 from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified, Unsupported
 from shoal.linux.fd import Fd
 from shoal.server.backend import Attachment
+from tests.unit.server.fake_volumes import FakeVolumes
 
 CONTAINER_ID = "c1" + "0" * 62
 IMAGE_ID = "sha256:" + "a" * 64
@@ -439,6 +440,7 @@ class FakeEngine:
         self.images = FakeImages()
         self.system = FakeSystem()
         self.networks = FakeNetworks()
+        self.volumes = FakeVolumes()
 
 
 def container_inspect(*, tty: bool = False) -> ContainerInspect:

@@ -12,6 +12,7 @@ from shoal.api.log import LogEntry
 from shoal.api.options import EventOptions, ImageListOptions, ListOptions, LogOptions
 from shoal.api.stdcopy import encode_frame
 from shoal.api.version import ApiVersion
+from shoal.api.volume import VolumeCreateRequest
 from shoal.errors import Internal
 from tests.unit.server.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine, event
 from tests.unit.server.serving import Serving, run
@@ -384,15 +385,37 @@ def test_ping_tells_what_the_docker_command_decides_by() -> None:
     run(scenario)
 
 
-def test_what_there_is_none_of_is_an_empty_answer() -> None:
-    """Lists of volumes and plugins are empty, prunes of what does not exist reclaim nothing."""
+def test_volumes_are_asked_for_as_the_client_wrote() -> None:
+    """Each operation reaches the engine with its parameters; before API 1.42 a prune takes named volumes too."""
 
     async def scenario(server: Serving) -> None:
         client = server.connect()
-        assert (await client.ask("GET", "/volumes")).json == {"Volumes": [], "Warnings": None}
+        assert (await client.ask("GET", "/volumes?filters=%7B%22name%22%3A%5B%22v%22%5D%7D")).json["Warnings"] is None
+        body = b'{"Name":"v1","DriverOpts":{"a":"b"}}'
+        made = await client.ask("POST", "/volumes/create", body, Content_Type=JSON)
+        assert (made.status, made.json["Name"]) == (201, "v1")
+        assert (await client.ask("GET", "/volumes/v1")).json["Mountpoint"] == "/v1"
+        assert (await client.ask("DELETE", "/volumes/v1?force=1")).status == 204
+        pruned = await client.ask("POST", "/v1.50/volumes/prune")
+        assert pruned.json == {"VolumesDeleted": None, "SpaceReclaimed": 0}
+        await client.ask("POST", "/v1.41/volumes/prune")
+
+    assert run(scenario).volumes.notes == [
+        ("list", Filters({"name": ["v"]})),
+        ("create", VolumeCreateRequest(name="v1", driver_opts={"a": "b"})),
+        ("remove", "v1", True),
+        ("prune", Filters()),
+        ("prune", Filters({"all": ["true"]})),
+    ]
+
+
+def test_what_there_is_none_of_is_an_empty_answer() -> None:
+    """The list of plugins is empty, prunes of what does not exist reclaim nothing."""
+
+    async def scenario(server: Serving) -> None:
+        client = server.connect()
         assert (await client.ask("GET", "/plugins")).json == []
         assert (await client.ask("POST", "/build/prune?filters=")).json["SpaceReclaimed"] == 0
-        assert (await client.ask("POST", "/volumes/prune")).json["SpaceReclaimed"] == 0
         assert (await client.ask("POST", "/networks/prune")).status == 200
         answer = await client.ask("DELETE", "/networks/bridge")
         assert (answer.status, answer.message) == (403, "bridge is a pre-defined network and cannot be removed")

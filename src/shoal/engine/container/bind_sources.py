@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from shoal.api.host_config import HostConfig
+from shoal.engine.specgen.binds import requested_mounts
 from shoal.errors import InvalidArgument
 
 
@@ -21,8 +22,7 @@ def check_bind_sources(host: HostConfig) -> None:
 
 def make_bind_sources(host: HostConfig) -> None:
     """Makes the directories that `-v` and `bind-create-src` name and that are missing. Raises: OSError."""
-    sources = [bind.partition(":")[0] for bind in host.binds]
-    sources += [m.source for m in host.mounts if m.bind_options is not None and m.bind_options.create_mountpoint]
+    sources = [mount.source for mount in requested_mounts(host) if mount.create_source]
     for source in sources:
         if not os.path.lexists(source):
             os.makedirs(source, mode=0o755, exist_ok=True)

@@ -14,6 +14,7 @@ from shoal.api.container import ContainerConfig, ContainerCreateRequest, Contain
 from shoal.api.host_config import HostConfig
 from shoal.engine.clock import Clock
 from shoal.engine.container.bind_sources import check_bind_sources
+from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.log_options import check_log_config
 from shoal.engine.container.names import invent_name, normalise_name
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
@@ -42,6 +43,7 @@ class Creator:
         images: ImageNames,
         snapshotter: Snapshotter,
         generator: SpecGenerator,
+        volumes: ContainerVolumes,
         events: EventLog,
         clock: Clock,
     ) -> None:
@@ -50,6 +52,7 @@ class Creator:
         self._images = images
         self._snapshotter = snapshotter
         self._generator = generator
+        self._volumes = volumes
         self._events = events
         self._clock = clock
 
@@ -75,7 +78,8 @@ class Creator:
         try:
             rootfs = self._prepare(id, image.chain_ids)
             record = self._record(id, name, config, host, request, image.id, rootfs)
-            self._registry.add(record)
+            async with self._volumes.made_for(record):
+                self._registry.add(record)
         except BaseException:
             await asyncio.to_thread(self._discard, id)
             raise

@@ -10,6 +10,7 @@ import msgspec
 from shoal.api.exec import ExecConfig
 from shoal.engine.container.bind_sources import make_bind_sources
 from shoal.engine.container.container_files import ContainerFiles
+from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.log_options import log_sink
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -32,12 +33,14 @@ class LaunchBuilder:
         generator: SpecGenerator,
         files: ContainerFiles,
         cgroup_path: Callable[[ContainerRecord], str],
+        volumes: ContainerVolumes,
     ) -> None:
         self._paths = paths
         self._registry = registry
         self._generator = generator
         self._files = files
         self._cgroup_path = cgroup_path
+        self._volumes = volumes
 
     def build(self, record: ContainerRecord, endpoint: Endpoint | None, clients: tuple[Client, ...]) -> Launch:
         """The launch of a container; writes its bundle's config.json and the files that are bound into it.
@@ -88,6 +91,7 @@ class LaunchBuilder:
             network_pid=self._pid_of(host.network_mode, "network"),
             ipc_pid=self._pid_of(host.ipc_mode, "IPC"),
             pid_pid=self._pid_of(host.pid_mode, "PID"),
+            mounts=self._volumes.mounts(record),
         )
 
     def _pid_of(self, mode: str, kind: str) -> int | None:

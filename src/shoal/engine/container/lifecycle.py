@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
@@ -49,6 +50,7 @@ class Lifecycle:
         locks: ContainerLocks,
         events: EventLog,
         background: Background,
+        volumes: ContainerVolumes,
     ) -> None:
         self._registry = registry
         self._driver = driver
@@ -62,6 +64,7 @@ class Lifecycle:
         self._background = background
         self._kept: set[str] = set()
         self._rests = False
+        self._volumes = volumes
 
     async def start(self, record: ContainerRecord) -> None:
         """Runs the container, as a client asks: its restarts are counted from zero again.
@@ -88,6 +91,7 @@ class Lifecycle:
             await self._failed(record, problem)
             raise
         self._networks.announce(record, "connect")
+        self._volumes.announce(record, "mount")
         self._events.publish("container", "start", record.id, record.attributes())
 
     async def _launch(self, record: ContainerRecord) -> None:
@@ -161,6 +165,7 @@ class Lifecycle:
         attributes = {"exitCode": str(state.exit_code), "execDuration": str(ran_s)}
         self._events.publish("container", "die", record.id, {**record.attributes(), **attributes})
         self._networks.announce(record, "disconnect")
+        self._volumes.announce(record, "unmount")
         self._waiters.exited(record.id, Ending(state.exit_code, state.error))
 
     async def _release(self, record: ContainerRecord) -> None:

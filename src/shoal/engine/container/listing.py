@@ -119,7 +119,9 @@ def _numbers(filters: Filters, name: str) -> set[int]:
 
 
 def _has_mount(record: ContainerRecord, wanted: Collection[str]) -> bool:
-    return any(point.source in wanted or point.destination in wanted for point in mount_points(record.host_config))
+    return any(
+        point.name in wanted or point.source in wanted or point.destination in wanted for point in mount_points(record)
+    )
 
 
 def _port_test(name: str, filters: Filters) -> _Test:

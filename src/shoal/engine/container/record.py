@@ -8,6 +8,7 @@ from shoal.api.container import ContainerConfig
 from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
 from shoal.engine.container.states import ACTIVE, RUNNING, Status, Transition, next_status
+from shoal.engine.specgen.binds import RequestedMount
 from shoal.errors import Conflict
 from shoal.oci.rootfs import Rootfs
 
@@ -33,7 +34,8 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     """One container: what was asked for, what it was made from, how it is.
 
     `config` is the request merged with the image's defaults, `path` and `args` the command that follows from it;
-    `restart_delay_s` is how long its restart policy waited last.
+    `restart_delay_s` is how long its restart policy waited last. `mounts` are its volumes and what it has of other
+    containers; `drops_volumes` says that its anonymous volumes go with it.
     """
 
     id: str
@@ -49,6 +51,8 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     state: StateRecord = msgspec.field(default_factory=StateRecord)
     restart_count: int = 0
     restart_delay_s: float | None = None
+    mounts: list[RequestedMount] = []
+    drops_volumes: bool = False
 
     @property
     def is_running(self) -> bool:

@@ -7,6 +7,7 @@ import shutil
 
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.waiters import Ending, Waiters
@@ -36,6 +37,7 @@ class Remover:
         background: Background,
         execs: Execs,
         reserve: Reserve,
+        volumes: ContainerVolumes,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -47,15 +49,18 @@ class Remover:
         self._background = background
         self._execs = execs
         self._reserve = reserve
+        self._volumes = volumes
         self._trash = Trash(paths.trash)
         self._purging = False
 
-    async def remove(self, record: ContainerRecord) -> None:
-        """Removes the container's layer, files and record. The caller holds its lock.
+    async def remove(self, record: ContainerRecord, *, volumes: bool = False) -> None:
+        """Removes the container's layer, files and record, with `volumes` its anonymous volumes. The caller holds its
+        lock.
 
         Raises: Internal when a file cannot be removed: the container is then `dead`, and can be removed again.
         """
         record.move("remove")
+        record.drops_volumes = record.drops_volumes or volumes or record.host_config.auto_remove
         self._registry.save(record)
         try:
             self._put_aside(record.id)
@@ -67,7 +72,9 @@ class Remover:
             ) from cause
         await self._networks.release(record)
         self._clients.drop(record.id)
+        given_up = self._volumes.give_up(record) if record.drops_volumes else ()
         self._registry.delete(record)
+        self._volumes.drop(given_up)
         self._execs.forget(record.id)
         self._events.publish("container", "destroy", record.id, record.attributes())
         self._waiters.removed(record.id, Ending(record.state.exit_code))
@@ -80,6 +87,7 @@ class Remover:
         self._purging = False
         await asyncio.to_thread(self._trash.purge)
         await asyncio.to_thread(self._snapshotter.purge_trash)
+        await asyncio.to_thread(self._volumes.purge)
         self._reserve.take()
 
     def _put_aside(self, id: str) -> None:

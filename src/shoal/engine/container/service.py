@@ -136,12 +136,11 @@ class Containers:
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
         """Returns when the container is gone. Raises: NotFound, Conflict."""
-        del volumes  # none belongs to a container yet
         if link:
             raise Conflict("cannot remove a link of the default network", why="shoal keeps no links")
-        await self.background.complete(self._remove(self.registry.find(ref), force=force))
+        await self.background.complete(self._remove(self.registry.find(ref), force=force, volumes=volumes))
 
-    async def _remove(self, record: ContainerRecord, *, force: bool) -> None:
+    async def _remove(self, record: ContainerRecord, *, force: bool, volumes: bool) -> None:
         while True:
             if record.is_active and not force:
                 raise _still_active(record)
@@ -154,7 +153,7 @@ class Containers:
                 if self.registry.get(record.id) is not record:
                     return
                 if not record.is_active:
-                    await self.remover.remove(record)
+                    await self.remover.remove(record, volumes=volumes)
                     return
             # Somebody, or its restart policy, has started it in between.
 

@@ -26,30 +26,16 @@ def check_served(request: ContainerCreateRequest) -> None:
     for endpoint in request.networking_config.endpoints_config.values():
         if endpoint.ipam_config and endpoint.ipam_config.ipv4_address and host.network_mode in _BUILT_IN:
             raise InvalidArgument("user specified IP address is supported on user defined networks only")
-    if host.volumes_from:
-        raise Unsupported("--volumes-from is not served yet", fix="bind a directory of the host: -v /path:/path")
     if host.links:
         raise Unsupported("--link is not served yet", fix="use --add-host NAME:ADDRESS")
-    for bind in host.binds:
-        if not bind.partition(":")[0].startswith("/"):
-            raise Unsupported(
-                "named volumes are not served yet", fix=f"bind a directory of the host instead of {bind!r}"
-            )
     for mount in host.mounts:
-        if mount.type in ("volume", "image", "cluster"):
+        if mount.type in ("image", "cluster"):
             raise Unsupported(f"mounts of type {mount.type!r} are not served yet", fix="use type=bind or type=tmpfs")
-    if request.volumes:
-        raise Unsupported("anonymous volumes are not served yet", fix="bind a directory of the host: -v /path:/path")
 
 
 def unserved_warnings(config: ContainerConfig) -> list[str]:
     """What a client is told about the image's wishes that are passed over. `config` is the merged one."""
     warnings = []
-    if config.volumes:
-        paths = ", ".join(config.volumes)
-        warnings.append(
-            f"This version of shoal makes no anonymous volumes: {paths} will be part of the container's layer."
-        )
     if config.healthcheck and config.healthcheck.test and config.healthcheck.test != ["NONE"]:
         warnings.append("This version of shoal runs no health checks.")
     return warnings

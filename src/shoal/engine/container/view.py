@@ -22,6 +22,7 @@ from shoal.engine.container.record import ContainerRecord, StateRecord
 from shoal.engine.container.states import ACTIVE
 from shoal.engine.container.status_text import status_text
 from shoal.engine.paths import Paths
+from shoal.engine.specgen.binds import RequestedMount, parse_bind
 from shoal.oci.rootfs import OverlayRootfs, Rootfs
 
 _NS = 1_000_000_000
@@ -80,7 +81,7 @@ def inspect_view(
         graph_driver=DriverData(name=driver, data=_rootfs_data(record.rootfs)),
         size_rw=sizes.writable if sizes else None,
         size_root_fs=sizes.total if sizes else None,
-        mounts=mount_points(record.host_config),
+        mounts=mount_points(record),
         config=record.config,
         network_settings=_network_settings(record, network),
     )
@@ -128,10 +129,32 @@ def _network_settings(record: ContainerRecord, network: NetworkView) -> NetworkS
     return settings
 
 
-def mount_points(config: HostConfig) -> list[MountPoint]:
+def mount_points(record: ContainerRecord) -> list[MountPoint]:
     """The mounts that were asked for, as inspections and lists show them."""
+    return [*_asked_points(record.host_config), *(_point(mount) for mount in record.mounts)]
+
+
+def _point(mount: RequestedMount) -> MountPoint:
+    """A volume of the container's, or what it has of another one."""
+    is_volume = mount.kind == "volume"
+    return MountPoint(
+        type=mount.kind,
+        name=mount.volume,
+        source=mount.source,
+        destination=mount.target,
+        driver="local" if is_volume else "",
+        mode=mount.mode,
+        rw=mount.read_only == "no",
+        propagation="" if is_volume else mount.propagation,
+    )
+
+
+def _asked_points(config: HostConfig) -> list[MountPoint]:
+    """The binds and memory file systems of the request."""
     points = []
     for bind in config.binds:
+        if parse_bind(bind).kind != "bind":
+            continue
         source, destination, *rest = bind.split(":")
         mode = rest[0] if rest else ""
         options = mode.split(",")
@@ -141,6 +164,8 @@ def mount_points(config: HostConfig) -> list[MountPoint]:
             MountPoint(type="bind", source=source, destination=destination, mode=mode, rw=writable, propagation=spread)
         )
     for mount in config.mounts:
+        if mount.type == "volume":
+            continue
         spread = mount.bind_options.propagation if mount.bind_options else ""
         points.append(
             MountPoint(
@@ -177,7 +202,7 @@ def summary_view(
         status=status_text(record.state, now_ns),
         host_config=SummaryHostConfig(network_mode=record.host_config.network_mode or "default"),
         network_settings=SummaryNetworkSettings(networks=network.endpoints),
-        mounts=mount_points(record.host_config),
+        mounts=mount_points(record),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from shoal.api.host_config import HostConfig
+from shoal.api.host_config import HostConfig, VolumeDriverConfig, VolumeOptions
 from shoal.api.host_config import Mount as MountRequest
 from shoal.errors import InvalidArgument
 
@@ -22,10 +22,12 @@ _CONSISTENCIES = ("consistent", "cached", "delegated", "default")
 ReadOnly = Literal["no", "mount", "recursive"]
 
 
-class RequestedMount(msgspec.Struct, frozen=True, kw_only=True):
+class RequestedMount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One mount of the request, checked.
 
     `kind` is bind (source: a path of the host), volume (source: its name, "" for an anonymous one) or tmpfs.
+    A volume that the engine has resolved has its name in `volume`, its directory in `source`; `anonymous` ones go
+    with their container. `subpath` is the part of a volume that is mounted.
     `create_source` says that a missing source becomes a directory, as with `-v`. `mode` is the `-v` notation's
     third part, for `inspect`.
     """
@@ -40,6 +42,12 @@ class RequestedMount(msgspec.Struct, frozen=True, kw_only=True):
     mode: str = ""
     options: tuple[str, ...] = ()
     no_copy: bool = False
+    volume: str = ""
+    anonymous: bool = False
+    subpath: str = ""
+    driver: str = ""
+    driver_options: dict[str, str] = {}
+    labels: dict[str, str] = {}
 
 
 def requested_mounts(host: HostConfig) -> tuple[RequestedMount, ...]:
@@ -50,7 +58,7 @@ def requested_mounts(host: HostConfig) -> tuple[RequestedMount, ...]:
     found = [parse_bind(text) for text in host.binds]
     found += [_from_request(mount) for mount in host.mounts]
     found += [
-        RequestedMount(kind="tmpfs", source="tmpfs", target=_clean(target), options=tmpfs_options(options))
+        RequestedMount(kind="tmpfs", source="tmpfs", target=clean_target(target), options=tmpfs_options(options))
         for target, options in host.tmpfs.items()
     ]
     seen: set[str] = set()
@@ -83,7 +91,7 @@ def parse_bind(text: str) -> RequestedMount:
     return RequestedMount(
         kind="bind" if is_bind else "volume",
         source=posixpath.normpath(source) if is_bind else source,
-        target=_clean(target),
+        target=clean_target(target),
         read_only="recursive" if "ro" in words or "rro" in words else "no",
         propagation=next((word for word in words if word in _PROPAGATIONS), "rprivate" if is_bind else ""),
         create_source=is_bind,
@@ -140,19 +148,11 @@ _FLAGS = frozenset(
 
 def _from_request(mount: MountRequest) -> RequestedMount:
     _check_request(mount)
-    target = _clean(mount.target)
+    target = clean_target(mount.target)
     if mount.type == "tmpfs":
         return RequestedMount(kind="tmpfs", source="tmpfs", target=target, options=_tmpfs_request_options(mount))
     if mount.type == "volume":
-        volume = mount.volume_options
-        return RequestedMount(
-            kind="volume",
-            source=mount.source,
-            target=target,
-            read_only="recursive" if mount.read_only else "no",
-            propagation="",
-            no_copy=volume is not None and volume.no_copy,
-        )
+        return _volume_from_request(mount, target)
     bind = mount.bind_options
     shallow = bind is not None and bind.read_only_non_recursive
     return RequestedMount(
@@ -163,6 +163,23 @@ def _from_request(mount: MountRequest) -> RequestedMount:
         propagation=(bind.propagation if bind else "") or "rprivate",
         recursive=not (bind and bind.non_recursive),
         create_source=bind is not None and bind.create_mountpoint,
+    )
+
+
+def _volume_from_request(mount: MountRequest, target: str) -> RequestedMount:
+    volume = mount.volume_options or VolumeOptions()
+    driver = volume.driver_config or VolumeDriverConfig()
+    return RequestedMount(
+        kind="volume",
+        source=mount.source,
+        target=target,
+        read_only="recursive" if mount.read_only else "no",
+        propagation="",
+        no_copy=volume.no_copy,
+        subpath=volume.subpath,
+        driver=driver.name,
+        driver_options=driver.options,
+        labels=volume.labels,
     )
 
 
@@ -202,10 +219,20 @@ def _check_request(mount: MountRequest) -> None:
             raise refuse("mount source must be read-only for ReadOnlyForceRecursive")
         if mount.volume_options:
             raise refuse("field VolumeOptions must not be specified")
+    if mount.type == "volume" and mount.volume_options and mount.volume_options.subpath:
+        if not mount.source:
+            raise refuse("must not set Subpath when using anonymous volumes")
+        if not _is_local(mount.volume_options.subpath):
+            raise refuse("subpath must be a relative path within the volume")
     if mount.type == "tmpfs" and mount.source:
         raise refuse("field Source must not be specified")
     if mount.type != "bind" and mount.bind_options:
         raise refuse("field BindOptions must not be specified")
+
+
+def _is_local(path: str) -> bool:
+    """Whether the path stays, by its words alone, below where it begins."""
+    return not path.startswith("/") and posixpath.normpath(path).split("/")[0] != ".."
 
 
 def _check_target(target: str, text: str) -> None:
@@ -214,7 +241,7 @@ def _check_target(target: str, text: str) -> None:
             f"invalid volume specification: '{text}'",
             why=f"invalid mount config for type \"volume\": invalid mount path: '{target}' mount path must be absolute",
         )
-    if _clean(target) == "/":
+    if clean_target(target) == "/":
         raise InvalidArgument(
             f"invalid volume specification: '{text}'", why="invalid specification: destination can't be '/'"
         )
@@ -239,6 +266,6 @@ def _is_mode(text: str) -> bool:
     return len(set(kinds)) == len(kinds)
 
 
-def _clean(target: str) -> str:
+def clean_target(target: str) -> str:
     """The absolute path without `.`, `..` and doubled slashes; POSIX lets normpath keep two leading ones."""
     return "/" + posixpath.normpath(target).lstrip("/")

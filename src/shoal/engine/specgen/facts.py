@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from shoal.api.host_config import Ulimit
+from shoal.engine.specgen.binds import RequestedMount
 
 
 class HostDevice(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +74,8 @@ class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """This container. Paths are the host's; "" for a file that is not bound in.
 
     `cgroup_path` is "/shoal/ID". `network_pid`, `ipc_pid` and `pid_pid` are the first processes of the
-    containers named by `container:ID` modes, resolved by the engine. `volumes` are volume mounts by
-    destination: the host directory each was resolved to.
+    containers named by `container:ID` modes, resolved by the engine. `mounts` are mounts beside those
+    of the request: its volumes, resolved, those of the image, and what other containers have.
     """
 
     id: str
@@ -86,4 +87,4 @@ class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True):
     network_pid: int | None = None
     ipc_pid: int | None = None
     pid_pid: int | None = None
-    volumes: dict[str, str] = {}
+    mounts: tuple[RequestedMount, ...] = ()

@@ -8,7 +8,7 @@ from shoal.engine.specgen.facts import ContainerFacts, DaemonDefaults
 from shoal.engine.specgen.namespaces import Modes
 from shoal.engine.specgen.process import INIT_DESTINATION
 from shoal.errors import Internal
-from shoal.oci.runtime_spec import Mount
+from shoal.oci.runtime_spec import SUBPATH_OPTION, Mount
 
 _SAFE = ("nosuid", "noexec", "nodev")
 # The system's own places in a read-only container stay as they are.
@@ -38,7 +38,7 @@ def container_mounts(
 
     A mount of the request takes the place of a default one with the same destination.
     """
-    requested = requested_mounts(host)
+    requested = _all_requested(host, facts)
     taken = {mount.target for mount in requested}
     system = _system_mounts(host, facts, defaults, modes)
     if "/dev" in taken:
@@ -52,7 +52,7 @@ def container_mounts(
         for own in (system, files)
     )
     # A parent before what lies in it, or it would hide it: /etc of the request before our /etc/hosts.
-    others = [*files, *(_requested(mount, facts) for mount in requested)]
+    others = [*files, *(_requested(mount) for mount in requested)]
     others.sort(key=lambda mount: (mount.destination.count("/"), mount.destination))
     return (*system, *others)
 
@@ -93,19 +93,22 @@ def _file_mounts(facts: ContainerFacts) -> list[Mount]:
     return [_bind(source, target) for source, target in files if source]
 
 
-def _requested(mount: RequestedMount, facts: ContainerFacts) -> Mount:
+def _all_requested(host: HostConfig, facts: ContainerFacts) -> tuple[RequestedMount, ...]:
+    """The mounts of the request, its volumes as the engine resolved them, and those that came from elsewhere."""
+    resolved = {mount.target for mount in facts.mounts}
+    return (*(mount for mount in requested_mounts(host) if mount.target not in resolved), *facts.mounts)
+
+
+def _requested(mount: RequestedMount) -> Mount:
     if mount.kind == "tmpfs":
         return Mount(destination=mount.target, type="tmpfs", source="tmpfs", options=mount.options)
-    source = mount.source
-    if mount.kind == "volume":
-        if mount.target not in facts.volumes:
-            raise Internal(f"volume for {mount.target} was not resolved", why="the engine gave no directory for it")
-        source = facts.volumes[mount.target]
+    if mount.kind == "volume" and not mount.volume:
+        raise Internal(f"volume for {mount.target} was not resolved", why="the engine gave no directory for it")
     access = {"no": "rw", "mount": "ro", "recursive": "rro"}[mount.read_only]
     kind = "rbind" if mount.recursive else "bind"
-    return Mount(
-        destination=mount.target, type="bind", source=source, options=(kind, access, mount.propagation or "rprivate")
-    )
+    part = (f"{SUBPATH_OPTION}{mount.subpath}",) if mount.subpath else ()
+    options = (kind, access, mount.propagation or "rprivate", *part)
+    return Mount(destination=mount.target, type="bind", source=mount.source, options=options)
 
 
 def _bind(source: str, target: str, access: str = "rw") -> Mount:

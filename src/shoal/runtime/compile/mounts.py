@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from shoal.linux.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SHARED
-from shoal.oci.runtime_spec import Mount
+from shoal.oci.runtime_spec import SUBPATH_OPTION, Mount
 from shoal.runtime.compile.options import read_options
 from shoal.runtime.compile.plan import HostFacts
 from shoal.supervisor.steps.cgroup import MountCgroupV1, MountCgroupV2
-from shoal.supervisor.steps.mounts import BindMount, MountFilesystem, ShareTree
+from shoal.supervisor.steps.mounts import BindMount, BindSubpath, MountFilesystem, ShareTree
 from shoal.supervisor.steps.rootfs import TakeTree
 from shoal.supervisor.steps.step import Step
 
@@ -41,6 +41,9 @@ def mount_step(mount: Mount) -> Step:
     """The step of any mount but the cgroup one."""
     words = read_options(mount.options)
     if mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options:
+        subpath = next((o.removeprefix(SUBPATH_OPTION) for o in mount.options if o.startswith(SUBPATH_OPTION)), "")
+        if subpath:
+            return BindSubpath(mount.source, subpath, mount.destination, readonly=words.readonly)
         return BindMount(
             mount.source,
             mount.destination,

@@ -1,12 +1,12 @@
-"""Volumes, of which there are none yet: lists are empty, and no name is known. Docker API v1.50 `Volume*`."""
+"""Volumes. Docker API v1.50 `Volume*`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from shoal.api.volume import VolumeListResponse
-from shoal.errors import NotFound
-from shoal.server.messages import JSON, Reply, Request, json_reply
+from shoal.api.version import ApiVersion
+from shoal.api.volume import VolumeCreateRequest
+from shoal.server.messages import NO_CONTENT, Reply, Request, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,27 +14,43 @@ if TYPE_CHECKING:
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler
 
+# Before it, a prune took named volumes too.
+_ANONYMOUS_ONLY = ApiVersion(1, 42)
 
-async def list_volumes(_backend: Backend, request: Request) -> Reply:
+
+async def list_volumes(backend: Backend, request: Request) -> Reply:
     """VolumeList."""
-    request.query.filters()
-    return json_reply(VolumeListResponse())
+    return json_reply(await backend.volumes.list(request.query.filters()))
 
 
-async def inspect(_backend: Backend, request: Request) -> NoReturn:
-    """VolumeInspect and VolumeDelete."""
-    raise NotFound(f"get {request.name}: no such volume")
+async def create(backend: Backend, request: Request) -> Reply:
+    """VolumeCreate."""
+    return json_reply(await backend.volumes.create(await request.json(VolumeCreateRequest)), 201)
 
 
-async def prune(_backend: Backend, request: Request) -> Reply:
+async def inspect(backend: Backend, request: Request) -> Reply:
+    """VolumeInspect."""
+    return json_reply(await backend.volumes.inspect(request.name))
+
+
+async def remove(backend: Backend, request: Request) -> Reply:
+    """VolumeDelete."""
+    await backend.volumes.remove(request.name, force=request.query.flag("force"))
+    return NO_CONTENT
+
+
+async def prune(backend: Backend, request: Request) -> Reply:
     """VolumePrune."""
-    request.query.filters()
-    return Reply(200, b'{"VolumesDeleted":null,"SpaceReclaimed":0}\n', JSON)
+    filters = request.query.filters()
+    if request.version < _ANONYMOUS_ONLY and "all" not in filters:
+        filters = filters.adding("all", "true")
+    return json_reply(await backend.volumes.prune(filters))
 
 
 HANDLERS: Mapping[str, Handler] = {
     "VolumeList": list_volumes,
+    "VolumeCreate": create,
     "VolumeInspect": inspect,
-    "VolumeDelete": inspect,
+    "VolumeDelete": remove,
     "VolumePrune": prune,
 }

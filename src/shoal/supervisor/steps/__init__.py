@@ -35,6 +35,7 @@ STEPS: dict[str, type[Step]] = {
         devices.TakeStdio,
         execute.Execute,
         mounts.BindMount,
+        mounts.BindSubpath,
         mounts.MountFilesystem,
         mounts.ShareTree,
         namespaces.JoinNamespaces,

@@ -15,6 +15,7 @@ from shoal.linux.fd import Fd
 from shoal.linux.libc import AT_FDCWD, AT_RECURSIVE
 from shoal.linux.mounts import (
     MOUNT_ATTR_RDONLY,
+    MS_PRIVATE,
     OPEN_TREE_CLONE,
     bind_mount,
     mount_filesystem,
@@ -140,6 +141,45 @@ class BindMount(Step):
                     recursive=self.recursive and self.readonly != "mount",
                 )
             move_mount(tree, place, object=self.target)
+
+
+class BindSubpath(Step):
+    """Binds a part of a volume, which other containers may change at any moment.
+
+    It is looked up with the volume as "/", and bound by the descriptor that was found: a link in it leads to a
+    place inside, and one that takes the part's place afterwards is not followed.
+    """
+
+    name = "bind-subpath"
+    __slots__ = ("readonly", "source", "subpath", "target")
+
+    def __init__(self, source: str, subpath: str, target: str, *, readonly: str) -> None:
+        self.source = source
+        self.subpath = subpath
+        self.target = target
+        self.readonly = readonly
+
+    def describe(self) -> str:
+        words = {"no": "", "mount": " (read-only)", "recursive": " (read-only with all below)"}[self.readonly]
+        return f"{self.subpath} inside {self.source} on {self.target}{words}"
+
+    def run(self, ctx: Context) -> None:
+        try:
+            with Fd(os.open(self.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as volume:
+                part = open_in_root(volume, self.subpath, os.O_PATH)
+        except OSError as error:
+            raise SyscallError("open", self.source, error.errno or 0) from None
+        except SyscallError as error:
+            raise InvalidArgument(
+                f"cannot access path {self.source}/{self.subpath}", why=os.strerror(error.errno).lower()
+            ) from None
+        with part:
+            is_directory = stat.S_ISDIR(os.fstat(part.fileno()).st_mode)
+            make = mkdir_in_root if is_directory else create_file_in_root
+            with make(ctx.root_fd, self.target, 0o755 if is_directory else 0o644) as place:
+                bind_mount(
+                    part, place, recursive=True, readonly=self.readonly, propagation=MS_PRIVATE, object=self.target
+                ).close()
 
 
 class ShareTree(Step):

@@ -15,6 +15,7 @@ from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
@@ -111,10 +112,18 @@ class FakeRemover:
     registry: ContainerRegistry
     removed: list[str] = field(default_factory=list)
 
-    async def remove(self, record: ContainerRecord) -> None:
+    async def remove(self, record: ContainerRecord, *, volumes: bool = False) -> None:
+        del volumes
         record.move("remove")
         self.removed.append(record.id)
         self.registry.delete(record)
+
+
+class _Volumes:
+    """The containers have none."""
+
+    def announce(self, record: ContainerRecord, action: str) -> None:
+        """Tells nothing."""
 
 
 class _ImageNames:
@@ -223,6 +232,7 @@ def _bench(background: Background) -> Bench:
         locks=locks,
         events=events,
         background=background,
+        volumes=cast(ContainerVolumes, _Volumes()),
     )
     driver.on_exit = lifecycle.exited
     stopper = Stopper(registry, runtime, cast(Freezer, _Freezer()), waiters, locks, events)

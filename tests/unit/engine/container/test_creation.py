@@ -13,6 +13,7 @@ import pytest
 from shoal.api.container import ContainerCreateRequest
 from shoal.api.host_config import HostConfig
 from shoal.api.image import ImageConfig
+from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
@@ -60,6 +61,7 @@ def test_create_failing_tells_the_cause_and_leaves_nothing(tmp_path: Path) -> No
         images=cast(ImageNames, _Images()),
         snapshotter=cast(Snapshotter, _Snapshotter()),
         generator=cast(SpecGenerator, _Generator()),
+        volumes=cast(ContainerVolumes, None),
         events=EventLog(lambda: 1),
         clock=lambda: 1,
     )

@@ -1,0 +1,1 @@
+"""Volumes: directories that outlive their containers, and the metadata of them."""
