@@ -7,6 +7,7 @@ Kept in memory only, as with Docker: an exec whose daemon was killed ends like a
 
 from __future__ import annotations
 
+import errno
 import secrets
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.record import ContainerRecord, check_settled
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
-from shoal.errors import Conflict, InvalidArgument, NotFound, ShoalError
+from shoal.errors import Conflict, InvalidArgument, NotFound, ShoalError, SyscallError
 from shoal.linux.fd import Fd
 from shoal.runtime.driver import AttachOptions, Client, Exit, RuntimeDriver
 
@@ -137,6 +138,9 @@ class Execs:
             record.exit_code = 126
             if not isinstance(problem, ShoalError):
                 raise
+            if isinstance(problem, SyscallError) and problem.errno == errno.ESRCH:
+                # There was no process to join: the container has ended, and its end is about to be noted.
+                raise Conflict(f"container {record.container.id} is not running") from problem
             record.exit_code = 127 if "not found" in problem.what else 126
             problem.what = f"OCI runtime exec failed: exec failed: unable to start container process: {problem.what}"
             raise

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
+from typing import Literal
 
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord, check_settled
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
-from shoal.errors import Conflict
+from shoal.errors import Conflict, SyscallError
 from shoal.linux.cgroups.layout import Layout
+
+_GONE = (errno.ENOENT, errno.ENODEV)  # what the cgroup of a container whose last process has ended answers
 
 
 class Freezer:
@@ -38,7 +42,7 @@ class Freezer:
             check_settled(record)
             if not record.is_running:
                 raise Conflict(f"container {record.id} is not running")
-            await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).freeze)
+            await self._change(record, "freeze")
             record.move("pause")
             self._registry.save(record)
         self._events.publish("container", "pause", record.id, record.attributes())
@@ -48,7 +52,16 @@ class Freezer:
         async with self._locks.hold(record.id):
             if record.state.status != "paused":
                 raise Conflict(f"Container {record.id} is not paused")
-            await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).thaw)
+            await self._change(record, "thaw")
             record.move("unpause")
             self._registry.save(record)
         self._events.publish("container", "unpause", record.id, record.attributes())
+
+    async def _change(self, record: ContainerRecord, action: Literal["freeze", "thaw"]) -> None:
+        cgroup = self._cgroups.open(self._cgroup_path(record))
+        try:
+            await asyncio.to_thread(cgroup.freeze if action == "freeze" else cgroup.thaw)
+        except SyscallError as problem:
+            if problem.errno in _GONE:
+                raise Conflict(f"container {record.id} is not running") from problem
+            raise

@@ -102,7 +102,10 @@ class Containers:
         )
 
     async def _sizes(self, record: ContainerRecord) -> Sizes:
-        usage = await asyncio.to_thread(self.snapshotter.usage, record.id)
+        try:
+            usage = await asyncio.to_thread(self.snapshotter.usage, record.id)
+        except FileNotFoundError as cause:
+            raise NotFound(f"No such container: {record.id}") from cause  # removed while its files were counted
         return Sizes(usage.size_bytes, usage.size_bytes + self.image_names.size_bytes(record.image_id))
 
     async def start(self, ref: str, *, detach_keys: str) -> None:

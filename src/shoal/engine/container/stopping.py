@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal as signals
 
 from shoal.engine.container.freezing import Freezer
@@ -13,12 +12,11 @@ from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.signals import parse_signal
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.events import EventLog
-from shoal.errors import Conflict, Internal, NotModified, SyscallError
+from shoal.errors import Conflict, Internal, NotModified
 from shoal.runtime.driver import RuntimeDriver
 
 DEFAULT_TIMEOUT_S = 10
 _KILL_TIMEOUT_S = 30.0
-_GONE = (errno.ENOENT, errno.ENODEV)  # a cgroup whose last process has just ended
 
 
 class Stopper:
@@ -102,9 +100,6 @@ class Stopper:
                 await self._freezer.unpause(record)
             except Conflict:
                 pass  # somebody else did, or it has ended
-            except SyscallError as problem:
-                if problem.errno not in _GONE:
-                    raise
 
     async def _give_up(self, record: ContainerRecord) -> bool:
         """Whether the container waited for its restart policy, which has been told now to leave it alone."""

@@ -145,11 +145,14 @@ class FakeSnapshotter:
     """Knows the size of what it has not been told to have lost."""
 
     lost: set[str] = field(default_factory=set)
+    going: set[str] = field(default_factory=set)
     name: str = "fake"
 
     def usage(self, key: str) -> Usage:
         if key in self.lost:
             raise NotFound(f"no snapshot {key}")
+        if key in self.going:
+            raise FileNotFoundError(key)
         return Usage(1, 1)
 
 

@@ -219,6 +219,8 @@ def test_list_with_sizes_passes_over_what_is_just_going() -> None:
         bench.add()
         options = ListOptions(all=True, size=True)
         assert [row.size_root_fs for row in await bench.containers.list(options)] == [101]
+        bench.snapshotter.going.add(ID)
+        assert await bench.containers.list(options) == []
         bench.snapshotter.lost.add(ID)
         assert await bench.containers.list(options) == []
 

@@ -1,0 +1,72 @@
+"""Pausing containers that end at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import Any, cast
+
+import pytest
+
+from shoal.engine.container.freezing import Freezer
+from shoal.engine.container.record import ContainerRecord
+from shoal.errors import Conflict, SyscallError
+from shoal.linux.cgroups.layout import Layout
+from tests.unit.engine.container.bench import ID, Bench, run
+
+
+class _Gone:
+    """A cgroup whose last process has ended."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def freeze(self) -> None:
+        raise SyscallError("write", "freezer.state", self._number)
+
+    thaw = freeze
+
+
+class _Cgroups:
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def open(self, path: str) -> _Gone:
+        del path
+        return _Gone(self._number)
+
+
+def _freezer(bench: Bench, number: int) -> Freezer:
+    cgroups = cast(Layout, cast(Any, _Cgroups(number)))
+    return Freezer(bench.registry, cgroups, lambda record: record.id, bench.containers.locks, bench.events)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV])
+@pytest.mark.parametrize("verb", ["pause", "unpause"])
+def test_pause_of_one_that_just_ended_is_a_conflict(verb: str, number: int) -> None:
+    """When the cgroup has gone, the container does not run, though its end has not been noted yet."""
+
+    async def test(bench: Bench) -> None:
+        record: ContainerRecord = bench.add()
+        await bench.lifecycle.start(record)
+        if verb == "unpause":
+            record.move("pause")
+        with pytest.raises(Conflict) as caught:
+            await getattr(_freezer(bench, number), verb)(record)
+        assert caught.value.what == f"container {ID} is not running"
+
+    run(test)
+
+
+def test_pause_that_the_kernel_refuses_is_told() -> None:
+    """Any other failure is not taken for the container's end."""
+
+    async def test(bench: Bench) -> None:
+        record = bench.add()
+        await bench.lifecycle.start(record)
+        with pytest.raises(SyscallError):
+            await _freezer(bench, errno.EIO).pause(record)
+        assert record.state.status == "running"
+        await asyncio.sleep(0)
+
+    run(test)
