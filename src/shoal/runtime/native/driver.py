@@ -10,6 +10,7 @@ the processes that it left (see succession.py); when shoald was away, it finds e
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections import deque
 from collections.abc import Sequence
@@ -55,9 +56,10 @@ from shoal.runtime.native.wire import (
 from shoal.supervisor.protocol import TAKEN_BACK
 
 if TYPE_CHECKING:
-    from shoal.runtime.compile.plan import HostFacts
+    from shoal.runtime.compile.plan import HostFacts, Plan
     from shoal.supervisor.protocol import Body
 
+_logger = logging.getLogger(__name__)
 _ABORT_TIMEOUT_S = 10.0
 # How many ended processes are still known as such, for requests that were under way.
 _REMEMBERED_ENDS = 256
@@ -108,6 +110,7 @@ class NativeDriver:
         """The container's first process, running. Raises: as RuntimeDriver.start."""
         try:
             plan = compile_plan(launch, self._facts)
+            _show(f"container {launch.id}", plan)
             supervisor = await self._pool.with_room(launch.id)
             request = launch_request(launch, plan, wired=wire is not None)
         except BaseException:
@@ -130,6 +133,7 @@ class NativeDriver:
                 raise Conflict(f"container {request.id} is not running")
             supervisor = await self._succession.supervisor_of(container)
             plan = compile_exec(request, self._facts)
+            _show(f"exec {request.exec_id} in container {request.id}", plan)
             message = exec_request(request, plan, container.pidfd)
         except BaseException:
             close_clients(request.clients)
@@ -316,3 +320,9 @@ def _failure_of(answering: asyncio.Future[Answer]) -> BaseException | None:
         return None
     failure = answering.exception()
     return None if isinstance(failure, Conflict) and failure.what == TAKEN_BACK else failure
+
+
+def _show(what: str, plan: Plan) -> None:
+    """Logs a plan, a line a step, for who wants to see what is done to a container (`shoald --debug`)."""
+    if _logger.isEnabledFor(logging.DEBUG):
+        _logger.debug("%s:\n%s", what, "\n".join(f"    {line}" for line in plan.describe()))
