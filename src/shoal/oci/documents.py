@@ -21,6 +21,8 @@ def decode_document(raw: bytes, kind: type[_Document], name: str) -> _Document:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"invalid {name}", why=str(error)) from None
+    except RecursionError:
+        raise InvalidArgument(f"invalid {name}", why="it is nested too deep") from None
 
 
 def encode_document(document: object) -> bytes:
