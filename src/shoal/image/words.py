@@ -101,7 +101,7 @@ def parse_json_words(rest: str) -> list[str] | None:
         return None
     try:
         values = json.loads(rest)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not all(isinstance(value, str) for value in values):
         raise InvalidArgument("when using JSON array syntax, arrays must be comprised of strings only")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shoal.errors import InvalidArgument
 from shoal.image.changes import apply_changes
-from shoal.image.words import expand, split_pairs
+from shoal.image.words import expand, parse_json_words, split_pairs
 from shoal.oci.image_spec import Healthcheck, ImageConfig
 
 EMPTY = ImageConfig()
@@ -118,3 +118,8 @@ def test_split_pairs_quoted_words_stay_whole(words: list[str]) -> None:
     quoted = [f"'{word}'" for word in words]
     assert split_pairs(" ".join(quoted)) == quoted
     assert [expand(word, {}) for word in quoted] == words
+
+
+def test_parse_json_words_nested_too_deep_is_no_json_form() -> None:
+    """Nothing but brackets is taken for a shell command, as other text is."""
+    assert parse_json_words("[" * 200_000) is None

@@ -131,6 +131,7 @@ def test_custom_profile_two_comparisons_of_one_argument_are_alternatives() -> No
     ("document", "sentence"),
     [
         ("{", "Decoding seccomp profile failed"),
+        pytest.param('{"x":' + "[" * 200_000 + "]" * 200_000 + "}", "Decoding seccomp profile failed", id="nested"),
         ("{}", "seccomp profile is missing a default action"),
         (
             '{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["a"], "archMap": [{"architecture": "b"}]}',

@@ -90,7 +90,7 @@ def parse_profile(document: str) -> Profile:
     """
     try:
         profile = msgspec.json.decode(document, type=Profile)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from None
     if profile.architectures and profile.arch_map:
         raise InvalidArgument(
