@@ -26,7 +26,7 @@ KNOWN: dict[str, str] = {
     r"Config\.Entrypoint is null": "null and [] differ: none, and one that was taken away",
     r"Networks\.\w+\.(Links|Aliases|DNSNames) is null": "an absent list",
     r"\$(\[\d+\]|\.Images\[\d+\])\.Labels is null": "an image without labels",
-    r"\$\.ImagesDeleted is null": "nothing was removed",
+    r"\$\.(ImagesDeleted|ContainersDeleted) is null": "nothing was removed",
     r"GraphDriver\.Data is null": "as with containerd's image store",
     r"\.IPAM\.Options is null": "an absent map",
     r"GET /exec/\{id\}/json: \$\.ExitCode is null": "not ended yet",
@@ -176,6 +176,25 @@ def test_exec_fits_its_definition(ask: Ask, shoald: Engine) -> None:
     while shoald.request("GET", f"/exec/{created['Id']}/json").json["Running"]:
         assert time.monotonic() < deadline
     ask("GET", "/exec/{id}/json", created["Id"])
+
+
+@pytest.mark.parametrize(
+    ("template", "query"),
+    [
+        ("/containers/{id}/top", ""),
+        ("/containers/{id}/changes", ""),
+        ("/containers/{id}/stats", "stream=0&one-shot=1"),
+    ],
+)
+def test_look_at_a_running_container_fits_its_definition(ask: Ask, template: str, query: str) -> None:
+    """Its processes, its changes, and what it uses."""
+    ask("GET", template, "full", query=query)
+
+
+def test_update_and_prune_fit_their_definitions(ask: Ask) -> None:
+    """What changed limits and a prune that finds nothing answer."""
+    ask("POST", "/containers/{id}/update", "full", body={"PidsLimit": 90})
+    ask("POST", "/containers/prune", query="filters=%7B%22until%22%3A%5B%221h%22%5D%7D")
 
 
 def test_wait_fits_its_definition(ask: Ask) -> None:

@@ -138,7 +138,6 @@ def test_docker_commands_that_are_not_served_say_so(tmp_path: Path) -> None:
 
     async def scenario(docker: Docker, _engine: FakeEngine) -> None:
         for arguments, sentence in {
-            ("top", "c1"): "shoal 0.1.0 does not serve a container's processes (top) yet",
             ("commit", "c1", "x"): "shoal 0.1.0 does not serve the commit of a container to an image yet",
             ("network", "create", "n"): "shoal 0.1.0 does not serve networks of one's own yet",
             ("node", "ls"): "This node is not a swarm manager.",

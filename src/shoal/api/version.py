@@ -25,6 +25,7 @@ MINIMUM = ApiVersion(1, 24)
 MAXIMUM = ApiVersion(1, 50)
 
 V1_28 = ApiVersion(1, 28)  # `filter` gave way to `filters` in the list of images
+V1_41 = ApiVersion(1, 41)  # a sample of stats at once
 V1_42 = ApiVersion(1, 42)  # multiplexed streams say so in their Content-Type
 V1_44 = ApiVersion(1, 44)  # VirtualSize is gone from images
 

@@ -22,11 +22,16 @@ from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
 from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.metering import Meter
+from shoal.engine.container.prune import Pruner
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
 from shoal.engine.container.service import Containers
 from shoal.engine.container.stopping import Stopper
+from shoal.engine.container.top import ProcessLister
+from shoal.engine.container.update import Updater
+from shoal.engine.container.upkeep import Upkeep
 from shoal.engine.container.waiters import Waiters
 from shoal.engine.database import Database, Reserve
 from shoal.engine.engine import Engine
@@ -217,6 +222,7 @@ class _Parts:
         volumes = Volumes(self.volume_store, self.container_volumes, self.registry, self.events, system_clock)
         return Engine(
             containers=containers,
+            upkeep=self._upkeep(remover),
             execs=execs,
             images=images,
             networks=Networks(self.drivers, self.registry),
@@ -302,6 +308,38 @@ class _Parts:
             driver=self.driver,
             events=self.events,
             clock=system_clock,
+            background=self.background,
+        )
+
+    def _upkeep(self, remover: Remover) -> Upkeep:
+        return Upkeep(
+            registry=self.registry,
+            processes=ProcessLister(self.cgroups, self.cgroup_path, self.events),
+            meter=Meter(
+                registry=self.registry,
+                cgroups=self.cgroups,
+                cgroup_path=self.cgroup_path,
+                waiters=self.waiters,
+                memory_bytes=self.machine.memory_bytes,
+                clock=system_clock,
+            ),
+            snapshotter=self.snapshotter,
+            updater=Updater(
+                registry=self.registry,
+                generator=self.generator,
+                cgroups=self.cgroups,
+                cgroup_path=self.cgroup_path,
+                locks=self.locks,
+                events=self.events,
+            ),
+            pruner=Pruner(
+                registry=self.registry,
+                locks=self.locks,
+                remover=remover,
+                snapshotter=self.snapshotter,
+                events=self.events,
+                clock=system_clock,
+            ),
             background=self.background,
         )
 

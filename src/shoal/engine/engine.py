@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shoal.engine.background import Background
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.service import Containers
+from shoal.engine.container.upkeep import Upkeep
 from shoal.engine.database import Database
 from shoal.engine.execs import Execs
 from shoal.engine.images import Images
@@ -30,6 +31,7 @@ class Engine:
     """The nouns of the Docker API, and the engine's own beginning and end."""
 
     containers: Containers
+    upkeep: Upkeep
     execs: Execs
     images: Images
     networks: Networks

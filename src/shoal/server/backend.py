@@ -23,10 +23,12 @@ from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from shoal.api.change import FilesystemChange
     from shoal.api.container import (
         ContainerCreateRequest,
         ContainerCreateResponse,
         ContainerInspect,
+        ContainersPruneReport,
         ContainerSummary,
         WaitResponse,
     )
@@ -38,7 +40,10 @@ if TYPE_CHECKING:
     from shoal.api.network import NetworkResource
     from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
     from shoal.api.progress import JSONMessage
+    from shoal.api.stats import ContainerStats
     from shoal.api.system import DiskUsage, SystemInfo, SystemVersion
+    from shoal.api.top import ContainerTopResponse
+    from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
     from shoal.api.volume import Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneReport
     from shoal.linux.fd import Fd
 
@@ -131,6 +136,34 @@ class ContainerBackend(Protocol):
 
     async def resize(self, ref: str, rows: int, columns: int) -> None:
         """Nothing. Raises: NotFound, Conflict where it does not run."""
+        ...
+
+
+class UpkeepBackend(Protocol):
+    """Containers looked at, limited anew and cleared away."""
+
+    async def top(self, ref: str, arguments: str) -> ContainerTopResponse:
+        """Its processes, in the columns of ps `arguments`. Raises: NotFound, Conflict where it does not run."""
+        ...
+
+    async def stats(self, ref: str, *, stream: bool, one_shot: bool) -> AsyncIterator[ContainerStats]:
+        """Samples of its use of resources: one a second until it is removed, or a single one.
+
+        The single one is taken at once if `one_shot`, else it has the sample of a second before as its `precpu_stats`.
+        Raises: NotFound.
+        """
+        ...
+
+    async def changes(self, ref: str) -> Sequence[FilesystemChange]:
+        """What differs from its image, sorted by path. Raises: NotFound."""
+        ...
+
+    async def update(self, ref: str, request: ContainerUpdateRequest) -> ContainerUpdateResponse:
+        """Warnings, once the limits hold. Raises: NotFound, Conflict, InvalidArgument."""
+        ...
+
+    async def prune(self, filters: Filters) -> ContainersPruneReport:
+        """What was removed: containers that do not run. Raises: InvalidArgument for a filter, Conflict."""
         ...
 
 
@@ -277,6 +310,11 @@ class Backend(Protocol):
     @property
     def containers(self) -> ContainerBackend:
         """Containers."""
+        ...
+
+    @property
+    def upkeep(self) -> UpkeepBackend:
+        """Containers looked at, limited anew and cleared away."""
         ...
 
     @property

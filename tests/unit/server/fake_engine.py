@@ -46,6 +46,7 @@ from shoal.api.timestamps import NEVER
 from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified, Unsupported
 from shoal.linux.fd import Fd
 from shoal.server.backend import Attachment
+from tests.unit.server.fake_upkeep import FakeUpkeep
 from tests.unit.server.fake_volumes import FakeVolumes
 
 CONTAINER_ID = "c1" + "0" * 62
@@ -440,6 +441,7 @@ class FakeEngine:
         self.images = FakeImages()
         self.system = FakeSystem()
         self.networks = FakeNetworks()
+        self.upkeep = FakeUpkeep()
         self.volumes = FakeVolumes()
 
 

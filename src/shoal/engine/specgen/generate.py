@@ -14,6 +14,7 @@ import msgspec
 from shoal.api.container import ContainerConfig, ContainerCreateRequest
 from shoal.api.exec import ExecConfig
 from shoal.api.host_config import HostConfig
+from shoal.api.update import ContainerUpdateRequest
 from shoal.engine.specgen import namespaces as ns
 from shoal.engine.specgen.binds import requested_mounts
 from shoal.engine.specgen.capabilities import capability_sets, container_capabilities
@@ -22,9 +23,10 @@ from shoal.engine.specgen.devices import container_devices
 from shoal.engine.specgen.facts import ContainerFacts, DaemonDefaults, DeviceSource, MachineFacts
 from shoal.engine.specgen.mounts import container_mounts
 from shoal.engine.specgen.process import command_line, environment, replace_or_append, rlimits, with_init
-from shoal.engine.specgen.resources import check_resources, container_resources
+from shoal.engine.specgen.resources import check_resources, container_resources, supported_resources
 from shoal.engine.specgen.security import SeccompProfiles, SecurityOptions, masked_and_readonly, read_security_options
 from shoal.engine.specgen.sysctls import container_sysctls
+from shoal.engine.specgen.update import changed_limits, updated_host
 from shoal.errors import InvalidArgument
 from shoal.oci import runtime_spec as oci
 
@@ -81,6 +83,22 @@ class SpecGenerator:
             annotations=self._annotations(host),
             linux=self._linux(host, facts, modes),
         )
+
+    def check_update(self, given: ContainerUpdateRequest) -> tuple[ContainerUpdateRequest, list[str]]:
+        """A request for new limits without what this kernel cannot apply, and Docker's warnings about that.
+
+        Raises: InvalidArgument for values out of range or options that exclude each other.
+        """
+        warnings = check_resources(given, self._machine, update=True)
+        return msgspec.structs.replace(given, **supported_resources(given, self._machine)), warnings
+
+    def update(self, host: HostConfig, given: ContainerUpdateRequest) -> tuple[HostConfig, oci.Resources]:
+        """The host's part of a container with new limits, and those of them that its cgroup has to be told.
+
+        Raises: Conflict for what contradicts the limits that it has; InvalidArgument for a device that is gone.
+        """
+        updated = updated_host(host, given)
+        return updated, changed_limits(container_resources(updated, self._machine, (), self._devices), given)
 
     def exec_process(self, request: ExecConfig, config: ContainerConfig, spec: oci.RuntimeSpec) -> oci.Process:
         """The process of `docker exec`: the container's own with the request's changes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.server.handlers import containers, execs, images, networks, plugins, system, volumes
+from shoal.server.handlers import containers, execs, images, networks, plugins, system, upkeep, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,5 +18,6 @@ HANDLERS: Mapping[str, Handler] = {
     **networks.HANDLERS,
     **plugins.HANDLERS,
     **system.HANDLERS,
+    **upkeep.HANDLERS,
     **volumes.HANDLERS,
 }

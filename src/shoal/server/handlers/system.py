@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoal.api.options import EventOptions
 from shoal.api.timestamps import parse_unix
+from shoal.api.version import V1_44
 from shoal.errors import InvalidArgument
 from shoal.server.messages import JSON, TEXT, Reply, Request, StreamReply, json_reply
 from shoal.server.streams import as_json, json_stream_type
@@ -65,7 +66,11 @@ async def disk_usage(backend: Backend, request: Request) -> Reply:
     kinds = frozenset(request.query.all("type"))
     for unknown in sorted(kinds - _ALL_KINDS):
         raise InvalidArgument(f"unknown object type: {unknown}")
-    return json_reply(await backend.system.disk_usage(kinds or _ALL_KINDS))
+    usage = await backend.system.disk_usage(kinds or _ALL_KINDS)
+    if request.version < V1_44:
+        for image in usage.images or ():
+            image.virtual_size = image.size
+    return json_reply(usage)
 
 
 async def prune_builds(_backend: Backend, request: Request) -> Reply:

@@ -1,0 +1,79 @@
+"""The processes of a container (Docker API v1.50 ContainerTop)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+
+from shoal.api.top import ContainerTopResponse
+from shoal.engine.container.ps import DEFAULT_ARGUMENTS, check_arguments, own_columns, parse_table
+from shoal.engine.container.record import ContainerRecord, check_settled
+from shoal.engine.events import EventLog
+from shoal.errors import Conflict, Internal
+from shoal.linux.cgroups.layout import Layout
+from shoal.linux.process_table import column_titles, read_processes, row
+
+_TIMEOUT_S = 10.0
+
+
+class ProcessLister:
+    """Lists the processes of containers. `cgroup_path` gives the path of a container's cgroup."""
+
+    def __init__(self, cgroups: Layout, cgroup_path: Callable[[ContainerRecord], str], events: EventLog) -> None:
+        self._cgroups = cgroups
+        self._cgroup_path = cgroup_path
+        self._events = events
+
+    async def list(self, record: ContainerRecord, arguments: str) -> ContainerTopResponse:
+        """The columns that the ps arguments ask for, `-ef` where they are empty.
+
+        Raises: Conflict when the container does not run; InvalidArgument; Internal, with what ps said.
+        """
+        check_arguments(arguments)
+        check_settled(record)
+        if not record.is_running:
+            raise Conflict(f"Container {record.id} is not running")
+        pids = await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).pids)
+        words = (arguments or DEFAULT_ARGUMENTS).split(" ")
+        listed = await asyncio.to_thread(_list, words, pids)
+        self._events.publish("container", "top", record.id, record.attributes())
+        return listed
+
+
+def _list(words: Sequence[str], pids: Sequence[int]) -> ContainerTopResponse:
+    program = shutil.which("ps")
+    if program is None:
+        columns = own_columns([word for word in words if word])
+        titles = column_titles(columns)
+        # Docker's name of the first column of -ef, which ps calls UID though it holds a name.
+        shown = ["UID", *titles[1:]] if titles[-1] == "CMD" and titles[0] == "USER" else titles
+        return ContainerTopResponse(processes=[row(process, columns) for process in read_processes(pids)], titles=shown)
+    return parse_table(_run_ps(program, words, pids), frozenset(pids))
+
+
+def _run_ps(program: str, words: Sequence[str], pids: Sequence[int]) -> str:
+    """The table that ps prints. Raises: Internal."""
+    chosen = _ps(program, [*words, f"-q{','.join(map(str, pids))}"])
+    if chosen.returncode != 0 or not pids:
+        chosen = _ps(program, words)  # some options cannot be used together with a choice of pids
+    if chosen.returncode != 0:
+        raise Internal(f"ps: {chosen.stderr.partition(chr(10))[0] or f'exit status {chosen.returncode}'}")
+    return chosen.stdout
+
+
+def _ps(program: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    # subprocess starts it by vfork(2): shoald itself is not copied.
+    try:
+        return subprocess.run(
+            [program, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as cause:
+        raise Internal("cannot run ps", why=str(cause)) from cause

@@ -1,0 +1,71 @@
+"""What `docker top` makes of ps."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from shoal.engine.container.ps import check_arguments, own_columns, parse_table
+from shoal.errors import Internal, InvalidArgument, Unsupported
+from shoal.linux.process_table import AUX, FULL, column_titles, read_processes, row
+
+TABLE = """  PID CMD
+    1 init
+   20 sh -c  sleep 1
+    - thread of it
+  300 other
+    - thread of another
+"""
+
+
+def test_parse_table_keeps_the_containers_processes_and_their_threads() -> None:
+    """Rows of other processes go, and so do threads below them; the last column keeps its words."""
+    table = parse_table(TABLE, {20})
+    assert table.titles == ["PID", "CMD"]
+    assert table.processes == [["20", "sh -c sleep 1"], ["-", "thread of it"]]
+
+
+def test_parse_table_without_pids_is_an_error() -> None:
+    """Nobody could tell whose the processes are."""
+    with pytest.raises(Internal, match="Couldn't find PID field in ps output"):
+        parse_table("CMD\nsh\n", {1})
+
+
+def test_check_arguments_refuses_another_column_as_pid() -> None:
+    """A column renamed to PID would show foreign processes."""
+    check_arguments("-o pid=PID,args")
+    with pytest.raises(InvalidArgument, match='specifying "args=PID" is not allowed'):
+        check_arguments("-o args=PID")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-ef"], FULL),
+        (["aux"], AUX),
+        (["-o", "pid,args"], ["pid", "args"]),
+        (["-eo", "pid", "-o", "comm"], ["pid", "comm"]),
+    ],
+)
+def test_own_columns_of_the_forms_that_people_use(arguments: list[str], expected: object) -> None:
+    """Without ps on the machine these still work."""
+    assert own_columns(arguments) == expected
+
+
+def test_own_columns_refuses_what_it_does_not_know() -> None:
+    """A sentence that says what would help."""
+    with pytest.raises(Unsupported, match="ps --forest"):
+        own_columns(["--forest"])
+
+
+def test_process_table_shows_this_process() -> None:
+    """Every column of both usual forms can be filled from /proc."""
+    (process,) = read_processes([os.getpid(), 0x7FFFFFFF])
+    assert (process.pid, process.ppid) == (os.getpid(), os.getppid())
+    shown = dict(zip(column_titles(FULL), row(process, FULL), strict=True))
+    assert shown["PID"] == str(os.getpid())
+    assert "pytest" in shown["CMD"] or "python" in shown["CMD"]
+    assert len(row(process, AUX)) == len(column_titles(AUX)) == 11
+    with pytest.raises(InvalidArgument, match="unknown user-defined format specifier 'nonsense'"):
+        column_titles(["nonsense"])
