@@ -41,6 +41,7 @@ DIFFERENCES: dict[str, Difference] = {
     ),
     "malformed-json-status": Difference(dockerd="400|500", shoald="400", reason=NEWER_STATUS),
     "client-error-status": Difference(dockerd="400|404|500", shoald="400|404", reason=NEWER_STATUS),
+    "archive-refused-status": Difference(dockerd="400|404|500", shoald="400|404", reason=NEWER_STATUS),
     "save-unknown": Difference(
         dockerd="reference does not exist",
         shoald="(reference does not exist|No such image: no-such:1)",

@@ -14,7 +14,9 @@ from shoal.daemon.config import Config
 from shoal.daemon.host_devices import HostDevices
 from shoal.engine.background import Background
 from shoal.engine.clock import system_clock
+from shoal.engine.container.archives import Archives
 from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.committing import Committer
 from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
@@ -27,6 +29,7 @@ from shoal.engine.container.prune import Pruner
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
+from shoal.engine.container.roots import ContainerRoots
 from shoal.engine.container.service import Containers
 from shoal.engine.container.stopping import Stopper
 from shoal.engine.container.top import ProcessLister
@@ -223,6 +226,7 @@ class _Parts:
         return Engine(
             containers=containers,
             upkeep=self._upkeep(remover),
+            archives=self._archives(containers.freezer),
             execs=execs,
             images=images,
             networks=Networks(self.drivers, self.registry),
@@ -341,6 +345,15 @@ class _Parts:
                 clock=system_clock,
             ),
             background=self.background,
+        )
+
+    def _archives(self, freezer: Freezer) -> Archives:
+        return Archives(
+            registry=self.registry,
+            roots=ContainerRoots(self.paths, self.container_volumes, str(self.paths.exec_root / "rootfs")),
+            locks=self.locks,
+            events=self.events,
+            committer=Committer(self.registry, self.store, freezer, self.locks, self.events, self.background),
         )
 
     def _launches(self) -> LaunchBuilder:

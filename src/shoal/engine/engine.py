@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shoal.engine.background import Background
+from shoal.engine.container.archives import Archives
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.service import Containers
 from shoal.engine.container.upkeep import Upkeep
@@ -32,6 +33,7 @@ class Engine:
 
     containers: Containers
     upkeep: Upkeep
+    archives: Archives
     execs: Execs
     images: Images
     networks: Networks

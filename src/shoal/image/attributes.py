@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from dataclasses import dataclass
 
 from shoal.image.tar.header import SYMLINK, TarEntry
@@ -36,6 +37,19 @@ class Attributes:
             _set_xattrs(fd, self.xattrs)
         os.utime(fd, ns=(self.mtime_ns, self.mtime_ns))
 
+    def apply_to_node(self, fd: int) -> None:
+        """Set them on the link, device or FIFO behind the O_PATH descriptor `fd`. Raises: OSError.
+
+        By the descriptor's own path, which leads to this very file, whatever has taken its name meanwhile.
+        """
+        path = b"/proc/self/fd/%d" % fd
+        os.chown(path, self.uid, self.gid)
+        if not stat.S_ISLNK(os.fstat(fd).st_mode):
+            os.chmod(path, self.mode)
+        if self.xattrs:
+            _set_xattrs(path, self.xattrs, follow=True)
+        os.utime(path, ns=(self.mtime_ns, self.mtime_ns))
+
 
 def apply_special(entry: TarEntry, dir_fd: int, name: bytes) -> None:
     """Set those of `entry` on the link, device or FIFO `name`, which nobody else knows yet. Raises: OSError."""
@@ -48,7 +62,7 @@ def apply_special(entry: TarEntry, dir_fd: int, name: bytes) -> None:
     os.utime(name, ns=(time_ns, time_ns), dir_fd=dir_fd, follow_symlinks=False)
 
 
-def _set_xattrs(target: int | bytes, xattrs: dict[bytes, bytes]) -> None:
+def _set_xattrs(target: int | bytes, xattrs: dict[bytes, bytes], *, follow: bool = False) -> None:
     """Set those xattrs that a layer may carry; one that the file system does not know is left out, as Docker does."""
     for name, value in xattrs.items():
         if name.startswith(PRIVATE_XATTRS):
@@ -57,7 +71,7 @@ def _set_xattrs(target: int | bytes, xattrs: dict[bytes, bytes]) -> None:
             if isinstance(target, int):
                 os.setxattr(target, name, value)
             else:
-                os.setxattr(target, name, value, follow_symlinks=False)
+                os.setxattr(target, name, value, follow_symlinks=follow)
         except OSError as error:
             if error.errno not in (errno.ENOTSUP, errno.EPERM):
                 raise

@@ -62,18 +62,23 @@ class ImageMaker:
             history=[],
             rootfs=RootFS(diff_ids=[]),
         )
-        return self._add_on_top(document, (), None, stream, History(created=now, comment=message), reference)
+        step = History(created=now, comment=message)
+        return self._add_on_top(document, (), None, lambda path: spool_stream(stream, path), step, reference)
 
     def add_layer(
         self,
         image: Image,
-        stream: BinaryIO,
+        fill: Callable[[str], None],
         *,
+        config: ImageConfig,
         changes: Sequence[str],
         reference: Reference | None,
         step: History,
     ) -> ImageId:
-        """The id of a new image: `image`, the tar in `stream` as one more layer, and `changes`; `step` says how."""
+        """The id of a new image: `image` with one more layer, `config` and `changes`; `step` says how it came about.
+
+        `fill` writes the layer's tar to a new file.
+        """
         now = rfc3339(self._clock_ns())
         old = image.document
         document = ImageDocument(
@@ -84,13 +89,13 @@ class ImageMaker:
             created=now,
             author=step.author or old.author,
             comment=step.comment,
-            config=apply_changes(image.config, changes),
+            config=apply_changes(config, changes),
             history=list(old.history or ()),
             rootfs=RootFS(diff_ids=[*image.diff_ids]),
         )
         self._layers.hold_existing(image.chain_ids)
         try:
-            return self._add_on_top(document, image.chain_ids, image.id, stream, changed(step, created=now), reference)
+            return self._add_on_top(document, image.chain_ids, image.id, fill, changed(step, created=now), reference)
         finally:
             self._layers.release(image.chain_ids)
 
@@ -99,14 +104,14 @@ class ImageMaker:
         document: ImageDocument,
         below: tuple[Digest, ...],
         parent: ImageId | None,
-        stream: BinaryIO,
+        fill: Callable[[str], None],
         step: History,
         reference: Reference | None,
     ) -> ImageId:
-        """Make the layer in `stream`, complete `document` by it and by `step`, and register the image."""
+        """Make the layer that `fill` writes, complete `document` by it and by `step`, and register the image."""
         spool = self._scratch.fresh("import")
         try:
-            _spool(stream, spool)
+            fill(spool)
             layer = self._layers.add(spool, below)
         finally:
             _unlink_if_exists(spool)
@@ -129,18 +134,31 @@ def _with_layer(document: ImageDocument, diff_id: str, step: History) -> ImageDo
     return changed(document, rootfs=RootFS(diff_ids=[*diff_ids, diff_id]), history=history)
 
 
-def _spool(stream: BinaryIO, path: str) -> None:
+def spool_stream(stream: BinaryIO, path: str) -> None:
     """Write all of `stream` to the new file `path`. Raises: Internal for a full disk; what reading raises."""
+
+    def copy(write: Callable[[bytes | memoryview], object]) -> None:
+        for chunk in read_chunks(stream):
+            write(chunk)
+
+    spool_written(copy, path, doing="import image")
+
+
+def spool_written(produce: Callable[[Callable[[bytes | memoryview], object]], None], path: str, *, doing: str) -> None:
+    """Write to the new file `path` what `produce` writes. Raises: Internal for a full disk; what `produce` raises."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise explained(error, doing="import image") from error
+        raise explained(error, doing=doing) from error
+
+    def write(data: bytes | memoryview) -> None:
+        try:
+            write_all(fd, memoryview(data))
+        except OSError as error:
+            raise explained(error, doing=doing) from error
+
     try:
-        for chunk in read_chunks(stream):
-            try:
-                write_all(fd, memoryview(chunk))
-            except OSError as error:
-                raise explained(error, doing="import image") from error
+        produce(write)
     finally:
         os.close(fd)
 

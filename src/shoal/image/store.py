@@ -33,7 +33,7 @@ from shoal.image.image import (
     Removal,
 )
 from shoal.image.layers import Layer, LayerStore
-from shoal.image.making import ImageMaker
+from shoal.image.making import ImageMaker, spool_stream, spool_written
 from shoal.image.removal import Remover
 from shoal.image.scratch import Scratch
 from shoal.image.snapshot.choice import open_snapshotter
@@ -41,6 +41,7 @@ from shoal.image.snapshot.protocol import Snapshotter
 from shoal.oci.digest import Digest
 from shoal.oci.image_spec import (
     History,
+    ImageConfig,
     unix_ns,
 )
 from shoal.oci.platform import Platform
@@ -233,7 +234,33 @@ class ImageStore:
         """
         reference = Reference.of_repository(target) if isinstance(target, str) else target
         step = History(created_by=created_by, author=author, comment=comment)
-        return self._maker.add_layer(self.get(base), stream, changes=changes, reference=reference, step=step)
+        image = self.get(base)
+
+        def fill(path: str) -> None:
+            spool_stream(stream, path)
+
+        return self._maker.add_layer(image, fill, config=image.config, changes=changes, reference=reference, step=step)
+
+    def commit(
+        self,
+        key: str,
+        base: ImageId,
+        *,
+        config: ImageConfig,
+        changes: Sequence[str],
+        reference: Reference | None,
+        step: History,
+    ) -> ImageId:
+        """The id of a new image: `base`, what the snapshot `key` changed as one more layer, `config` and `changes`.
+
+        Raises: NotFound, InvalidArgument, Internal for a full disk. Source: Docker API v1.50 ImageCommit.
+        """
+
+        def fill(path: str) -> None:
+            spool_written(lambda write: self._snapshotter.write_diff(key, write), path, doing="commit container")
+
+        image = self.get(base)
+        return self._maker.add_layer(image, fill, config=config, changes=changes, reference=reference, step=step)
 
     # -- archives -----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -28,11 +28,15 @@ def open_directory(name: bytes | str, dir_fd: int | None = None) -> int:
     return os.open(name, _DIRECTORY_FLAGS, dir_fd=dir_fd)
 
 
-def walk_tree(root_fd: int) -> Iterator[TreeItem]:
+def walk_tree(root_fd: int, *, skip: Container[int] = ()) -> Iterator[TreeItem]:
     """Every entry below `root_fd`, parents before children, names sorted; entries that vanish meanwhile are left out.
+
+    Directories on the devices in `skip` (`st_dev`) are not entered, the first one included.
 
     An item's `parent_fd` is valid until the next item is asked for.
     """
+    if skip and os.fstat(root_fd).st_dev in skip:
+        return
     stack: list[tuple[int, bytes, list[bytes]]] = [(os.dup(root_fd), b"", _names(root_fd))]
     try:
         while stack:
@@ -51,6 +55,9 @@ def walk_tree(root_fd: int) -> Iterator[TreeItem]:
                 try:
                     child = open_directory(name, fd)
                 except (FileNotFoundError, NotADirectoryError):
+                    continue
+                if skip and os.fstat(child).st_dev in skip:
+                    os.close(child)
                     continue
                 stack.append((child, path + b"/", _names(child)))
     finally:

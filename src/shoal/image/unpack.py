@@ -31,7 +31,7 @@ from shoal.image.tar.header import (
     SYMLINK,
     TarEntry,
 )
-from shoal.image.tar.reader import TarReader, write_all
+from shoal.image.tar.reader import TarReader
 from shoal.image.whiteouts import make_opaque, make_whiteout
 
 WHITEOUT_PREFIX = b".wh."
@@ -123,7 +123,8 @@ class Unpacker:
             fd = os.open(name, _FILE_FLAGS, 0o600, dir_fd=dir_fd)
         try:
             if entry.sparse is not None:
-                self._sparse(entry, reader, fd)
+                self._tree.is_rebuildable = False
+                reader.copy_sparse(entry, fd)
             elif entry.size:
                 reader.copy_data(fd)
                 self._skeleton.file(path, entry.size)
@@ -131,22 +132,6 @@ class Unpacker:
             Attributes.of(entry).apply(fd)
         finally:
             os.close(fd)
-
-    def _sparse(self, entry: TarEntry, reader: TarReader, fd: int) -> None:
-        """Write the stored parts of a sparse file to their places."""
-        self._tree.is_rebuildable = False
-        os.ftruncate(fd, entry.size)
-        parts = iter(entry.sparse or ())
-        left = 0
-        for chunk in reader.data():
-            piece = chunk
-            while piece:
-                if not left:
-                    offset, left = next(parts)
-                    os.lseek(fd, offset, os.SEEK_SET)
-                    continue
-                write_all(fd, piece[:left])
-                left, piece = max(0, left - len(piece)), piece[left:]
 
     def _special(self, entry: TarEntry, dir_fd: int, name: bytes) -> None:
         """Create a link, device node or FIFO. Raises: FileExistsError."""

@@ -27,6 +27,10 @@ from shoal.linux.mounts import (
 
 # mount(2) copies one page of options, its NUL included.
 _PAGE_BYTES = 4096
+# The options of a container's overlay, whatever the kernel's defaults: a redirect, or a copy without data, would make
+# the upper directory unreadable by itself, and it is read so by diff, commit and df.
+# Documentation/filesystems/overlayfs.rst
+SELF_CONTAINED = ("redirect_dir=off", "metacopy=off")
 
 
 def mount_overlay(

@@ -132,6 +132,25 @@ def mount_points() -> list[str]:
     return [_unescaped(line.split(" ", 5)[4]) for line in lines if line]
 
 
+def mounted_devices(pid: int, types: frozenset[str], places: tuple[str, ...]) -> set[int]:
+    """The device numbers of what a process has mounted: file systems of these `types`, and those at these `places`.
+
+    Empty where the process has ended. proc_pid_mountinfo(5).
+    """
+    try:
+        lines = _read(f"/proc/{pid}/mountinfo").split("\n")
+    except SyscallError:
+        return set()
+    devices = set()
+    for line in filter(None, lines):
+        fields, _, tail = line.partition(" - ")
+        _, _, device, _, place, *_ = fields.split(" ")
+        if tail.partition(" ")[0] in types or _unescaped(place) in places:
+            major, _, minor = device.partition(":")
+            devices.add(os.makedev(int(major), int(minor)))
+    return devices
+
+
 def _unescaped(field: str) -> str:
     """A field of mountinfo without its octal escapes of space, tab, newline and backslash."""
     for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):

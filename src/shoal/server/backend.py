@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from shoal.api.archive import CommitRequest, ExtractOptions, PathStat
     from shoal.api.change import FilesystemChange
     from shoal.api.container import (
         ContainerCreateRequest,
@@ -164,6 +165,33 @@ class UpkeepBackend(Protocol):
 
     async def prune(self, filters: Filters) -> ContainersPruneReport:
         """What was removed: containers that do not run. Raises: InvalidArgument for a filter, Conflict."""
+        ...
+
+
+class ArchiveBackend(Protocol):
+    """The files of containers, as tar archives and as images."""
+
+    async def stat(self, ref: str, path: str) -> PathStat:
+        """What is at a path in a container, a symbolic link as such. Raises: NotFound (container, path)."""
+        ...
+
+    async def read(self, ref: str, path: str) -> tuple[PathStat, AsyncIterator[bytes]]:
+        """What is there, and a tar archive of it. Raises: as `stat`."""
+        ...
+
+    async def write(self, ref: str, path: str, body: AsyncIterator[bytes], options: ExtractOptions) -> None:
+        """Nothing, once the tar archive `body` (compressed or not) is extracted into the directory at `path`.
+
+        Raises: NotFound; InvalidArgument for a malformed archive or no directory; Forbidden where it is read-only.
+        """
+        ...
+
+    def export(self, ref: str) -> AsyncIterator[bytes]:
+        """A tar archive of a container's root file system. Raises (before the first piece): NotFound."""
+        ...
+
+    async def commit(self, request: CommitRequest) -> str:
+        """The id of a new image, made of a container's changes. Raises: NotFound, InvalidArgument."""
         ...
 
 
@@ -315,6 +343,11 @@ class Backend(Protocol):
     @property
     def upkeep(self) -> UpkeepBackend:
         """Containers looked at, limited anew and cleared away."""
+        ...
+
+    @property
+    def archives(self) -> ArchiveBackend:
+        """The files of containers."""
         ...
 
     @property

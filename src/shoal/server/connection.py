@@ -211,7 +211,7 @@ class Connection:
         if reply.is_endless:
             self.activity = Activity.ENDLESS
         async with closing(reply.pieces):
-            await self._write(self._protocol.begin(reply.status, reply.content_type, self._with_close(())))
+            await self._write(self._protocol.begin(reply.status, reply.content_type, self._with_close(reply.headers)))
             self._service.hangups.add(self._socket, self._on_hangup)
             try:
                 await self._send_pieces(reply)

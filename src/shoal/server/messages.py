@@ -136,6 +136,7 @@ class StreamReply:
     content_type: bytes
     status: int = 200
     is_endless: bool = False
+    headers: Sequence[Header] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ from shoal.api.timestamps import NEVER
 from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified, Unsupported
 from shoal.linux.fd import Fd
 from shoal.server.backend import Attachment
+from tests.unit.server.fake_archives import FakeArchives
 from tests.unit.server.fake_upkeep import FakeUpkeep
 from tests.unit.server.fake_volumes import FakeVolumes
 
@@ -437,6 +438,7 @@ class FakeEngine:
         self.early: list[bytes] = []
         self.streams: list[asyncio.Task[None]] = []
         self.containers = FakeContainers(self)
+        self.archives = FakeArchives()
         self.execs = FakeExecs(self)
         self.images = FakeImages()
         self.system = FakeSystem()

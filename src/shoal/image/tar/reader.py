@@ -81,6 +81,21 @@ class TarReader:
         for piece in self.data():
             write_all(fd, piece)
 
+    def copy_sparse(self, entry: TarEntry, fd: int) -> None:
+        """Write the stored parts of the current entry, a sparse file, to their places in `fd`. Raises: OSError."""
+        os.ftruncate(fd, entry.size)
+        parts = iter(entry.sparse or ())
+        left = 0
+        for chunk in self.data():
+            piece = chunk
+            while piece:
+                if not left:
+                    offset, left = next(parts)
+                    os.lseek(fd, offset, os.SEEK_SET)
+                    continue
+                write_all(fd, piece[:left])
+                left, piece = max(0, left - len(piece)), piece[left:]
+
     def drain(self) -> None:
         """Read (and tap) whatever follows the archive's end: padding to a record, as a rule."""
         self._finish_data()

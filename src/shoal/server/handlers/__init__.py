@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.server.handlers import containers, execs, images, networks, plugins, system, upkeep, volumes
+from shoal.server.handlers import archives, containers, execs, images, networks, plugins, system, upkeep, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shoal.server.messages import Handler
 
 HANDLERS: Mapping[str, Handler] = {
+    **archives.HANDLERS,
     **containers.HANDLERS,
     **execs.HANDLERS,
     **images.HANDLERS,

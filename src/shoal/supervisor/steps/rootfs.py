@@ -15,18 +15,13 @@ from shoal.linux.mounts import (
     open_tree,
     set_propagation,
 )
-from shoal.linux.overlay import mount_overlay
+from shoal.linux.overlay import SELF_CONTAINED, mount_overlay
 from shoal.linux.rootfs import pivot_into
 from shoal.supervisor.steps.step import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shoal.supervisor.steps.context import Context
-
-
-# Whatever the kernel's defaults: a redirect, or a copy without data, would make the upper directory unreadable by
-# itself, and it is read so by diff, commit and df. Documentation/filesystems/overlayfs.rst
-_OPTIONS = ("redirect_dir=off", "metacopy=off")
 
 
 class TakeTree(Step):
@@ -82,7 +77,7 @@ class MountOverlayRoot(Step):
 
     def run(self, ctx: Context) -> None:
         with _open_place(self.target) as place:
-            root = mount_overlay(place, lower=self.lower, upper=self.upper, work=self.work, options=_OPTIONS)
+            root = mount_overlay(place, lower=self.lower, upper=self.upper, work=self.work, options=SELF_CONTAINED)
         ctx.root_fd = root.detach()
 
 
