@@ -26,13 +26,8 @@ _DEFAULT_UMASK = 0o022
 
 
 def limits_first(process: Process) -> list[Step]:
-    """Steps that need the host's /proc or its privileges, so they come before anything of the container's."""
-    steps: list[Step] = []
-    if process.oom_score_adj is not None:
-        steps.append(SetOomScore(process.oom_score_adj))
-    if process.rlimits:
-        steps.append(SetRlimits([(limit.type, limit.soft, limit.hard) for limit in process.rlimits]))
-    return steps
+    """Steps that need the host's /proc, so they come before anything of the container's."""
+    return [] if process.oom_score_adj is None else [SetOomScore(process.oom_score_adj)]
 
 
 def process_steps(process: Process, spec: RuntimeSpec, host: HostFacts) -> list[Step]:
@@ -45,11 +40,14 @@ def process_steps(process: Process, spec: RuntimeSpec, host: HostFacts) -> list[
     # Without a filter or capabilities of its own the process keeps what the supervisor has.
     filter_steps = _filter(spec.linux.seccomp if spec.linux else None, host)
     rights = _capability_steps(process.capabilities)
+    limits = [SetRlimits([(one.type, one.soft, one.hard) for one in process.rlimits])] if process.rlimits else []
     steps: list[Step] = [
         SetUmask(_DEFAULT_UMASK if user.umask is None else user.umask),
         LookUpUser(who, numbers, names.split(",") if names else []),
         ChangeDirectory(process.cwd),
         NewKeyring(),
+        # Behind the mounts, which a low RLIMIT_NOFILE would forbid us; before the rights to raise a limit are gone.
+        *limits,
         *rights[:1],
         SwitchUser(),
     ]
