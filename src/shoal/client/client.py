@@ -3,8 +3,8 @@
     client = Client(parse_host("unix:///run/shoal/docker.sock"))
     client.containers.list(all=True)
 
-Starts in milliseconds (no asyncio, no msgspec). Objects of the API are reached through `containers`, `execs`, `images`
-and `system`; what they do not cover goes through `call`. Not thread-safe.
+Starts in milliseconds (no asyncio, no msgspec). Objects of the API are reached through `containers`, `execs`, `images`,
+`volumes` and `system`; what they do not cover goes through `call`. Not thread-safe.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from shoal.client.images import Images
 from shoal.client.refusals import error_from_answer
 from shoal.client.system import System
 from shoal.client.transport import Transport
+from shoal.client.volumes import Volumes
 from shoal.errors import InvalidArgument, Unavailable, Unsupported
 
 Query = Mapping[str, str | Iterable[str]]
@@ -44,6 +45,7 @@ class Client:
         self.containers = Containers(self)
         self.execs = Execs(self)
         self.images = Images(self)
+        self.volumes = Volumes(self)
         self.system = System(self)
 
     def __enter__(self) -> Client:

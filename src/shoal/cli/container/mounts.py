@@ -56,11 +56,22 @@ def _set(mount: dict[str, Json], name: str, value: str, *, given: bool) -> None:
     elif name == "volume-nocopy":
         _options(mount, "VolumeOptions")["NoCopy"] = _boolean(name, value, given=given)
     elif name == "volume-driver":
-        _options(mount, "VolumeOptions")["DriverConfig"] = {"Name": value}
+        _options(_options(mount, "VolumeOptions"), "DriverConfig")["Name"] = value
+    elif name in ("volume-opt", "volume-label"):
+        _set_volume_pair(_options(mount, "VolumeOptions"), name, value)
     elif name == "volume-subpath":
         _options(mount, "VolumeOptions")["Subpath"] = value
     else:
         raise InvalidArgument(f"unexpected key '{name}' in '{name}={value}'")
+
+
+def _set_volume_pair(volume: dict[str, Json], name: str, value: str) -> None:
+    """`volume-opt=NAME=VALUE` for the driver, `volume-label=NAME=VALUE` for the volume."""
+    key, _, text = value.partition("=")
+    if name == "volume-label":
+        _options(volume, "Labels")[key] = text
+    else:
+        _options(_options(volume, "DriverConfig"), "Options")[key] = text
 
 
 def _set_recursive(mount: dict[str, Json], value: str) -> None:

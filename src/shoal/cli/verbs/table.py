@@ -64,6 +64,11 @@ VERBS = (
     VerbEntry(
         "inspect", "[OPTIONS] NAME|ID [NAME|ID...]", "Show everything about containers, images, networks, volumes"
     ),
+    VerbEntry("volume create", "[OPTIONS] [VOLUME]", "Create a volume"),
+    VerbEntry("volume ls", "[OPTIONS]", "List volumes"),
+    VerbEntry("volume inspect", "[OPTIONS] VOLUME [VOLUME...]", "Show everything about volumes"),
+    VerbEntry("volume rm", "[OPTIONS] VOLUME [VOLUME...]", "Remove volumes"),
+    VerbEntry("volume prune", "[OPTIONS]", "Remove volumes that no container has"),
     VerbEntry("events", "[OPTIONS]", "Show what happens, as it happens"),
     VerbEntry("info", "[OPTIONS]", "Show the engine's state and what it can do here"),
     VerbEntry("version", "[OPTIONS]", "Show the versions of client and engine"),
@@ -90,6 +95,11 @@ GROUPS: dict[str, dict[str, str]] = {
         "inspect": "inspect",
         **{name: name for name in ("load", "save", "import", "tag", "history")},
     },
+    "volume": {
+        **{name: f"volume {name}" for name in ("create", "ls", "inspect", "rm", "prune")},
+        "list": "volume ls",
+        "remove": "volume rm",
+    },
     "system": {"info": "info", "events": "events"},
 }
 
@@ -97,4 +107,5 @@ GROUPS: dict[str, dict[str, str]] = {
 def load_verb(entry: VerbEntry) -> Verb:
     """The module of a verb, imported now."""
     suffix = "_" if entry.name in ("import", "exec") else ""
-    return cast(Verb, importlib.import_module(f"shoal.cli.verbs.{entry.name}{suffix}"))
+    module = entry.name.replace(" ", "_") + suffix
+    return cast(Verb, importlib.import_module(f"shoal.cli.verbs.{module}"))

@@ -1,0 +1,53 @@
+"""`shoal volume ls`: the volumes in a table."""
+
+from __future__ import annotations
+
+import argparse
+
+from shoal.cli.arguments import Parser
+from shoal.cli.context import Context
+from shoal.cli.verbs.listing import Row, parse_filters, print_rows
+from shoal.client.document import Document
+
+_COLUMNS = ("Driver", "Name")
+_HEADINGS = {
+    "Driver": "DRIVER",
+    "Name": "VOLUME NAME",
+    "Labels": "LABELS",
+    "Mountpoint": "MOUNTPOINT",
+    "Scope": "SCOPE",
+}
+
+
+class Options(argparse.Namespace):
+    """The parsed flags."""
+
+    filter: list[str]
+    format: str
+    quiet: bool
+
+
+def configure(parser: Parser) -> None:
+    """Adds the flags of `docker volume ls`."""
+    parser.texts("-f", "--filter", dest="filter", help="Show only those that match (dangling, driver, label, name)")
+    parser.text("--format", dest="format", help="table, json, or a Go template")
+    parser.toggle("-q", "--quiet", dest="quiet", help="Show only names")
+
+
+def run(options: Options, context: Context) -> int:
+    """Prints the list, by name."""
+    volumes = context.client.volumes.list(filters=parse_filters(options.filter))
+    volumes.sort(key=lambda volume: volume.text("Name"))
+    if options.quiet and not options.format:
+        for volume in volumes:
+            context.print(volume.text("Name"))
+        return 0
+    print_rows([_row(volume) for volume in volumes], _COLUMNS, _HEADINGS, options.format, context)
+    return 0
+
+
+def _row(volume: Document) -> Row:
+    return {
+        **{name: volume.text(name) for name in ("Driver", "Name", "Mountpoint", "Scope")},
+        "Labels": ",".join(f"{name}={value}" for name, value in sorted(volume.mapping("Labels").items())),
+    }
