@@ -1,4 +1,4 @@
-"""An archive that goes to the engine: a file, or standard input."""
+"""Archives on their way to the engine, out of a file or standard input, and on their way from it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from shoal.cli.context import Context
+from shoal.client.http import Response
 from shoal.errors import InvalidArgument
 
 _CHUNK_BYTES = 256 * 1024
@@ -47,3 +48,31 @@ def read_archive(path: str, context: Context) -> Archive:
         return Archive(open(path, "rb"), owned=True)
     except OSError as error:
         raise InvalidArgument(f"open {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def deliver_archive(response: Response, path: str, context: Context) -> None:
+    """Writes what the engine sends to the file `path`, or to standard output where that is "".
+
+    Raises: InvalidArgument when the file can't be written.
+    """
+    if path:
+        _write_file(path, response)
+        return
+    for chunk in response.chunks():
+        context.output.write(chunk)
+    context.output.flush()
+
+
+def _write_file(path: str, response: Response) -> None:
+    """Writes beside the target and renames at the end: what breaks off leaves no half archive."""
+    partial = f"{path}.{os.getpid()}.partial"
+    try:
+        with open(partial, "xb") as file:
+            for chunk in response.chunks():
+                file.write(chunk)
+        os.replace(partial, path)
+    except OSError as error:
+        raise InvalidArgument(f"can't write {path}", why=error.strerror or str(error)) from None
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, urlencode
 
 from shoal.api.version import MAXIMUM, MINIMUM, ApiVersion
+from shoal.client.archives import Archives
 from shoal.client.containers import Containers
 from shoal.client.document import Document, Json, parse_document, parse_documents
 from shoal.client.execs import Execs
@@ -42,6 +43,7 @@ class Client:
         self.transport = transport
         self._version = version
         self._idle: HttpConnection | None = None
+        self.archives = Archives(self)
         self.containers = Containers(self)
         self.execs = Execs(self)
         self.images = Images(self)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 
+from shoal.cli.archives import deliver_archive
 from shoal.cli.arguments import Parser
 from shoal.cli.context import Context
-from shoal.client.http import Response
 from shoal.errors import InvalidArgument
 
 
@@ -28,26 +27,5 @@ def run(options: Options, context: Context) -> int:
     """Writes the archive."""
     if not options.output and context.stdout.isatty():
         raise InvalidArgument("cowardly refusing to save to a terminal", fix="shoal save -o FILE IMAGE, or redirect")
-    response = context.client.images.save(options.images)
-    if options.output:
-        _write_file(options.output, response)
-        return 0
-    for chunk in response.chunks():
-        context.output.write(chunk)
-    context.output.flush()
+    deliver_archive(context.client.images.save(options.images), options.output, context)
     return 0
-
-
-def _write_file(path: str, response: Response) -> None:
-    """Writes beside the target and renames at the end: a save that breaks off leaves no half archive."""
-    partial = f"{path}.{os.getpid()}.partial"
-    try:
-        with open(partial, "xb") as file:
-            for chunk in response.chunks():
-                file.write(chunk)
-        os.replace(partial, path)
-    except OSError as error:
-        raise InvalidArgument(f"can't write {path}", why=error.strerror or str(error)) from None
-    finally:
-        if os.path.exists(partial):
-            os.unlink(partial)

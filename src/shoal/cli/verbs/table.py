@@ -51,6 +51,9 @@ VERBS = (
     VerbEntry("unpause", "CONTAINER [CONTAINER...]", "Let the processes of frozen containers go on"),
     VerbEntry("wait", "CONTAINER [CONTAINER...]", "Wait until containers stop, then print their exit codes"),
     VerbEntry("attach", "[OPTIONS] CONTAINER", "Attach to the streams of a running container"),
+    VerbEntry("cp", "[OPTIONS] CONTAINER:SRC DEST|- | SRC|- CONTAINER:DEST", "Copy files from or to a container"),
+    VerbEntry("export", "[OPTIONS] CONTAINER", "Write the root file system of a container to an archive"),
+    VerbEntry("commit", "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]", "Make an image of what a container changed"),
     VerbEntry("rename", "CONTAINER NEW_NAME", "Rename a container"),
     VerbEntry("rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers"),
     VerbEntry("port", "CONTAINER [PORT[/PROTO]]", "List the published ports of a container"),
@@ -78,7 +81,7 @@ VERBS = (
 # `shoal container ls` and its like, as Docker's client groups them: group → word → verb.
 _CONTAINER_VERBS = (
     *("run", "exec", "logs", "create", "start", "stop", "restart", "kill", "pause", "unpause"),
-    *("wait", "attach", "rename", "rm", "port"),
+    *("wait", "attach", "cp", "export", "commit", "rename", "rm", "port"),
 )
 GROUPS: dict[str, dict[str, str]] = {
     "container": {

@@ -1,0 +1,1 @@
+"""Copies between the user's files and a container's: `shoal cp`."""

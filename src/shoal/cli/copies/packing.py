@@ -1,0 +1,82 @@
+"""The user's files as a stream of tar, in constant memory."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+
+from shoal.cli.copies.places import Arrival, split_entry
+from shoal.errors import InvalidArgument
+
+_PIECE_BYTES = 256 * 1024
+_BLOCK = 512
+_KINDS = {
+    stat.S_IFREG: tarfile.REGTYPE,
+    stat.S_IFDIR: tarfile.DIRTYPE,
+    stat.S_IFLNK: tarfile.SYMTYPE,
+    stat.S_IFCHR: tarfile.CHRTYPE,
+    stat.S_IFBLK: tarfile.BLKTYPE,
+    stat.S_IFIFO: tarfile.FIFOTYPE,
+}
+
+
+def pack(source: str, arriving: Arrival) -> Iterator[bytes]:
+    """A tar of the file or directory `source`, named as it arrives. Sockets are left out.
+
+    Raises while iterating: InvalidArgument for what can't be read.
+    """
+    links: dict[tuple[int, int], str] = {}
+    base = split_entry(source)[1]
+    pending = [(source, base)]
+    try:
+        while pending:
+            path, name = pending.pop()
+            # A slash behind the source itself means what a link of that name leads to.
+            entry = _entry(path, arriving.renamed(name), links)
+            if entry is None:
+                continue
+            yield entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+            if entry.isreg():
+                yield from _content(path, entry.size)
+            elif entry.isdir():
+                children = sorted(os.listdir(path), reverse=True)
+                pending.extend((os.path.join(path, child), f"{name.rstrip('/')}/{child}") for child in children)
+    except OSError as error:
+        raise InvalidArgument(f"can't read {error.filename or source}", why=error.strerror or str(error)) from None
+    yield bytes(2 * _BLOCK)
+
+
+def _entry(path: str, name: str, links: dict[tuple[int, int], str]) -> tarfile.TarInfo | None:
+    status = os.lstat(path)
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind is None:
+        return None
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = kind, stat.S_IMODE(status.st_mode)
+    entry.uid, entry.gid, entry.mtime = status.st_uid, status.st_gid, status.st_mtime
+    if kind == tarfile.SYMTYPE:
+        entry.linkname = os.readlink(path)
+    elif kind == tarfile.REGTYPE:
+        identity = (status.st_dev, status.st_ino)
+        if status.st_nlink > 1 and identity in links:
+            entry.type, entry.linkname = tarfile.LNKTYPE, links[identity]
+        else:
+            links[identity] = name
+            entry.size = status.st_size
+    elif kind in (tarfile.CHRTYPE, tarfile.BLKTYPE):
+        entry.devmajor, entry.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
+    return entry
+
+
+def _content(path: str, size: int) -> Iterator[bytes]:
+    """`size` bytes of a file, zeros where it has become shorter, and the padding to a block."""
+    left = size
+    with open(path, "rb", buffering=0) as file:
+        while left:
+            piece = file.read(min(left, _PIECE_BYTES)) or bytes(min(left, _PIECE_BYTES))
+            left -= len(piece)
+            yield piece
+    if size % _BLOCK:
+        yield bytes(-size % _BLOCK)
