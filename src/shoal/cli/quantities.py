@@ -22,9 +22,12 @@ def size_bytes(text: str) -> int:
     return int(float(match[1]) * 1024 ** _POWERS[match[2].lower()])
 
 
-def decimal_size(size: float) -> str:
-    """`size` bytes in powers of 1000 with three significant digits: 7.81MB, as Docker shows images."""
-    return _scaled(size, 1000, ("B", "kB", "MB", "GB", "TB", "PB"))
+def decimal_size(size: float, digits: int = 3) -> str:
+    """`size` bytes in powers of 1000 with three significant digits: 7.81MB, as Docker shows images.
+
+    Sums of several objects, as of a prune, have four.
+    """
+    return _scaled(size, 1000, ("B", "kB", "MB", "GB", "TB", "PB"), digits)
 
 
 def binary_size(size: float) -> str:

@@ -8,12 +8,12 @@ _LEAST_WIDTH = 10
 _GAP = 3
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], least_width: int = _LEAST_WIDTH) -> list[str]:
     """Each row as a line: a column is as wide as its widest cell plus a gap, and at least ten characters."""
     if not rows:
         return []
     columns = range(len(rows[0]))
-    widths = [max(_LEAST_WIDTH, *(len(row[column]) + _GAP for row in rows)) for column in columns]
+    widths = [max(least_width, *(len(row[column]) + _GAP for row in rows)) for column in columns]
     return ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 

@@ -146,6 +146,20 @@ class Containers:
         """What differs from the image: `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
         return self._caller.documents("GET", f"/containers/{ref}/changes")
 
+    def top(self, ref: str, arguments: str = "") -> Document:
+        """Its processes: `Titles` and `Processes`, in the columns that these arguments of ps ask for."""
+        return self._caller.document(
+            "GET", f"/containers/{ref}/top", query={"ps_args": arguments} if arguments else None
+        )
+
+    def sample(self, ref: str) -> Document:
+        """What it uses at this moment, with nothing to compare it with."""
+        return self._caller.document("GET", f"/containers/{ref}/stats", query={"stream": "0", "one-shot": "1"})
+
+    def update(self, ref: str, limits: Mapping[str, Json]) -> Document:
+        """Gives it other limits (the fields of HostConfig) or another restart policy; `Warnings`."""
+        return self._caller.document("POST", f"/containers/{ref}/update", body=limits)
+
     def resize(self, ref: str, *, rows: int, cols: int) -> None:
         """Sets the size of its terminal."""
         self._caller.perform("POST", f"/containers/{ref}/resize", query={"h": str(rows), "w": str(cols)})

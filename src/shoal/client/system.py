@@ -27,6 +27,10 @@ class System:
         """What images, containers and volumes use, each layer counted once."""
         return self._caller.document("GET", "/system/df")
 
+    def prune(self, kind: str, filters: Filters | None = None) -> Document:
+        """What was removed of `kind`: containers, images, networks, volumes, or build (its cache)."""
+        return self._caller.document("POST", f"/{kind}/prune", query=filters_query(filters or {}))
+
     def events(self, *, since: str = "", until: str = "", filters: Filters | None = None) -> Iterator[Document]:
         """Events as they happen, until `until` where given; endless otherwise."""
         query = filters_query(filters or {})

@@ -66,8 +66,8 @@ def test_volume_prune_asks_first() -> None:
     assert shoal("volume", "prune", stdin=b"\n").requests == []
     report = answer(200, {"VolumesDeleted": ["v"], "SpaceReclaimed": 2000})
     outcome = shoal("volume", "prune", "-a", "--filter", "label=x", stdin=b"y\n", scripts=[[report]])
-    assert outcome.stdout == "Deleted Volumes:\nv\n\nTotal reclaimed space: 2kB\n"
-    assert "remove all local volumes" in outcome.stderr
+    assert outcome.stdout.endswith("[y/N] Deleted Volumes:\nv\n\nTotal reclaimed space: 2kB\n")
+    assert "remove all local volumes" in outcome.stdout
     assert "all%22%3A%7B%22true%22%3Atrue" in outcome.requests[0]
     nothing = answer(200, {"VolumesDeleted": None, "SpaceReclaimed": 0})
     assert shoal("volume", "prune", "-f", scripts=[[nothing]]).stdout == "Total reclaimed space: 0B\n"

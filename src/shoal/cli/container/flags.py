@@ -6,7 +6,7 @@ Each Flag of the table names the field of the request that it fills; `request.cr
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from shoal.cli.arguments import Parser
@@ -16,8 +16,17 @@ from shoal.cli.quantities import size_bytes
 from shoal.client.document import Json
 
 
-class ContainerOptions(argparse.Namespace):
-    """What `run` and `create` share. Flags of the table are read by their `dest`, through `flag_value`."""
+class FlagOptions(argparse.Namespace):
+    """Parsed flags of the table, read by their `dest`."""
+
+    def flag_value(self, dest: str) -> str | bool | int | list[str] | None:
+        """The parsed value of one flag of the table."""
+        value: str | bool | int | list[str] | None = getattr(self, dest)
+        return value
+
+
+class ContainerOptions(FlagOptions):
+    """What `run` and `create` share."""
 
     image: str
     command: list[str]
@@ -49,11 +58,6 @@ class ContainerOptions(argparse.Namespace):
     stop_timeout: int | None
     quiet: bool
     help_shown: bool
-
-    def flag_value(self, dest: str) -> str | bool | int | list[str] | None:
-        """The parsed value of one flag of the table."""
-        value: str | bool | int | list[str] | None = getattr(self, dest)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,15 @@ FLAGS = (
 
 def add_container_flags(parser: Parser) -> None:
     """Adds everything that `run` and `create` share, the positional words included."""
-    for flag in FLAGS:
+    add_flags(parser, FLAGS)
+    _add_composed_flags(parser)
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+
+
+def add_flags(parser: Parser, flags: Iterable[Flag]) -> None:
+    """Adds flags of the table."""
+    for flag in flags:
         if flag.kind == "toggle":
             parser.toggle(*flag.names, dest=flag.dest, help=flag.help)
         elif flag.kind == "integer":
@@ -143,9 +155,6 @@ def add_container_flags(parser: Parser) -> None:
             parser.texts(*flag.names, dest=flag.dest, help=flag.help)
         else:
             parser.text(*flag.names, dest=flag.dest, help=flag.help)
-    _add_composed_flags(parser)
-    parser.add_argument("image", metavar="IMAGE")
-    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
 
 
 def _add_composed_flags(parser: Parser) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from shoal.cli.arguments import UsageError
 from shoal.cli.container import values
-from shoal.cli.container.flags import FLAGS, ContainerOptions, Flag
+from shoal.cli.container.flags import FLAGS, ContainerOptions, Flag, FlagOptions
 from shoal.cli.container.ports import parse_ports
 from shoal.client.document import Json
 
@@ -30,7 +30,16 @@ def create_request(options: ContainerOptions, environment: Mapping[str, str], *,
     return body
 
 
-def _converted(flag: Flag, options: ContainerOptions) -> Json:
+def update_request(options: FlagOptions, flags: Iterable[Flag]) -> dict[str, Json]:
+    """The body of `POST /containers/ID/update` (Docker API v1.50 ContainerUpdate): what was given, and nothing else.
+
+    Raises: InvalidArgument in Docker's words.
+    """
+    converted = {flag.path[-1]: _converted(flag, options) for flag in flags}
+    return {name: value for name, value in converted.items() if value is not None}
+
+
+def _converted(flag: Flag, options: FlagOptions) -> Json:
     """The flag's value for the request, None where it was not given."""
     value = options.flag_value(flag.dest)
     if isinstance(value, list):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Sequence
-
 from shoal.cli.demo import archives, measures
 from shoal.cli.demo.stage import Stage, Started
 from shoal.cli.quantities import decimal_size
 from shoal.client.capture import exec_captured
 from shoal.client.client import Client
-from shoal.errors import Unsupported
 
 CROWD = 10
 
@@ -72,25 +67,4 @@ def _show_changes(stage: Stage) -> None:
 
 def changed_paths(client: Client, ref: str) -> list[str]:
     """`A /path`, `C /path` and `D /path` lines for what differs from the image."""
-    try:
-        return [f"{'CAD'[change.number('Kind')]} {change.text('Path')}" for change in client.containers.changes(ref)]
-    except Unsupported:
-        # An engine without the call still tells where the container's own layer is.
-        layers = client.containers.inspect(ref).child("GraphDriver", "Data")
-        return layer_changes(layers.text("UpperDir"), layers.text("LowerDir").split(":"))
-
-
-def layer_changes(upper: str, lower: Sequence[str]) -> list[str]:
-    """The same lines, read from an overlay's upper directory (kernel: Documentation/filesystems/overlayfs.rst)."""
-    lines = []
-    for parent, directories, files in os.walk(upper):
-        for name in sorted((*directories, *files)):
-            path = os.path.join(parent, name)
-            inside = os.path.relpath(path, upper)
-            status = os.lstat(path)
-            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-                kind = "D"  # a whiteout
-            else:
-                kind = "C" if any(os.path.lexists(os.path.join(layer, inside)) for layer in lower) else "A"
-            lines.append(f"{kind} /{inside}")
-    return sorted(lines, key=lambda line: line[2:])
+    return [f"{'CAD'[change.number('Kind')]} {change.text('Path')}" for change in client.containers.changes(ref)]

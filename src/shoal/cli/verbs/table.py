@@ -26,7 +26,10 @@ class Verb(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VerbEntry:
-    """One line of the table. `takes_command`: options end at the first positional word."""
+    """One line of the table. `takes_command`: options end at the first positional word.
+
+    A name of two words is that of a verb which exists in its group only.
+    """
 
     name: str
     usage: str
@@ -54,6 +57,11 @@ VERBS = (
     VerbEntry("cp", "[OPTIONS] CONTAINER:SRC DEST|- | SRC|- CONTAINER:DEST", "Copy files from or to a container"),
     VerbEntry("export", "[OPTIONS] CONTAINER", "Write the root file system of a container to an archive"),
     VerbEntry("commit", "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]", "Make an image of what a container changed"),
+    VerbEntry("top", "CONTAINER [ps OPTIONS]", "Show the processes of a container", takes_command=True),
+    VerbEntry("stats", "[OPTIONS] [CONTAINER...]", "Show what containers use of CPU, memory, network and disk"),
+    VerbEntry("diff", "CONTAINER", "Show which files of a container differ from its image"),
+    VerbEntry("update", "[OPTIONS] CONTAINER [CONTAINER...]", "Change the limits of containers"),
+    VerbEntry("container prune", "[OPTIONS]", "Remove all stopped containers"),
     VerbEntry("rename", "CONTAINER NEW_NAME", "Rename a container"),
     VerbEntry("rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers"),
     VerbEntry("port", "CONTAINER [PORT[/PROTO]]", "List the published ports of a container"),
@@ -75,13 +83,15 @@ VERBS = (
     VerbEntry("events", "[OPTIONS]", "Show what happens, as it happens"),
     VerbEntry("info", "[OPTIONS]", "Show the engine's state and what it can do here"),
     VerbEntry("version", "[OPTIONS]", "Show the versions of client and engine"),
+    VerbEntry("system df", "[OPTIONS]", "Show what is used on disk"),
+    VerbEntry("system prune", "[OPTIONS]", "Remove what nothing uses"),
     VerbEntry("demo", "[OPTIONS]", "Show on this machine what a container is"),
 )
 
 # `shoal container ls` and its like, as Docker's client groups them: group → word → verb.
 _CONTAINER_VERBS = (
     *("run", "exec", "logs", "create", "start", "stop", "restart", "kill", "pause", "unpause"),
-    *("wait", "attach", "cp", "export", "commit", "rename", "rm", "port"),
+    *("wait", "attach", "cp", "export", "commit", "rename", "rm", "port", "top", "stats", "diff", "update"),
 )
 GROUPS: dict[str, dict[str, str]] = {
     "container": {
@@ -90,6 +100,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "list": "ps",
         "ps": "ps",
         "inspect": "inspect",
+        "prune": "container prune",
     },
     "image": {
         "ls": "images",
@@ -103,7 +114,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "list": "volume ls",
         "remove": "volume rm",
     },
-    "system": {"info": "info", "events": "events"},
+    "system": {"info": "info", "events": "events", "df": "system df", "prune": "system prune"},
 }
 
 

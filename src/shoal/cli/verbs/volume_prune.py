@@ -6,7 +6,7 @@ import argparse
 
 from shoal.cli.arguments import Parser
 from shoal.cli.context import Context
-from shoal.cli.quantities import decimal_size
+from shoal.cli.pruning import is_confirmed, print_reclaimed, print_removed
 from shoal.cli.verbs.listing import parse_filters
 
 
@@ -28,18 +28,13 @@ def configure(parser: Parser) -> None:
 def run(options: Options, context: Context) -> int:
     """Asks, removes, and tells what is gone."""
     kind = "all" if options.all else "anonymous"
-    if not options.force:
-        context.warn(f"WARNING! This will remove {kind} local volumes not used by at least one container.")
-        context.stderr.write("Are you sure you want to continue? [y/N] ")
-        context.stderr.flush()
-        if context.stdin.readline().strip().lower() not in ("y", "yes"):
-            return 1
+    warning = f"WARNING! This will remove {kind} local volumes not used by at least one container."
+    if not options.force and not is_confirmed(warning, context):
+        return 1
     filters = parse_filters(options.filter)
     if options.all:
         filters["all"] = ["true"]
     report = context.client.volumes.prune(filters=filters)
-    removed = report.texts("VolumesDeleted")
-    if removed:
-        context.print("\n".join(["Deleted Volumes:", *removed, ""]))
-    context.print(f"Total reclaimed space: {decimal_size(report.number('SpaceReclaimed'))}")
+    print_removed("Deleted Volumes:", report.texts("VolumesDeleted"), context)
+    print_reclaimed(report.number("SpaceReclaimed"), context)
     return 0

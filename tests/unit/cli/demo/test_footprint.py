@@ -9,7 +9,6 @@ from pathlib import Path
 
 from shoal.cli.demo.ending import kept_files
 from shoal.cli.demo.footprint import Footprint
-from shoal.cli.demo.layers import layer_changes
 from shoal.cli.demo.measures import available_kib, disk_bytes, files_in, proportional_kib, spread
 
 
@@ -67,17 +66,6 @@ def test_kept_files_leaves_the_engines_own_out(tmp_path: Path) -> None:
     assert kept_files(str(tmp_path)) == []
     (tmp_path / "blobs" / "sha256" / "aa").write_text("")
     assert kept_files(str(tmp_path)) == [str(tmp_path / "blobs" / "sha256" / "aa")]
-
-
-def test_layer_changes_reads_an_overlays_upper_directory(tmp_path: Path) -> None:
-    """Added and changed, by what the lower layers have."""
-    upper, lower = tmp_path / "upper", tmp_path / "lower"
-    for path in (upper / "etc", upper / "root", lower / "etc"):
-        path.mkdir(parents=True)
-    (lower / "etc" / "issue").write_text("old")
-    (upper / "etc" / "issue").write_text("new")
-    (upper / "root" / "note").write_text("hello")
-    assert layer_changes(str(upper), [str(lower)]) == ["C /etc", "C /etc/issue", "A /root", "A /root/note"]
 
 
 def test_disk_bytes_counts_a_file_with_two_names_once(tmp_path: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+from typing import Any, cast
 
 import pytest
 
 from shoal.engine.container.ps import check_arguments, own_columns, parse_table
-from shoal.errors import Internal, InvalidArgument, Unsupported
+from shoal.engine.container.top import ProcessLister
+from shoal.errors import Conflict, Internal, InvalidArgument, Unsupported
 from shoal.linux.process_table import AUX, FULL, column_titles, read_processes, row
+from tests.unit.engine.container.bench import ID, Bench, run
 
 TABLE = """  PID CMD
     1 init
@@ -69,3 +73,34 @@ def test_process_table_shows_this_process() -> None:
     assert len(row(process, AUX)) == len(column_titles(AUX)) == 11
     with pytest.raises(InvalidArgument, match="unknown user-defined format specifier 'nonsense'"):
         column_titles(["nonsense"])
+
+
+def test_lister_shows_the_same_columns_without_ps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that has no ps, the default table has Docker's headings."""
+
+    class Group:
+        def pids(self) -> list[int]:
+            return [os.getpid()]
+
+    class Groups:
+        def open(self, path: str) -> Group:
+            assert path == ID
+            return Group()
+
+    async def scenario(bench: Bench) -> None:
+        lister = ProcessLister(cast(Any, Groups()), lambda record: record.id, bench.events)
+        record = bench.add()
+        with pytest.raises(Conflict, match="is not running"):
+            await lister.list(record, "")
+        record.state.status = "running"
+        with_ps = await lister.list(record, "") if shutil.which("ps") else None
+        monkeypatch.setattr("shoal.engine.container.top.shutil.which", lambda _: None)
+        without = await lister.list(record, "")
+        assert without.titles == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+        if with_ps is not None:
+            assert with_ps.titles == without.titles
+            for column in (0, 1, 2, 4, 5):
+                assert with_ps.processes[0][column] == without.processes[0][column]
+        assert await bench.actions() == ["top"] * (2 if with_ps else 1)
+
+    run(scenario)
