@@ -320,6 +320,20 @@ def test_volume_of_memory(volumes: Engine) -> None:
     assert re.fullmatch(r"tmpfs /d tmpfs rw,relatime,size=1024k,uid=7\S* 0 0\n7", out)
 
 
+@pytest.mark.parametrize("subpath", ["part", "other", "part/file"])
+def test_part_of_a_volume_is_mounted(volumes: Engine, subpath: str) -> None:
+    """`volume-subpath` is a directory, a file, or a link to one of them inside the volume. Docker 26 and later."""
+    if volumes.name == "dockerd":
+        pytest.skip("Debian's dockerd 20.10 ignores the sub-path")
+    run(volumes, "-v", "data:/d", script="mkdir /d/part; echo x > /d/part/file; ln -s part /d/other")
+    out = run(volumes, "--mount", f"src=data,dst=/p,volume-subpath={subpath}", script="ls /p")
+    assert out == ("/p" if subpath.endswith("file") else "file")
+    missing = refused(volumes, "run", "--rm", "--mount", "src=data,dst=/p,volume-subpath=no", "busybox")
+    assert re.search("cannot access path .*/no: no such file or directory", missing)
+    up = refused(volumes, "create", "--mount", "src=data,dst=/p,volume-subpath=../..", "busybox")
+    assert "subpath must be a relative path within the volume" in up
+
+
 def test_volume_onto_a_file_of_the_image_is_refused(volumes: Engine) -> None:
     """A volume is a directory."""
     told = refused(volumes, "run", "-v", "data:/etc/passwd", "busybox")

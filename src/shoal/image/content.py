@@ -6,6 +6,7 @@ written by descriptors alone, because another container may have the volume moun
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from shoal.oci.rootfs import OverlayRootfs, Rootfs
 
 _SYMLINKS_MAX = 40
 _PIECE_BYTES = 1 << 20
+_DEPTH_MAX = 256  # each costs a descriptor
 
 
 class ImageDirectory:
@@ -74,6 +76,8 @@ class _Copy:
                     continue
                 here = inside + b"/" + name if inside else name
                 if stat.S_ISDIR(found[1].st_mode):
+                    if len(stack) >= _DEPTH_MAX:
+                        raise OSError(errno.ENAMETOOLONG, f"{len(stack)} directories in each other", here)
                     os.mkdir(name, 0o700, dir_fd=fd)
                     stack.append((child, here, open_directory(name, fd), iter(self._view.names(child))))
                 else:

@@ -26,6 +26,7 @@ from shoal.api.exec import ExecConfig
 from shoal.api.host_config import HostConfig
 from shoal.api.image import ImageConfig
 from shoal.engine.specgen import ContainerFacts, DaemonDefaults, HostDevice, MachineFacts, SpecGenerator, merge_process
+from shoal.engine.specgen.binds import RequestedMount
 from shoal.errors import ShoalError, SyscallError
 from shoal.linux import capabilities
 from shoal.linux.clone import clone3
@@ -168,6 +169,7 @@ class Box:
         ipc_pid: int | None = None,
         network_pid: int | None = None,
         rootfs: Rootfs | None = None,
+        mounts: tuple[RequestedMount, ...] = (),
         **config: Any,
     ) -> Running:
         """A container that was cloned; its steps may still run, or have failed."""
@@ -182,6 +184,7 @@ class Box:
             hosts_path=str(place / "hosts"),
             ipc_pid=ipc_pid,
             network_pid=network_pid,
+            mounts=mounts,
         )
         spec = generator.generate(merge_process(request, ImageConfig()), request.host_config, facts)
         launch = Launch(
