@@ -128,6 +128,8 @@ async def produced_by(work: Callable[[Outlet[T]], None], source: BodyReader | No
         if source is not None:
             source.abandon()
         await asyncio.wait((thread,))
+        if not thread.cancelled():
+            thread.exception()  # seen here: what fails after the awaiting side has left is nobody's
 
 
 class PieceWriter(io.RawIOBase):

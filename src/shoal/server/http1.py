@@ -99,13 +99,19 @@ class ServerProtocol:
         return Need.DATA if event is h11.NEED_DATA else Need.NOTHING
 
     def next_piece(self) -> bytes | Need:
-        """The next piece of the body, empty at its end (and again after it). Raises: Malformed."""
+        """The next piece of the body, empty at its end (and again after it). Raises: Malformed.
+
+        All that has been received goes into one piece: a client's chunks are small, and each one has its price.
+        """
         if self._h11.their_state is not h11.SEND_BODY:
             return b""
         event = self._next()
-        if isinstance(event, h11.Data):
-            return bytes(event.data)
-        return Need.DATA if event is h11.NEED_DATA else b""
+        if not isinstance(event, h11.Data):
+            return Need.DATA if event is h11.NEED_DATA else b""
+        pieces = [event.data]
+        while isinstance(event := self._next(), h11.Data):
+            pieces.append(event.data)
+        return b"".join(pieces)
 
     def _next(self) -> object:
         try:
