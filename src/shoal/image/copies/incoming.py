@@ -71,10 +71,9 @@ class Extraction:
         if not stat.S_ISDIR(os.fstat(self._target.fileno()).st_mode):
             raise InvalidArgument("extraction point is not a directory")
         if os.fstatvfs(self._target.fileno()).f_flag & os.ST_RDONLY:
-            here, top = os.fstat(self._target.fileno()), os.fstat(self._root.fileno())
-            is_volume = here.st_dev != top.st_dev
+            is_root = os.fstatvfs(self._root.fileno()).f_flag & os.ST_RDONLY
             raise Forbidden(
-                "mounted volume is marked read-only" if is_volume else "container rootfs is marked read-only",
+                "container rootfs is marked read-only" if is_root else "mounted volume is marked read-only",
                 fix="copy into a writable volume",
             )
 
