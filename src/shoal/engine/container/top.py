@@ -16,6 +16,8 @@ from shoal.linux.cgroups.layout import Layout
 from shoal.linux.process_table import column_titles, read_processes, row
 
 _TIMEOUT_S = 10.0
+# A single argument of a program is at most 128 KiB long (execve(2)), a pid with its comma at most 11 bytes.
+_MOST_CHOSEN = 10_000
 
 
 class ProcessLister:
@@ -55,9 +57,11 @@ def _list(words: Sequence[str], pids: Sequence[int]) -> ContainerTopResponse:
 
 def _run_ps(program: str, words: Sequence[str], pids: Sequence[int]) -> str:
     """The table that ps prints. Raises: Internal."""
-    chosen = _ps(program, [*words, f"-q{','.join(map(str, pids))}"])
-    if chosen.returncode != 0 or not pids:
-        chosen = _ps(program, words)  # some options cannot be used together with a choice of pids
+    if 0 < len(pids) <= _MOST_CHOSEN:
+        chosen = _ps(program, [*words, f"-q{','.join(map(str, pids))}"])
+        if chosen.returncode == 0:
+            return chosen.stdout
+    chosen = _ps(program, words)  # some options cannot be used together with a choice of pids
     if chosen.returncode != 0:
         raise Internal(f"ps: {chosen.stderr.partition(chr(10))[0] or f'exit status {chosen.returncode}'}")
     return chosen.stdout

@@ -13,7 +13,6 @@ from shoal.api.stats import ContainerStats
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
 from shoal.engine.background import Background
-from shoal.engine.container.changes import own_changes
 from shoal.engine.container.metering import Meter
 from shoal.engine.container.prune import Pruner
 from shoal.engine.container.registry import ContainerRegistry
@@ -46,7 +45,7 @@ class Upkeep:
     async def changes(self, ref: str) -> Sequence[FilesystemChange]:
         """What differs from the image, sorted by path. Raises: NotFound."""
         found = await asyncio.to_thread(self.snapshotter.changes, self.registry.find(ref).id)
-        return [FilesystemChange(path=change.path, kind=int(change.kind)) for change in own_changes(found)]
+        return [FilesystemChange(path=change.path, kind=int(change.kind)) for change in found]
 
     async def update(self, ref: str, request: ContainerUpdateRequest) -> ContainerUpdateResponse:
         """Gives the container other limits. Raises: NotFound, Conflict, InvalidArgument, SyscallError."""
