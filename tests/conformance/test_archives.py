@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import tarfile
 import time
 from pathlib import Path
@@ -102,6 +103,17 @@ def test_cp_reaches_into_binds(engine: Engine, box: str, tmp_path: Path) -> None
     assert done.returncode == 1
     assert "mounted volume is marked read-only" in done.stderr
     assert not (tmp_path / "vol" / "third").exists()
+
+
+def test_cp_right_after_the_end_finds_the_files(engine: Engine) -> None:
+    """A container whose program was killed a moment ago is copied from as a stopped one."""
+    for _ in range(3):
+        engine.ok("run", "-d", "--name", "brief", "busybox", "sleep", "300")
+        state = engine.inspect("brief")["State"]
+        os.kill(int(state["Pid"]), signal.SIGKILL)  # type: ignore[index, call-overload]
+        answer = engine.request("GET", "/containers/brief/archive?path=/www")
+        assert (answer.status, sorted(entries(answer.body))) == (200, ["www", "www/index.html"])
+        engine.ok("rm", "-f", "brief")
 
 
 @pytest.mark.parametrize("state", ["created", "stopped", "running"])
@@ -238,3 +250,17 @@ def test_commit_refuses_bad_names_and_changes(images: Engine) -> None:
     assert images.docker("commit", "-c", "RUN true", "made", "x:y").returncode == 1
     assert images.docker("commit", "none", "x:y").returncode == 1
     assert images.ok("images", "-aq") == before
+
+
+def test_docker_py_copies_exports_and_commits(images: Engine, tmp_path: Path) -> None:
+    """What programs use: get_archive with its stat, put_archive, export and commit with a configuration."""
+    box = images.client.containers.create("busybox", ["cat", "/tmp/www/index.html"], name="py")
+    pieces, found = box.get_archive("/www")
+    data = b"".join(pieces)
+    assert (found["name"], sorted(entries(data))) == ("www", ["www", "www/index.html"])
+    assert box.put_archive("/tmp", data)
+    assert "tmp/www/index.html" in entries(b"".join(box.export()))
+    made = box.commit("made", "py", message="why", author="me", conf={"Env": ["A=1"], "WorkingDir": "/tmp"})
+    config = json.loads(images.ok("image", "inspect", "made:py"))[0]["Config"]
+    assert (config["Env"], config["WorkingDir"], config["Cmd"]) == (["A=1"], "/tmp", ["cat", "/tmp/www/index.html"])
+    assert images.ok("run", "--rm", made.id) == "hello from the container"

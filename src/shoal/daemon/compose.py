@@ -353,6 +353,7 @@ class _Parts:
             roots=ContainerRoots(self.paths, self.container_volumes, str(self.paths.exec_root / "rootfs")),
             locks=self.locks,
             events=self.events,
+            waiters=self.waiters,
             committer=Committer(self.registry, self.store, freezer, self.locks, self.events, self.background),
         )
 

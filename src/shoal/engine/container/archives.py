@@ -21,9 +21,10 @@ from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.roots import ContainerRoots
+from shoal.engine.container.waiters import Waiters
 from shoal.engine.events import EventLog
 from shoal.engine.threads import PIECE_BYTES, BodyReader, Outlet, PieceWriter, produced_by
-from shoal.errors import Internal, NotFound, SyscallError
+from shoal.errors import Internal, NotFound, SyscallError, Unavailable
 from shoal.image.copies.incoming import Extraction, Rules
 from shoal.image.copies.outgoing import write_place, write_root
 from shoal.image.copies.places import Place, find_place
@@ -33,6 +34,7 @@ from shoal.linux.fd import Fd
 from shoal.supervisor.steps.accounts import look_up
 
 Item = PathStat | bytes
+_END_TIMEOUT_S = 10.0
 Work = Callable[[Fd, Outlet[Item]], None]
 
 
@@ -44,6 +46,7 @@ class Archives:
     roots: ContainerRoots
     locks: ContainerLocks
     events: EventLog
+    waiters: Waiters
     committer: Committer
 
     async def stat(self, ref: str, path: str) -> PathStat:
@@ -127,11 +130,31 @@ class Archives:
                 async with aclosing(produced_by(in_mounts, source)) as items:
                     async for item in items:
                         yield item
-        if root is not None:
-            with root as opened:
-                async with aclosing(produced_by(lambda outlet: work(opened, outlet), source)) as items:
-                    async for item in items:
-                        yield item
+                return
+        if root is None:
+            await self._ended(record)
+            again = self._with_root(record, work, source, bare=bare)
+            async with aclosing(again) as items:
+                async for item in items:
+                    yield item
+            return
+        with root as opened:
+            async with aclosing(produced_by(lambda outlet: work(opened, outlet), source)) as items:
+                async for item in items:
+                    yield item
+
+    async def _ended(self, record: ContainerRecord) -> None:
+        """Returns when the engine has heard that the container ended. Raises: Unavailable when it does not."""
+        if not record.is_running:
+            return
+        ended = self.waiters.wait(record.id, "not-running")
+        try:
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                await ended
+        except TimeoutError:
+            raise Unavailable(f"container {record.name} is just ending", fix="try again") from None
+        finally:
+            ended.cancel()
 
     def _tell(self, record: ContainerRecord, action: str) -> None:
         self.events.publish("container", action, record.id, record.attributes())

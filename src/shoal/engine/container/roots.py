@@ -16,7 +16,7 @@ from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.paths import Paths
 from shoal.engine.specgen.binds import RequestedMount, requested_mounts
-from shoal.errors import Conflict, Internal, SyscallError
+from shoal.errors import Internal, SyscallError
 from shoal.linux.fd import Fd
 from shoal.linux.mounts import bind_mount, make_readonly
 from shoal.linux.overlay import SELF_CONTAINED, mount_overlay
@@ -39,16 +39,13 @@ class ContainerRoots:
         self._volumes = volumes
         self._mount_point = mount_point
 
-    def running(self, record: ContainerRecord, *, bare: bool) -> Fd:
-        """The root of a running container; `bare`: without what is mounted below it.
+    def running(self, record: ContainerRecord, *, bare: bool) -> Fd | None:
+        """The root of a running container; `bare`: without what is mounted below it. None: it has ended just now.
 
-        Raises: Conflict when it has ended just now; SyscallError.
+        Raises: SyscallError.
         """
         find = bare_root_of_process if bare else root_of_process
-        root = find(record.state.pid, record.state.start_ticks)
-        if root is None:
-            raise Conflict(f"Container {record.name} has just ended", fix="try again")
-        return root
+        return find(record.state.pid, record.state.start_ticks)
 
     def system_devices(self, record: ContainerRecord) -> Container[int]:
         """The devices of a running container's file systems that hold no files of anybody: /proc, /sys, /dev."""
