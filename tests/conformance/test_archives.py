@@ -252,7 +252,7 @@ def test_commit_refuses_bad_names_and_changes(images: Engine) -> None:
     assert images.ok("images", "-aq") == before
 
 
-def test_docker_py_copies_exports_and_commits(images: Engine, tmp_path: Path) -> None:
+def test_docker_py_copies_exports_and_commits(images: Engine) -> None:
     """What programs use: get_archive with its stat, put_archive, export and commit with a configuration."""
     box = images.client.containers.create("busybox", ["cat", "/tmp/www/index.html"], name="py")
     pieces, found = box.get_archive("/www")
