@@ -26,7 +26,8 @@ KNOWN: dict[str, str] = {
     r"Config\.Entrypoint is null": "null and [] differ: none, and one that was taken away",
     r"Networks\.\w+\.(Links|Aliases|DNSNames) is null": "an absent list",
     r"\$(\[\d+\]|\.Images\[\d+\])\.Labels is null": "an image without labels",
-    r"\$\.(ImagesDeleted|ContainersDeleted) is null": "nothing was removed",
+    r"\$(\.Volumes\[\d+\])?\.(Labels|Options) is null": "a volume without labels or options",
+    r"\$\.(ImagesDeleted|ContainersDeleted|VolumesDeleted) is null": "nothing was removed",
     r"GraphDriver\.Data is null": "as with containerd's image store",
     r"\.IPAM\.Options is null": "an absent map",
     r"GET /exec/\{id\}/json: \$\.ExitCode is null": "not ended yet",
@@ -39,8 +40,9 @@ FULL = {
     "Labels": {"purpose": "schema"},
     "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
     "Healthcheck": {"Test": ["NONE"]},
+    "Volumes": {"/anonymous": {}},
     "HostConfig": {
-        "Binds": ["/etc:/host:ro"],
+        "Binds": ["/etc:/host:ro", "data:/data"],
         "Mounts": [{"Type": "tmpfs", "Target": "/scratch"}],
         "Tmpfs": {"/run": "size=1m"},
         "PortBindings": {"80/tcp": [{"HostPort": ""}]},
@@ -133,10 +135,11 @@ def test_container_inspect_fits_its_definition(ask: Ask, name: str) -> None:
         ("/networks/{id}", "bridge"),
         ("/networks/{id}", "host"),
         ("/networks/{id}", "none"),
+        ("/volumes/{name}", "data"),
     ],
 )
 def test_inspect_fits_its_definition(ask: Ask, template: str, name: str) -> None:
-    """Images and networks."""
+    """Images, networks and volumes."""
     ask("GET", template, name)
 
 
@@ -148,6 +151,18 @@ def test_create_and_remove_image_fit_their_definitions(ask: Ask, shoald: Engine)
     assert shoald.request("POST", f"/images/{busybox.IMAGE}/tag?repo=again").status == 201
     assert ask("DELETE", "/images/{name}", "again") == [{"Untagged": "again:latest"}]
     ask("POST", "/images/prune")
+
+
+def test_create_and_prune_volumes_fit_their_definitions(ask: Ask) -> None:
+    """With labels and options, and without; the prune tells names and bytes."""
+    ask("POST", "/volumes/create", body={"Name": "bare"})
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    ask("POST", "/volumes/create", body={"Name": "whole", "Labels": {"a": "b"}, "DriverOpts": options})
+    ask("GET", "/system/df")
+    pruned = ask("POST", "/volumes/prune", query='filters={"all":["true"]}')
+    assert isinstance(pruned, dict)
+    assert pruned["VolumesDeleted"] == ["bare", "whole"]
+    ask("POST", "/volumes/prune")
 
 
 def test_image_inspect_of_older_versions_has_the_virtual_size(shoald: Engine) -> None:

@@ -3,9 +3,9 @@
     volumes/NAME/_data     the content
     tmp/volumes/           what is removed, until it is deleted
 
-The directory decides: a volume is there while its directory is. A row without one is a removal, or a creation, that was
-cut short; a directory without a row is empty (a creation cut short) or taken up as a volume, for its content is
-somebody's.
+A kill at any moment leaves one of these, which `repair` sets right: a directory without a row, which is a creation that
+was cut short if it is empty, and else taken up as a volume, for its content is somebody's; a row that is marked as
+removed, whose removal is finished. A row without a directory stays: perhaps the disk is not mounted yet.
 
 A volume that is made for a container notes its owner until the container is there: an anonymous one whose owner never
 came to be, or is gone and wanted it removed, is swept when shoald starts.
@@ -25,12 +25,14 @@ import msgspec
 
 from shoal.errors import Internal, InvalidArgument, NotFound, Unsupported
 from shoal.volume.content import STAGING_PREFIX
-from shoal.volume.names import anonymous_name, check_name
+from shoal.volume.names import anonymous_name, check_name, is_name
 from shoal.volume.options import Backing, backing_of
 
 # What Docker marks a volume with that was given no name.
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 
+# The owner of a volume that is being removed.
+_REMOVED = "removed"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS volume_volumes (
     name TEXT PRIMARY KEY,
@@ -112,15 +114,23 @@ class VolumeStore:
             raise type(error)(f"create {name}: {error.what}", why=error.why, fix=error.fix) from error
         chosen = dict(options) if options is not None else None
         volume = Volume(name=name, created_ns=now_ns, labels=labels, options=chosen)
-        self._insert(volume, owner)
+        directory = self._root / name
         try:
             self._root.mkdir(mode=0o711, exist_ok=True)
-            directory = self._root / name
             directory.mkdir(mode=0o701)
-            (directory / "_data").mkdir(mode=0o755)
+            (directory / "_data").mkdir()
+            (directory / "_data").chmod(0o755)  # for every user of a container, whatever our umask
+            self._insert(volume, owner)
+        except FileExistsError as cause:
+            raise Internal(
+                f"create {name}: there is a directory {directory} that is no volume", why=str(cause)
+            ) from cause
         except OSError as cause:
-            self._delete_row(name)
+            shutil.rmtree(directory, ignore_errors=True)
             raise Internal(f"create {name}: cannot make its directory", why=str(cause)) from cause
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)  # the database did not take it
+            raise
         return volume
 
     def _insert(self, volume: Volume, owner: str) -> None:
@@ -144,6 +154,7 @@ class VolumeStore:
 
     def remove(self, name: str) -> None:
         """Takes the volume away, at once and whole; `purge` frees its space. Raises: Internal (disk)."""
+        self.own([name], _REMOVED)
         try:
             os.rename(self._root / name, self._scratch_path())
         except FileNotFoundError:
@@ -165,20 +176,29 @@ class VolumeStore:
 
     def repair(self, containers: Collection[str], now_ns: int) -> list[str]:
         """What was set right after a kill, as sentences; `containers` are the ids of those that there are."""
-        notes = []
+        notes = self._settle_owned(containers)
         for volume in self:
             if not (self._root / volume.name / "_data").is_dir():
-                self._delete_row(volume.name)
-                notes.append(f"volume {volume.name}: its directory is gone, and so is the volume")
+                notes.append(f"volume {volume.name}: there is no directory {self.mountpoint(volume.name)}")
         for name in sorted(os.listdir(self._root)) if self._root.is_dir() else ():
+            if not is_name(name):
+                continue  # not ours: `lost+found`
             if name not in self._volumes:
                 notes.append(self._settle(name, now_ns))
             for staging in (self._root / name).glob(f"{STAGING_PREFIX}*"):
                 os.rename(staging, self._scratch_path())
                 notes.append(f"volume {name}: removed a copy of an image's content that was cut short")
+        return notes
+
+    def _settle_owned(self, containers: Collection[str]) -> list[str]:
+        """Finishes removals, and sweeps what was made for, or given up by, containers that there are not."""
+        notes = []
         owned = self._db.execute("SELECT name, owner FROM volume_volumes WHERE owner != ''").fetchall()
         for name, owner in owned:
-            if owner not in containers and self._volumes[name].is_anonymous:
+            if owner == _REMOVED:
+                self.remove(name)
+                notes.append(f"volume {name}: finished its removal")
+            elif owner not in containers and self._volumes[name].is_anonymous:
                 self.remove(name)
                 notes.append(f"removed the anonymous volume of a container that was never finished, or is gone: {name}")
             else:

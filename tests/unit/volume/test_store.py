@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from shoal.errors import InvalidArgument, NotFound, ShoalError, Unsupported
+from shoal.errors import Internal, InvalidArgument, NotFound, ShoalError, Unsupported
 from shoal.volume.content import STAGING_PREFIX
 from shoal.volume.options import Backing, backing_of
 from shoal.volume.store import VolumeStore
@@ -111,14 +112,54 @@ def test_remove_takes_directory_and_row(place: Place) -> None:
     assert list((place.path / "tmp").iterdir()) == []
 
 
-def test_repair_after_a_removal_that_was_cut_short_forgets_the_row(place: Place) -> None:
-    """The directory went, the row stayed: the volume is gone."""
+@pytest.mark.parametrize("directory_is_gone", [False, True])
+def test_repair_finishes_a_removal_that_was_cut_short(place: Place, *, directory_is_gone: bool) -> None:
+    """Once it was decided, the volume goes, whether its directory went before the kill or not."""
     place.store().create("data", now_ns=1)
-    shutil.rmtree(place.path / "volumes" / "data")
+    place.store().own(["data"], "removed")
+    if directory_is_gone:
+        shutil.rmtree(place.path / "volumes" / "data")
     store = place.store()
-    assert store.repair([], 1) == ["volume data: its directory is gone, and so is the volume"]
+    assert store.repair([], 1) == ["volume data: finished its removal"]
     assert store.find("data") is None
+    assert list((place.path / "volumes").iterdir()) == []
     assert store.repair([], 1) == []
+
+
+def test_repair_keeps_volumes_whose_disk_is_not_mounted(place: Place) -> None:
+    """Labels and options are not thrown away because a directory is missing for now; it can be removed by hand."""
+    place.store().create("data", now_ns=1, labels={"a": "b"})
+    os.rename(place.path / "volumes", place.path / "elsewhere")
+    store = place.store()
+    assert len(store.repair([], 1)) == 1
+    os.rename(place.path / "elsewhere", place.path / "volumes")
+    assert place.store().repair([], 1) == []
+    assert place.store().get("data").labels == {"a": "b"}
+    shutil.rmtree(place.path / "volumes" / "data")
+    place.store().remove("data")
+    assert place.store().find("data") is None
+
+
+def test_repair_leaves_what_no_volume_is_called(place: Place) -> None:
+    """The directory of volumes may be a disk of its own, with its lost+found."""
+    (place.path / "volumes" / "lost+found").mkdir(parents=True)
+    assert place.store().repair([], 1) == []
+    assert (place.path / "volumes" / "lost+found").exists()
+
+
+def test_create_that_finds_no_room_leaves_nothing(place: Place) -> None:
+    """Neither a row nor a directory; another one's directory is left alone."""
+    store = place.store()
+    place.db.execute("DROP TABLE volume_volumes")
+    place.db.execute("CREATE TABLE volume_volumes (name TEXT)")
+    with pytest.raises(sqlite3.Error):
+        store.create("data", now_ns=1)
+    assert store.find("data") is None
+    assert list((place.path / "volumes").iterdir()) == []
+    (place.path / "volumes" / "other").mkdir()
+    with pytest.raises(Internal, match="that is no volume"):
+        store.create("other", now_ns=1)
+    assert (place.path / "volumes" / "other").exists()
 
 
 def test_repair_takes_up_content_without_a_row(place: Place) -> None:
