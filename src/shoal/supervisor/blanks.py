@@ -160,7 +160,8 @@ class Blanks:
             child.cgroup = cgroup
             entrances = open_entrances(cgroup, self._layout)
             try:
-                send_nowait(child.channel, encode("go", 0, {"barrier": "cgroup"}), entrances)
+                # Not "cgroup": that one is reached when the container's limits and device rules are set, at its launch.
+                send_nowait(child.channel, encode("go", 0, {"barrier": "blank"}), entrances)
             finally:
                 close_all(entrances)
         except (ShoalError, OSError):
