@@ -74,7 +74,7 @@ def test_docker_py_raises_its_own_exceptions(tmp_path: Path) -> None:
             client.api.create_container("alpine", name="taken")
         assert caught.value.status_code == 409
         with pytest.raises(docker.errors.APIError, match="does not serve"):
-            client.containers.get("c1").commit()
+            client.images.search("alpine")
 
     play(tmp_path, scenario)
 
