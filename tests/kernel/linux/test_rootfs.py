@@ -175,7 +175,7 @@ def test_mask_path_with_a_null_that_is_none_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Forbidden) as caught:
         run_in_child(inside, CONTAINER)
-    assert caught.value.why == "/dev/null of the container is not the null device"
+    assert caught.value.what == "the container's /dev/null is not the null device"
 
 
 def test_write_sysctl_changes_only_the_namespace(tmp_path: Path) -> None:
