@@ -12,6 +12,7 @@ import fcntl
 import os
 import sys
 import sysconfig
+import time
 
 from shoal.errors import SyscallError
 from shoal.linux.fd import Fd
@@ -20,6 +21,8 @@ _MFD_EXEC = 0x0010  # Linux 6.3; without it vm.memfd_noexec may make the copy un
 _F_ADD_SEALS = 1033
 _F_SEAL_SEAL, _F_SEAL_SHRINK, _F_SEAL_GROW, _F_SEAL_WRITE = 1, 2, 4, 8
 _ALL_SEALS = _F_SEAL_SEAL | _F_SEAL_SHRINK | _F_SEAL_GROW | _F_SEAL_WRITE
+_SEAL_TRIES = 20
+_SEAL_PAUSE_S = 0.01
 
 
 class SealedInterpreter:
@@ -63,11 +66,28 @@ def _sealed_copy(path: str) -> Fd:
         finally:
             os.close(source)
         os.fchmod(copy.fileno(), 0o555)
-        fcntl.fcntl(copy.fileno(), _F_ADD_SEALS, _ALL_SEALS)
+        _seal(copy)
     except OSError as error:
         copy.close()
         raise SyscallError("memfd_create", path, error.errno or 0) from error
     return copy
+
+
+def _seal(copy: Fd) -> None:
+    """Seals the copy against every change. Raises: OSError.
+
+    While another processor still holds a page of it in one of its lists, the kernel says EBUSY, after a wait of its
+    own: on a busy machine that is seen, and it passes.
+    """
+    for _ in range(_SEAL_TRIES):
+        try:
+            fcntl.fcntl(copy.fileno(), _F_ADD_SEALS, _ALL_SEALS)
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            time.sleep(_SEAL_PAUSE_S)
+    fcntl.fcntl(copy.fileno(), _F_ADD_SEALS, _ALL_SEALS)
 
 
 def _executable_memfd() -> Fd:
