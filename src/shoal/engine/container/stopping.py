@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal as signals
+import time
 
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.locks import ContainerLocks
@@ -17,6 +18,7 @@ from shoal.runtime.driver import RuntimeDriver
 
 DEFAULT_TIMEOUT_S = 10
 _KILL_TIMEOUT_S = 30.0
+_LOOK_AGAIN_S = 0.1
 
 
 class Stopper:
@@ -115,14 +117,18 @@ class Stopper:
         return True
 
     async def _wait_killed(self, record: ContainerRecord, ended: asyncio.Future[Ending]) -> None:
-        try:
-            await asyncio.wait_for(ended, _KILL_TIMEOUT_S)
-        except TimeoutError:
-            raise Internal(
-                f"container {record.name} did not end {_KILL_TIMEOUT_S:.0f} s after SIGKILL",
-                why="its process is stuck in the kernel (state D), waiting for a device or a file server",
-                fix=f"see `cat /proc/{record.state.pid}/stack`",
-            ) from None
+        deadline = time.monotonic() + _KILL_TIMEOUT_S
+        while time.monotonic() < deadline:
+            await asyncio.wait((ended,), timeout=_LOOK_AGAIN_S)
+            if ended.done():
+                return
+            await self._thaw(record)  # a pause that was under way when the signal came has frozen it since
+        ended.cancel()
+        raise Internal(
+            f"container {record.name} did not end {_KILL_TIMEOUT_S:.0f} s after SIGKILL",
+            why="its process is stuck in the kernel (state D), waiting for a device or a file server",
+            fix=f"see `cat /proc/{record.state.pid}/stack`",
+        )
 
     def _stopped_by_user(self, record: ContainerRecord) -> None:
         record.state.stopped_by_user = True
