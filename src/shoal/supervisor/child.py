@@ -20,6 +20,7 @@ from shoal.supervisor.entrance import enter
 from shoal.supervisor.protocol import encode, receive, send_nowait
 from shoal.supervisor.steps import STEPS
 from shoal.supervisor.steps.context import Context
+from shoal.supervisor.steps.execute import fail_started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _SIGNALS = tuple(int(number) for number in range(1, 65) if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33))
 
 
-# From the first of these on, a filter of the user's may forbid prctl and sendmsg.
+# Before the first of these the container has started: from then on a filter of the user's may forbid everything.
 _LAST_STEPS = ("seccomp", "exec")
 
 
@@ -113,13 +114,13 @@ def child_main(sock: _socket.socket) -> NoReturn:
 
 def _run(channel: ChildChannel) -> None:
     current = "plan"
+    free = False
     try:
         body, fds = channel.plan()
         steps = [(name, STEPS[name].from_wire(arguments)) for name, arguments in body["steps"]]
         stdio = body["stdio"]
         ends = (fds[stdio[0]], fds[stdio[1]], fds[stdio[2]]) if stdio is not None else None
         context = Context(channel, ends, {kind: fds[index] for kind, index in body["joins"].items()})
-        free = False
         for current, step in steps:
             if not free and current in _LAST_STEPS:
                 _let_go(channel)
@@ -128,16 +129,21 @@ def _run(channel: ChildChannel) -> None:
     except SupervisorGone:
         raise
     except BaseException as error:  # noqa: BLE001  told to the supervisor, as the last thing
+        if free:
+            fail_started(f"{current}: {error}".encode())
         channel.tell("error", describe_error(error, current))
 
 
 def _let_go(channel: ChildChannel) -> None:
-    """Waits until the child may run for good; from here on it outlives its supervisor."""
+    """Waits until the child may run for good; from here on it outlives its supervisor, and has started.
+
+    A supervisor that has died meanwhile does not take the word, and the child ends.
+    """
     channel.wait("cgroup")
     # A plan without an interface to configure has no step that waits for it.
     channel.wait("network")
-    channel.tell("executing", {})
     set_pdeathsig(0)
+    channel.tell("executing", {})
 
 
 def describe_error(error: BaseException, step: str) -> Body:

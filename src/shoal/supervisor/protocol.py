@@ -10,9 +10,8 @@ shoald                                   supervisor                            c
   │                                       │ go {barrier:"cgroup"} ─────────────▶ │
   │                                       │ ◀────────────────── warn {text}      │
   │                                       │ ◀────────────────── executing {}     │
-  │                                       │ ◀── end of file: execve succeeded    │ the user's program
   │                                       │     or  error {step, what, …}        │
-  │ ◀ reply {pid, …} + pidfd, FIFOs, pty  │                                      │
+  │ ◀ reply {pid, …} + pidfd, FIFOs, pty  │                                      │ the user's program
   │ attach {id, stdin, …} + socket ─────▶ │ speaks with the client itself        │
   │ ◀─────────── exited {id, code, …}     │ ◀── pidfd readable, waitid ───────── │ ends
   │ forget {id} ────────────────────────▶ │

@@ -25,7 +25,19 @@ pytestmark = pytest.mark.root
 def test_start_without_a_program_fails_in_dockers_words(box: Box, command: str, error: str) -> None:
     """127 and 126 at the client come out of these texts."""
     outcome = box.run([command])
-    assert (outcome.step, outcome.kind, outcome.error) == ("exec", "InvalidArgument", error)
+    assert (outcome.step, outcome.kind, outcome.error) == ("find-program", "InvalidArgument", error)
+
+
+def test_start_of_a_program_that_only_a_dropped_capability_opens_fails_at_the_start(box: Box) -> None:
+    """root without CAP_DAC_OVERRIDE is kept out of another user's directory: 126 at the client, not 255."""
+    private = box.lower / "private"
+    private.mkdir(mode=0o700)
+    (private / "tool").write_text("#!/bin/sh\necho hello\n")
+    (private / "tool").chmod(0o755)
+    os.chown(private, 1000, 1000)
+    assert box.run(["/private/tool"]).output == "hello\n"
+    outcome = box.run(["/private/tool"], host=HostConfig(cap_drop=["ALL"]))
+    assert (outcome.step, outcome.error) == ("find-program", 'exec: "/private/tool": permission denied')
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_exec_privileged_in_a_plain_container_has_all_capabilities(box: Box) -> 
 @pytest.mark.parametrize(
     ("config", "step", "error"),
     [
-        ({"cmd": ["nope"]}, "exec", 'exec: "nope": executable file not found in $PATH'),
+        ({"cmd": ["nope"]}, "find-program", 'exec: "nope": executable file not found in $PATH'),
         (
             {"cmd": ["true"], "working_dir": "/nowhere"},
             "chdir",

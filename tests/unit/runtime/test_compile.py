@@ -72,7 +72,7 @@ def test_compile_plan_installs_the_filter_before_capabilities_go() -> None:
 def test_compile_plan_installs_the_filter_last_with_no_new_privileges() -> None:
     """With no_new_privs it needs nothing, and coming last it has to allow less."""
     order = names(compiled("user"))
-    assert order[-3:] == ["no-new-privileges", "seccomp", "exec"]
+    assert order[-4:] == ["no-new-privileges", "find-program", "seccomp", "exec"]
 
 
 def test_compile_plan_waits_for_the_network_after_everything_that_does_not_need_it() -> None:

@@ -9,7 +9,7 @@ from shoal.linux.capabilities import mask
 from shoal.linux.seccomp import FLAGS, SECCOMP_FILTER_FLAG_SPEC_ALLOW
 from shoal.oci.runtime_spec import GROUP_NAMES_ANNOTATION, Capabilities, Process, RuntimeSpec, Seccomp
 from shoal.runtime.compile.plan import HostFacts
-from shoal.supervisor.steps.execute import Execute
+from shoal.supervisor.steps.execute import Execute, FindProgram
 from shoal.supervisor.steps.process import ChangeDirectory, SetOomScore, SetRlimits, SetUmask
 from shoal.supervisor.steps.rights import (
     DropBounding,
@@ -51,11 +51,13 @@ def process_steps(process: Process, spec: RuntimeSpec, host: HostFacts) -> list[
         *rights[:1],
         SwitchUser(),
     ]
+    program, env, own = process.args[0], list(process.env), process.capabilities
     if process.no_new_privileges:
-        steps += [*rights[1:], NoNewPrivileges(), *filter_steps]
+        steps += [*rights[1:], NoNewPrivileges(), FindProgram(program, env, None), *filter_steps]
     else:
-        steps += [*filter_steps, *rights[1:]]
-    return [*steps, Execute(list(process.args), list(process.env))]
+        effective = None if own is None else mask(own.effective)
+        steps += [FindProgram(program, env, effective), *filter_steps, *rights[1:]]
+    return [*steps, Execute(list(process.args))]
 
 
 def _capability_steps(capabilities: Capabilities | None) -> list[Step]:

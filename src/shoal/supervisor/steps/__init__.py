@@ -34,6 +34,7 @@ STEPS: dict[str, type[Step]] = {
         devices.OpenConsole,
         devices.TakeStdio,
         execute.Execute,
+        execute.FindProgram,
         mounts.BindMount,
         mounts.BindSubpath,
         mounts.MountFilesystem,

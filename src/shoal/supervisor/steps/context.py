@@ -6,7 +6,7 @@ supervisor                                    child (runs the steps)
     │ ◀──────── wait("network") ─────────────────│ WaitBarrier
     │ ready ───────────────────────────────────▶│
     │ ◀──────── warn("…clamped…") ───────────────│ any
-    │ ◀──────── end of file: execve succeeded ───│ Exec (its socket is close-on-exec)
+    │ ◀──────── executing ───────────────────────│ nothing is left to be done but to become the program
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ class Context:
     `stdio` are the descriptors to become 0, 1 and 2, or None with a terminal. `joins` maps a kind of
     namespace ("net", "ipc", …, or "process": a pidfd) to the descriptor to enter it by. `root_fd` is the
     container's root, -1 before it is mounted. `trees` are detached mounts that a step took for the bind mount
-    at a target (the key).
+    at a target (the key). `program` and `environment` are what the process is going to run.
     """
 
     __slots__ = (
-        "channel", "cwd", "env", "gid", "groups", "home", "joins", "root_fd", "stdio", "trees", "uid",
+        "channel", "cwd", "environment", "gid", "groups", "home", "joins", "program", "root_fd", "stdio", "trees",
+        "uid",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +55,8 @@ class Context:
         self.groups: list[int] = []
         self.home = "/"
         self.cwd = "/"
-        self.env: list[bytes] = []
+        self.environment: dict[bytes, bytes] = {}
+        self.program = b""
 
     def warn(self, text: str) -> None:
         """Tells the supervisor, and through it the client, without stopping."""

@@ -1,5 +1,6 @@
-"""The last step: find the program as the container's user would, and become it.
+"""The last steps: find the program as the container's user would, and become it.
 
+Between the two the start is answered: what can still go wrong happens in the started container, as with Docker.
 `os.execvp` is not used: it imports modules when it fails, and the interpreter's library is out of reach by now.
 """
 
@@ -11,6 +12,7 @@ import signal
 import stat
 
 from shoal.errors import InvalidArgument
+from shoal.linux.capabilities import capset, get_capabilities
 from shoal.linux.libc import close_range
 from shoal.supervisor.steps.step import Step
 
@@ -24,44 +26,64 @@ if TYPE_CHECKING:
 _EXEC_FAILED = 255
 
 
-class Execute(Step):
-    """Becomes the program `args[0]`, looked up in PATH of `env`, with HOME added where it is missing.
+class FindProgram(Step):
+    """Looks `program` up in PATH of `env`, with HOME added where it is missing, with the process's own rights.
 
     A program that is not found, or may not be executed, is an error of the start, in Docker's words: its client
-    reads exit codes 126 and 127 out of them. What execve refuses later (no interpreter, a wrong format) happens
-    in the started container, as with Docker: a line on its standard error and exit code 255.
+    reads exit codes 126 and 127 out of them. `effective` are the capabilities to look with, None those in effect.
     """
 
-    name = "exec"
-    __slots__ = ("args", "env")
+    name = "find-program"
+    __slots__ = ("effective", "env", "program")
 
-    def __init__(self, args: list[str], env: list[str]) -> None:
-        self.args = args
+    def __init__(self, program: str, env: list[str], effective: int | None) -> None:
+        self.program = program
         self.env = env
+        self.effective = effective
 
     def describe(self) -> str:
-        return " ".join(self.args)
+        return self.program
 
     def run(self, ctx: Context) -> None:
-        environment = self._environment(ctx)
-        program = find_program(self.args[0], environment.get(b"PATH", b""))
-        _reset_signals()
-        # Whatever else is open is the supervisor's. Marked, not closed: our socket has to stay open until
-        # execve has succeeded, because its end is the sign for that.
-        close_range(3, cloexec=True)
-        try:
-            os.execve(program, [os.fsencode(argument) for argument in self.args], environment)
-        except (OSError, ValueError) as error:
-            _fail_started(program, error)
-
-    def _environment(self, ctx: Context) -> dict[bytes, bytes]:
+        if self.effective is not None:
+            effective, permitted, inheritable = get_capabilities()
+            capset(effective & self.effective, permitted, inheritable)
         environment: dict[bytes, bytes] = {}
         for entry in self.env:
             name, _, value = os.fsencode(entry).partition(b"=")
             environment[name] = value
         if not environment.get(b"HOME"):
             environment[b"HOME"] = os.fsencode(ctx.home)
-        return environment
+        ctx.environment = environment
+        ctx.program = find_program(self.program, environment.get(b"PATH", b""))
+
+
+class Execute(Step):
+    """Becomes the program that was found.
+
+    What execve refuses (no interpreter, a wrong format) happens in the started container, as with Docker: a line
+    on its standard error and exit code 255.
+    """
+
+    name = "exec"
+    __slots__ = ("args",)
+
+    def __init__(self, args: list[str]) -> None:
+        self.args = args
+
+    def describe(self) -> str:
+        return " ".join(self.args)
+
+    def run(self, ctx: Context) -> None:
+        _reset_signals()
+        # Whatever else is open is the supervisor's. Marked, not closed: our socket has to stay open until
+        # execve has succeeded, because its end is the sign for that.
+        close_range(3, cloexec=True)
+        try:
+            os.execve(ctx.program, [os.fsencode(argument) for argument in self.args], ctx.environment)
+        except (OSError, ValueError) as error:
+            number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
+            fail_started(b"exec %s: %s" % (ctx.program, _text(number).encode()))
 
 
 def find_program(name: str, path: bytes) -> bytes:
@@ -109,10 +131,10 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _fail_started(program: bytes, error: OSError | ValueError) -> NoReturn:
-    number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
+def fail_started(line: bytes) -> NoReturn:
+    """Ends a process whose start has been answered already: `line` on its standard error, and exit code 255."""
     try:
-        os.write(2, b"exec %s: %s\n" % (program, _text(number).encode()))
+        os.write(2, line + b"\n")
     except OSError:
         pass  # nobody listens any more
     os._exit(_EXEC_FAILED)

@@ -4,6 +4,7 @@ LookUpUser         reads passwd and group, gives the standard streams to the use
 NewKeyring         before the change of user, to whom it would be charged
 DropBounding       needs CAP_SETPCAP
 SwitchUser         needs CAP_SETUID and CAP_SETGID; keeps the permitted capabilities over the change
+FindProgram        the last that the start can fail by: behind it, the container has started
 InstallSeccomp     needs CAP_SYS_ADMIN, so it comes before the capabilities go …
 SetCapabilities    the container's own sets
 NoNewPrivileges    … unless this is set: then the filter comes behind it, and has to allow less
@@ -84,7 +85,10 @@ class NewKeyring(Step):
 
 
 class DropBounding(Step):
-    """Takes capabilities out of the bounding set: no program of the container can ever have them."""
+    """Takes capabilities out of the bounding set: no program of the container can ever have them.
+
+    Those to keep that this machine does not have are told of.
+    """
 
     name = "bounding"
     __slots__ = ("keep",)
@@ -96,6 +100,10 @@ class DropBounding(Step):
         return f"keep {_short(self.keep)}"
 
     def run(self, ctx: Context) -> None:
+        _, available, _ = get_capabilities()
+        missing = self.keep & ~available
+        if missing:
+            ctx.warn(f"not available on this machine: {', '.join(names(missing))}")
         drop_bounding(self.keep)
 
 
@@ -144,7 +152,7 @@ class InstallSeccomp(Step):
 
 
 class SetCapabilities(Step):
-    """The container's own sets, as bit masks; what this machine lacks is left out, with a warning."""
+    """The container's own sets, as bit masks; what this machine lacks is left out."""
 
     name = "capabilities"
     __slots__ = ("ambient", "effective", "inheritable", "permitted")
@@ -160,9 +168,6 @@ class SetCapabilities(Step):
 
     def run(self, ctx: Context) -> None:
         _, available, _ = get_capabilities()
-        missing = self.permitted & ~available
-        if missing:
-            ctx.warn(f"not available on this machine: {', '.join(names(missing))}")
         permitted = self.permitted & available
         capset(self.effective & permitted, permitted, self.inheritable & available)
         if self.ambient:
