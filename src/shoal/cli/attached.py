@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import select
 import signal
-from dataclasses import dataclass
 
 from shoal.api.detach_keys import parse_detach_keys
 from shoal.cli.context import Context
@@ -28,19 +27,33 @@ from shoal.client.http import Hijacked
 from shoal.errors import Internal, InvalidArgument, ShoalError
 
 
-@dataclass(slots=True, kw_only=True)
 class Attachment:
     """What to attach to, and how. `start`: start the container too (run, start -a), or it runs already (attach)."""
 
-    container: str
-    stdin: bool
-    stdout: bool
-    stderr: bool
-    tty: bool
-    removes: bool = False
-    sig_proxy: bool = True
-    detach_keys: str = ""
-    start: bool = True
+    __slots__ = ("container", "detach_keys", "removes", "sig_proxy", "start", "stderr", "stdin", "stdout", "tty")
+
+    def __init__(
+        self,
+        *,
+        container: str,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
+        tty: bool,
+        removes: bool = False,
+        sig_proxy: bool = True,
+        detach_keys: str = "",
+        start: bool = True,
+    ) -> None:
+        self.container = container
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+        self.tty = tty
+        self.removes = removes
+        self.sig_proxy = sig_proxy
+        self.detach_keys = detach_keys
+        self.start = start
 
 
 def check_terminal(context: Context, *, stdin: bool, tty: bool) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
 
 from shoal.client.transport import Connection, Transport, UnixTransport
 from shoal.errors import Forbidden, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 EXEC_ROOT = "/run/shoal"
 _DEADLINE_S = 20.0

@@ -4,32 +4,51 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import BinaryIO, TextIO
 
+from shoal.cli.globals import GlobalFlags
 from shoal.cli.style import Style, style_for
-from shoal.client.client import Client
-from shoal.errors import ShoalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import BinaryIO, TextIO
+
+    from shoal.client.client import Client
+    from shoal.errors import ShoalError
 
 
-@dataclass(slots=True)
 class Context:
     """One invocation of `shoal`."""
 
-    open_client: Callable[[], Client]
-    stdin: TextIO
-    stdout: TextIO
-    stderr: TextIO
-    environment: Mapping[str, str]
-    _client: Client | None = None
+    __slots__ = ("_client", "_open_client", "environment", "globals", "stderr", "stdin", "stdout")
+
+    def __init__(
+        self,
+        open_client: Callable[[Context], Client],
+        stdin: TextIO,
+        stdout: TextIO,
+        stderr: TextIO,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._open_client = open_client
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+        self.environment = environment
+        self.globals = GlobalFlags()
+        self._client: Client | None = None
 
     @property
     def client(self) -> Client:
         """The client, made at the first use. Raises: InvalidArgument for a malformed host."""
         if self._client is None:
-            self._client = self.open_client()
+            self._client = self._open_client(self)
         return self._client
+
+    @property
+    def config_directory(self) -> str:
+        """Where the user's contexts and certificates are."""
+        return self.globals.config_directory(self.environment)
 
     @property
     def style(self) -> Style:
@@ -59,14 +78,18 @@ class Context:
         self.stderr.flush()
 
     def report(self, error: ShoalError) -> None:
-        """Prints what, why and how to fix to standard error."""
+        """Prints what, why and how to fix to standard error; with --debug also where it came from."""
         style = style_for(self.stderr, self.environment)
         self.warn(f"{style('shoal:', 'bold', 'red')} {error}")
         if error.fix:
             self.warn(f"{style('hint:', 'bold')} {error.fix}")
+        if self.globals.debug:
+            import traceback  # costs 10 ms, which only those who ask pay
+
+            self.warn("".join(traceback.format_exception(error)).rstrip())
 
 
-def standard_context(open_client: Callable[[], Client], environment: Mapping[str, str]) -> Context:
+def standard_context(environment: Mapping[str, str]) -> Context:
     """The context of this process's own streams.
 
     What the user's character set lacks (“…” in Latin-1) is replaced: no output may fail over it.
@@ -74,4 +97,10 @@ def standard_context(open_client: Callable[[], Client], environment: Mapping[str
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    return Context(open_client, sys.stdin, sys.stdout, sys.stderr, environment)
+    return Context(_open_client, sys.stdin, sys.stdout, sys.stderr, environment)
+
+
+def _open_client(context: Context) -> Client:
+    from shoal.cli.endpoint import open_client  # verbs that need no engine do without
+
+    return open_client(context)

@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
-from shoal.errors import ShoalError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shoal.errors import ShoalError
+
 
 USAGE = 125
 ENGINE_ERROR = 125

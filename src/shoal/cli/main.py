@@ -1,37 +1,31 @@
 """`shoal`: finds the verb, loads its module, runs it, and turns errors into words and exit codes.
 
-Only the module of the asked verb is imported; the whole table of verbs costs one tuple.
+Only the module of the asked verb is imported, and nothing that a plain `shoal ps` does without: the start of this
+program is what its users wait for most often.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
 
 from shoal import __version__
-from shoal.cli.arguments import HelpShown, Parser, UsageError, parse
-from shoal.cli.autostart import StartingTransport, find_shoald
+from shoal.cli.arguments import HelpShown, Parser, UsageError, WrongWords, parse
 from shoal.cli.context import Context, standard_context
-from shoal.cli.exits import USAGE, ExitCode
-from shoal.cli.verbs.table import GROUPS, VERBS, VerbEntry, load_verb
-from shoal.client.client import Client
-from shoal.client.transport import DEFAULT_HOST, Transport, UnixTransport, parse_host
+from shoal.cli.exits import ExitCode
+from shoal.cli.globals import add_global_flags, take_global_flags
+from shoal.cli.verbs.table import GROUPS, VERBS, VerbEntry, load_verb, spellings
 from shoal.errors import ShoalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `shoal ARGUMENTS` in this process; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    environment = os.environ
-    host, words = _take_host(words)
-    context: Context | None = None
-
-    def open_client() -> Client:
-        assert context is not None
-        return _open_client(host, environment, context)
-
-    context = standard_context(open_client, environment)
+    context = standard_context(os.environ)
     try:
         code = run_words(words, context)
         context.stdout.flush()
@@ -45,11 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_words(words: Sequence[str], context: Context) -> int:
-    """The exit code of one command line without global flags; errors are reported to the context's stderr."""
+    """The exit code of one command line; errors are reported to the context's stderr."""
     try:
-        entry, rest = _find_verb(words)
+        rest = take_global_flags(words, context)
+        entry, called, rest = _find_verb(rest)
         verb = load_verb(entry)
-        parser = Parser(entry.name, entry.usage, entry.summary)
+        parser = Parser(called, entry.usage, entry.summary, spellings(entry))
         verb.configure(parser)
         options = parse(parser, rest, verb.Options(), interspersed=not entry.takes_command)
         return verb.run(options, context)
@@ -62,67 +57,93 @@ def run_words(words: Sequence[str], context: Context) -> int:
         return exit_code.code
     except UsageError as error:
         context.report(error)
-        return USAGE
+        _show_usage(error, context)
+        return error.code
     except ShoalError as error:
         context.report(error)
         return 1
 
 
-def _take_host(words: list[str]) -> tuple[str, list[str]]:
-    """The value of -H or --host before the verb ("" where there is none), and the words without it."""
-    host = ""
-    while words:
-        first = words[0]
-        if first in ("-H", "--host") and len(words) > 1:
-            host, words = words[1], words[2:]
-        elif first.startswith("--host="):
-            host, words = first.removeprefix("--host="), words[1:]
-        elif first.startswith("-H") and len(first) > 2:
-            host, words = first[2:].removeprefix("="), words[1:]
-        else:
-            break
-    return host, words
+def _show_usage(error: UsageError, context: Context) -> None:
+    if error.usage:
+        context.warn(f"\nUsage:  {error.usage}")
+    if error.command:
+        context.warn(f"\nRun '{error.command} --help' for more information")
 
 
-def _open_client(host: str, environment: Mapping[str, str], context: Context) -> Client:
-    address = host or environment.get("DOCKER_HOST", "") or DEFAULT_HOST
-    transport: Transport = parse_host(address)
-    if isinstance(transport, UnixTransport) and transport.address == DEFAULT_HOST:
-        transport = StartingTransport(transport, lambda text: context.warn(f"shoal: {text}"), program=find_shoald())
-    return Client(transport, version=environment.get("DOCKER_API_VERSION", ""))
-
-
-def _find_verb(words: Sequence[str]) -> tuple[VerbEntry, Sequence[str]]:
-    """The entry of the verb in `words`, and the words after it; `container ls` and the like mean `ps`."""
-    if not words or words[0] in ("--help", "-h", "help"):
-        raise HelpShown(_overview())
-    if words[0] in ("--version", "-v"):
-        raise HelpShown(f"shoal version {__version__}\n")
+def _find_verb(words: Sequence[str]) -> tuple[VerbEntry, str, Sequence[str]]:
+    """The entry of the verb in `words`, how it was called, and the words after it; `container ls` and the like mean
+    `ps`."""
+    if words and words[0] == "help":
+        words = [*words[1:], "--help"]
+    if not words or words[0] in ("--help", "-h"):
+        raise HelpShown(overview())
     name, rest = words[0], words[1:]
-    if name in GROUPS:
-        if not rest or rest[0] == "--help":
-            names = sorted(GROUPS[name])
-            raise HelpShown(f"Usage: shoal {name} COMMAND\n\n" + "".join(f"  {word}\n" for word in names))
+    called = name
+    if name in GROUPS and not (len(rest) == 0 and _entry_named(name)):
+        if not rest or rest[0] in ("--help", "-h"):
+            raise HelpShown(_group_overview(name))
         inner, rest = rest[0], rest[1:]
         if inner not in GROUPS[name]:
-            raise UsageError(f"'{name} {inner}' is not a shoal command", fix=f"shoal {name} --help")
+            raise _unknown(f"{name} {inner}", inner, list(GROUPS[name]), f"shoal {name}")
+        called = f"{name} {inner}"
         name = GROUPS[name][inner]
-    for entry in VERBS:
-        if entry.name == name or name in entry.aliases:
-            return entry, rest
-    if name.startswith("-"):
-        raise UsageError(f"unknown flag: {name}", fix="shoal --help")
-    raise UsageError(f"'{name}' is not a shoal command", fix="shoal --help")
+    entry = _entry_named(name)
+    if entry is None:
+        known = [entry.name for entry in VERBS if " " not in entry.name] + list(GROUPS)
+        raise _unknown(name, name, known, "shoal")
+    return entry, called, rest
 
 
-def _overview() -> str:
-    width = max(len(entry.name) for entry in VERBS)
-    lines = [f"  {entry.name.ljust(width)}  {entry.summary}" for entry in VERBS]
-    return (
-        "Usage: shoal [-H HOST] COMMAND\n\nA container engine that any Docker client drives.\n\nCommands:\n"
-        + "\n".join(lines)
-        + f"\n\nThe engine is at -H, else DOCKER_HOST, else {DEFAULT_HOST}.\n`shoal COMMAND --help` tells more.\n"
+def _entry_named(name: str) -> VerbEntry | None:
+    return next((entry for entry in VERBS if entry.name == name or name in entry.aliases), None)
+
+
+def _unknown(words: str, word: str, known: Sequence[str], command: str) -> UsageError:
+    from shoal.cli.suggestions import did_you_mean  # only a mistake needs it
+
+    question = did_you_mean(word, known)
+    return WrongWords(f"unknown command: shoal {words}", fix=question, command=command)
+
+
+def overview() -> str:
+    """What `shoal --help` says."""
+    from shoal.cli.helping import commands_text, options_text
+
+    parser = Parser("", "[OPTIONS] COMMAND", "")
+    add_global_flags(parser)
+    verbs = [(entry.name, entry.summary) for entry in VERBS if " " not in entry.name and not entry.hidden]
+    groups = [(name, f"Manage {name}s" if name != "system" else "Manage the engine") for name in sorted(GROUPS)]
+    parts = (
+        "Usage:  shoal [OPTIONS] COMMAND",
+        "A container engine that any Docker client drives",
+        "Commands:\n" + commands_text(verbs),
+        "Management Commands:\n" + commands_text(groups),
+        "Global Options:\n" + options_text(parser.flags),
+        "Run 'shoal COMMAND --help' for more information on a command.",
     )
+    return "\n\n".join(parts) + "\n"
+
+
+def _group_overview(name: str) -> str:
+    from shoal.cli.helping import commands_text
+
+    rows = []
+    seen = set()
+    for word, verb in sorted(GROUPS[name].items()):
+        entry = _entry_named(verb)
+        if entry is not None and verb not in seen and not entry.hidden:
+            rows.append((word, entry.summary))
+            seen.add(verb)
+    return (
+        f"Usage:  shoal {name} COMMAND\n\nCommands:\n{commands_text(rows)}\n\n"
+        f"Run 'shoal {name} COMMAND --help' for more information on a command.\n"
+    )
+
+
+def version_text() -> str:
+    """What `shoal --version` says."""
+    return f"shoal version {__version__}\n"
 
 
 if __name__ == "__main__":

@@ -13,35 +13,42 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import BinaryIO
 
 from shoal.api import stdcopy
 from shoal.cli.detaching import DetachKeys
 from shoal.cli.terminal import SignalInbox
-from shoal.client.http import Hijacked
 from shoal.errors import Internal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from shoal.client.http import Hijacked
 
 _READ_SIZE = 32768
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
-@dataclass(slots=True)
 class Streams:
     """The user's side. `stdin` None sends nothing (and does not half-close)."""
 
-    stdin: int | None
-    stdout: BinaryIO | None
-    stderr: BinaryIO | None
+    __slots__ = ("stderr", "stdin", "stdout")
+
+    def __init__(self, stdin: int | None, stdout: BinaryIO | None, stderr: BinaryIO | None) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
 
 
-@dataclass(slots=True)
 class Reactions:
     """What to do about signals."""
 
-    on_signal: Callable[[int], None]
-    on_resize: Callable[[], None]
+    __slots__ = ("on_resize", "on_signal")
+
+    def __init__(self, on_signal: Callable[[int], None], on_resize: Callable[[], None]) -> None:
+        self.on_signal = on_signal
+        self.on_resize = on_resize
 
 
 class Session:

@@ -5,8 +5,11 @@ NO_COLOR (no-color.org), TERM=dumb, and an output that is no terminal switch it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TextIO
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 

@@ -9,25 +9,29 @@ Starts in milliseconds (no asyncio, no msgspec). Objects of the API are reached 
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Mapping
-from urllib.parse import quote, urlencode
+from _collections_abc import Mapping  # `collections` costs a millisecond, and `os` has this one loaded
 
-from shoal.api.version import MAXIMUM, MINIMUM, ApiVersion
-from shoal.client.archives import Archives
+from shoal.api.version import MAXIMUM, MINIMUM
 from shoal.client.containers import Containers
-from shoal.client.document import Document, Json, parse_document, parse_documents
-from shoal.client.execs import Execs
+from shoal.client.document import Document, Json, json_text, parse_document, parse_documents
 from shoal.client.http import Hijacked, HttpConnection, Response
-from shoal.client.images import Images
-from shoal.client.refusals import error_from_answer
-from shoal.client.system import System
-from shoal.client.transport import Transport
-from shoal.client.volumes import Volumes
+from shoal.client.targets import request_target
 from shoal.errors import InvalidArgument, Unavailable, Unsupported
 
-Query = Mapping[str, str | Iterable[str]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeAlias
+
+    from shoal.client.archives import Archives
+    from shoal.client.execs import Execs
+    from shoal.client.images import Images
+    from shoal.client.networks import Networks
+    from shoal.client.system import System
+    from shoal.client.transport import Transport
+    from shoal.client.volumes import Volumes
+
+    Query: TypeAlias = Mapping[str, str | Iterable[str]]
 
 
 class Client:
@@ -38,17 +42,56 @@ class Client:
     """
 
     def __init__(self, transport: Transport, *, version: str = "") -> None:
-        if version and not re.fullmatch(r"\d+\.\d+", version):
+        if version and _numbers(version) is None:
             raise InvalidArgument(f"invalid API version `{version}`", fix=f"write it like {MAXIMUM}")
         self.transport = transport
         self._version = version
         self._idle: HttpConnection | None = None
-        self.archives = Archives(self)
         self.containers = Containers(self)
-        self.execs = Execs(self)
-        self.images = Images(self)
-        self.volumes = Volumes(self)
-        self.system = System(self)
+
+    # Each group of calls is imported when it is first used: `shoal ps` needs one of them.
+
+    @property
+    def archives(self) -> Archives:
+        """The calls on containers' files."""
+        from shoal.client.archives import Archives
+
+        return Archives(self)
+
+    @property
+    def execs(self) -> Execs:
+        """The calls on further processes in containers."""
+        from shoal.client.execs import Execs
+
+        return Execs(self)
+
+    @property
+    def images(self) -> Images:
+        """The calls on images."""
+        from shoal.client.images import Images
+
+        return Images(self)
+
+    @property
+    def networks(self) -> Networks:
+        """The calls on networks."""
+        from shoal.client.networks import Networks
+
+        return Networks(self)
+
+    @property
+    def system(self) -> System:
+        """The calls on the engine itself."""
+        from shoal.client.system import System
+
+        return System(self)
+
+    @property
+    def volumes(self) -> Volumes:
+        """The calls on volumes."""
+        from shoal.client.volumes import Volumes
+
+        return Volumes(self)
 
     def __enter__(self) -> Client:
         return self
@@ -91,15 +134,14 @@ class Client:
         if body is None:
             payload: bytes | Iterable[bytes] = b""
         elif isinstance(body, Mapping):
-            payload = json.dumps(body).encode()
+            payload = json_text(body).encode()
             fields["Content-Type"] = "application/json"
         else:
             payload = body
-        target = f"/v{self.version}{quote(path, safe='/:@')}"
-        if query:
-            target += "?" + urlencode(_pairs(query))
-        response = self._exchange(method, target, fields, payload)
+        response = self._exchange(method, request_target(f"/v{self.version}{path}", query), fields, payload)
         if response.status == 304 or response.status >= 400:
+            from shoal.client.refusals import error_from_answer  # an answer that is good does without
+
             raise error_from_answer(response.status, response.read())
         return response
 
@@ -151,21 +193,21 @@ class Client:
         return connection.send(method, target, headers, body)
 
 
-def _pairs(query: Query) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for name, value in query.items():
-        pairs.extend([(name, value)] if isinstance(value, str) else [(name, item) for item in value])
-    return pairs
-
-
 def _negotiate(offered: str) -> str:
     """The version to speak with an engine whose newest is `offered` ("" means that it does not say)."""
-    if not re.fullmatch(r"\d+\.\d+", offered):
+    pair = _numbers(offered)
+    if pair is None:
         return str(MINIMUM)
-    major, minor = offered.split(".")
-    version = ApiVersion(int(major), int(minor))
-    if version < MINIMUM:
+    if pair < MINIMUM:
         raise Unsupported(
             f"the engine speaks API version {offered}, this client needs {MINIMUM} or newer", fix="upgrade the engine"
         )
-    return str(min(version, MAXIMUM))
+    return offered if pair < MAXIMUM else str(MAXIMUM)
+
+
+def _numbers(version: str) -> tuple[int, int] | None:
+    """(1, 50) for "1.50", None for what is no version."""
+    major, _, minor = version.partition(".")
+    if not (version.isascii() and major.isdecimal() and minor.isdecimal()):
+        return None
+    return int(major), int(minor)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-
-from shoal.client.caller import Caller
-from shoal.client.document import Document, Json, parse_document
-from shoal.client.http import Hijacked, Response
+from shoal.client.document import Document, Json, json_text, parse_document
 from shoal.errors import NotModified
 
-Filters = Mapping[str, Sequence[str]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import TypeAlias
+
+    from shoal.client.caller import Caller
+    from shoal.client.http import Hijacked, Response
+
+    Filters: TypeAlias = Mapping[str, Sequence[str]]
+else:
+    Filters = object
 
 
 def filters_query(filters: Filters) -> dict[str, str]:
     """The `filters` query parameter as Docker encodes it: {"name": {"value": true}}; nothing for no filters."""
     if not filters:
         return {}
-    encoded = {name: dict.fromkeys(values, True) for name, values in filters.items()}
-    return {"filters": json.dumps(encoded, separators=(",", ":"))}
+    encoded: dict[str, Json] = {name: dict.fromkeys(values, True) for name, values in filters.items()}
+    return {"filters": json_text(encoded)}
 
 
 class Waiting:

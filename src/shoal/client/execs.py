@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from shoal.client.caller import Caller
 from shoal.client.document import Document, Json
-from shoal.client.http import Hijacked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shoal.client.caller import Caller
+    from shoal.client.http import Hijacked
 
 
 class Execs:

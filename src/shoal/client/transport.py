@@ -1,51 +1,65 @@
 """How bytes reach an engine: a Transport opens Connections; nothing here knows HTTP.
 
-Unix and TCP sockets are served. Others (TLS, ssh, a pair of buffers in a test) fit by implementing the two Protocols.
+    unix:///path          a unix socket                                          here
+    tcp://name:port       TCP, in plain text or (given certificates) with TLS    here, and `transport_tls`
+    ssh://user@name:port  `shoal system dial-stdio` on the other machine         `transport_ssh`
+
+A pair of buffers in a test fits too, by implementing the two interfaces. What `socket` of the standard library costs to
+import (4 ms, for `enum` and `selectors`) a unix socket saves by using `_socket`, which is the same type.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import socket
-from typing import Protocol
+from _socket import AF_UNIX, MSG_DONTWAIT, SHUT_WR, SOCK_STREAM
+from _socket import socket as RawSocket  # noqa: N812 (a class under another name)
 
 from shoal.errors import Forbidden, InvalidArgument, ShoalError, Unavailable, Unsupported
 
 DEFAULT_HOST = "unix:///run/shoal/docker.sock"
+PLAIN_PORT, TLS_PORT = 2375, 2376
 
 
-class Connection(Protocol):
+class Connection:
     """One two-way stream of bytes, blocking. Whoever has it closes it."""
 
     def fileno(self) -> int:
         """The descriptor, for select; -1 where there is none."""
+        raise NotImplementedError
 
     def send_all(self, data: bytes) -> None:
         """Sends every byte. Raises: OSError."""
+        raise NotImplementedError
 
     def send_nowait(self, data: bytes) -> int:
         """Sends what fits without waiting, returns how many bytes that were. Raises: OSError."""
+        raise NotImplementedError
 
     def receive(self, size: int) -> bytes:
         """At most `size` bytes, b"" at the end of the stream. Raises: OSError."""
+        raise NotImplementedError
 
     def close_write(self) -> None:
         """Ends this side's stream; the other may go on (half-close)."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Ends both directions; a second call does nothing."""
+        raise NotImplementedError
 
 
-class Transport(Protocol):
+class Transport:
     """Opens connections to one engine."""
 
     @property
     def address(self) -> str:
         """The engine's address as a user writes it (`unix:///run/shoal/docker.sock`)."""
+        raise NotImplementedError
 
     def connect(self) -> Connection:
         """A fresh connection. Raises: Unavailable, Forbidden."""
+        raise NotImplementedError
 
 
 class SocketConnection(Connection):
@@ -53,7 +67,7 @@ class SocketConnection(Connection):
 
     __slots__ = ("_socket",)
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: RawSocket) -> None:
         self._socket = connected
 
     def fileno(self) -> int:
@@ -67,7 +81,7 @@ class SocketConnection(Connection):
     def send_nowait(self, data: bytes) -> int:
         """Sends what fits into the socket's buffer."""
         try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)
+            return self._socket.send(data, MSG_DONTWAIT)
         except BlockingIOError:
             return 0
 
@@ -78,7 +92,7 @@ class SocketConnection(Connection):
     def close_write(self) -> None:
         """Ends this side's stream."""
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.shutdown(SHUT_WR)
         except OSError as error:
             # The peer has gone already: there is nothing left to end.
             if error.errno not in (errno.ENOTCONN, errno.EPIPE):
@@ -100,12 +114,12 @@ class UnixTransport(Transport):
         return f"unix://{self.path}"
 
     def connect(self) -> Connection:
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected = RawSocket(AF_UNIX, SOCK_STREAM)
         try:
             connected.connect(self.path)
         except OSError as error:
             connected.close()
-            raise _refusal(self.address, error, path=self.path) from None
+            raise refusal(self.address, error, path=self.path) from None
         return SocketConnection(connected)
 
 
@@ -121,15 +135,18 @@ class TcpTransport(Transport):
         return f"tcp://{self.host}:{self.port}"
 
     def connect(self) -> Connection:
+        import socket  # see above
+
         try:
             connected = socket.create_connection((self.host, self.port))
         except OSError as error:
-            raise _refusal(self.address, error) from None
+            raise refusal(self.address, error) from None
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return SocketConnection(connected)
 
 
-def _refusal(address: str, error: OSError, *, path: str = "") -> ShoalError:
+def refusal(address: str, error: OSError, *, path: str = "") -> ShoalError:
+    """The error that a failed connection to `address` is told as."""
     what = f"Cannot connect to the engine at {address}"
     why = error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -139,10 +156,23 @@ def _refusal(address: str, error: OSError, *, path: str = "") -> ShoalError:
     return Unavailable(what, why=why, fix="check the address in DOCKER_HOST or -H")
 
 
-def parse_host(host: str) -> Transport:
-    """The transport for an address as in DOCKER_HOST: `unix:///path`, `/path`, or `tcp://name:port`.
+class TlsFiles:
+    """How to use TLS. `authority` "" trusts what the machine trusts; `verify` False believes any engine."""
 
-    Raises: InvalidArgument for a malformed address, Unsupported for a scheme that is not served.
+    __slots__ = ("authority", "certificate", "key", "verify")
+
+    def __init__(self, *, authority: str = "", certificate: str = "", key: str = "", verify: bool = True) -> None:
+        self.authority = authority
+        self.certificate = certificate
+        self.key = key
+        self.verify = verify
+
+
+def parse_host(host: str, *, tls: TlsFiles | None = None) -> Transport:
+    """The transport for an address as in DOCKER_HOST: `unix:///path`, `/path`, `tcp://name:port`, `ssh://user@name`.
+
+    `tls` concerns TCP only. Raises: InvalidArgument for a malformed address, Unsupported for a scheme that is not
+    served.
     """
     scheme, separator, rest = host.partition("://")
     if not separator:
@@ -151,9 +181,25 @@ def parse_host(host: str) -> Transport:
         if not rest:
             raise InvalidArgument("the host address `unix://` names no socket", fix=f"write {DEFAULT_HOST}")
         return UnixTransport(os.path.abspath(rest))
-    if scheme in ("tcp", "http"):
-        name, _, port = rest.rstrip("/").rpartition(":")
-        if not port.isdecimal() or not 0 < int(port) < 65536:
-            raise InvalidArgument(f"invalid host address `{host}`", fix="write tcp://NAME:PORT")
-        return TcpTransport(name.strip("[]") or "127.0.0.1", int(port))
-    raise Unsupported(f"hosts with `{scheme}://` are not served yet", fix="use unix:// or tcp://")
+    if scheme in ("tcp", "http", "https"):
+        name, port = _name_and_port(host, rest, TLS_PORT if tls else PLAIN_PORT)
+        if tls is None and scheme != "https":
+            return TcpTransport(name, port)
+        from shoal.client.transport_tls import TlsTransport  # `ssl` takes 10 ms
+
+        return TlsTransport(name, port, tls or TlsFiles())
+    if scheme == "ssh":
+        from shoal.client.transport_ssh import ssh_transport
+
+        return ssh_transport(rest)
+    raise Unsupported(f"invalid bind address format: {host}", fix="use unix://, tcp:// or ssh://")
+
+
+def _name_and_port(host: str, rest: str, usual_port: int) -> tuple[str, int]:
+    rest = rest.rstrip("/")
+    name, colon, port = rest.rpartition(":") if not rest.endswith("]") else (rest, "", "")
+    if not colon:
+        name, port = rest, str(usual_port)
+    if not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536 or "/" in name:
+        raise InvalidArgument(f"invalid host address `{host}`", fix="write tcp://NAME:PORT")
+    return name.strip("[]") or "127.0.0.1", int(port)

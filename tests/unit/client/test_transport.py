@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from shoal import errors
+from shoal.client import transport
 from shoal.client.transport import TcpTransport, UnixTransport, parse_host
+from shoal.client.transport_ssh import SshTransport
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,10 @@ from shoal.client.transport import TcpTransport, UnixTransport, parse_host
         ("tcp://box:2375/", "tcp://box:2375"),
         ("tcp://:2375", "tcp://127.0.0.1:2375"),
         ("tcp://[::1]:2375", "tcp://::1:2375"),
+        ("tcp://box", "tcp://box:2375"),
+        ("tcp://[::1]", "tcp://::1:2375"),
+        ("ssh://box", "ssh://box"),
+        ("ssh://me@box:2222/run/x.sock", "ssh://me@box:2222/run/x.sock"),
     ],
 )
 def test_parse_host_accepts_docker_host_addresses(host: str, address: str) -> None:
@@ -28,7 +34,7 @@ def test_parse_host_accepts_docker_host_addresses(host: str, address: str) -> No
     assert parse_host(host).address == address
 
 
-@pytest.mark.parametrize("host", ["unix://", "tcp://box", "tcp://box:0", "tcp://box:99999", "tcp://box:http"])
+@pytest.mark.parametrize("host", ["unix://", "tcp://box:0", "tcp://box:99999", "tcp://box:http"])
 def test_parse_host_refuses_malformed_addresses(host: str) -> None:
     """The error names what to write instead."""
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -36,10 +42,27 @@ def test_parse_host_refuses_malformed_addresses(host: str) -> None:
     assert caught.value.fix
 
 
-def test_parse_host_ssh_is_told_as_unsupported() -> None:
+def test_parse_host_unknown_scheme_is_told_as_unsupported() -> None:
     """A scheme that is not served says so, instead of being taken for a path."""
-    with pytest.raises(errors.Unsupported, match="ssh://"):
-        parse_host("ssh://me@box")
+    with pytest.raises(errors.Unsupported, match="gopher://"):
+        parse_host("gopher://me@box")
+
+
+@pytest.mark.parametrize(
+    "host", ["ssh://", "ssh://-oProxyCommand=x", "ssh://-l@box", "ssh://me:secret@box", "ssh://box:x", "ssh://box?a=b"]
+)
+def test_parse_host_refuses_ssh_addresses_that_name_no_host(host: str) -> None:
+    """Nothing of an address can become an option of ssh, and a password has no place in one."""
+    with pytest.raises(errors.InvalidArgument, match="invalid host address"):
+        parse_host(host)
+
+
+def test_ssh_transport_runs_dial_stdio_on_the_other_machine() -> None:
+    """User, port and socket become ssh's and shoal's own flags."""
+    through = parse_host("ssh://me@box:2222/run/x.sock")
+    assert isinstance(through, SshTransport)
+    words = " ".join(through.command())
+    assert words.endswith("-l me -p 2222 -- box shoal -H unix:///run/x.sock system dial-stdio")
 
 
 def test_unix_transport_without_a_socket_is_unavailable(tmp_path: Path) -> None:
@@ -105,10 +128,14 @@ def test_tcp_transport_refused_is_unavailable() -> None:
 def test_unix_transport_without_permission_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """EACCES tells who may, instead of asking whether the engine runs."""
 
-    def refuse(_self: socket.socket, _path: str) -> None:
-        raise PermissionError(13, os.strerror(13))
+    class Refused:
+        def connect(self, _path: str) -> None:
+            raise PermissionError(13, os.strerror(13))
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(transport, "RawSocket", lambda *_: Refused())
     with pytest.raises(errors.Forbidden, match="Permission denied") as caught:
         UnixTransport("/run/x.sock").connect()
     assert "group" in caught.value.fix

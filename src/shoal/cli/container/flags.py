@@ -5,18 +5,17 @@ Each Flag of the table names the field of the request that it fills; `request.cr
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import REMAINDER, Flags, Parser
 from shoal.cli.container import values
 from shoal.cli.container.mounts import parse_mount
 from shoal.cli.quantities import size_bytes
 from shoal.client.document import Json
 
 
-class FlagOptions(argparse.Namespace):
+class FlagOptions(Flags):
     """Parsed flags of the table, read by their `dest`."""
 
     def flag_value(self, dest: str) -> str | bool | int | list[str] | None:
@@ -141,7 +140,7 @@ def add_container_flags(parser: Parser) -> None:
     add_flags(parser, FLAGS)
     _add_composed_flags(parser)
     parser.add_argument("image", metavar="IMAGE")
-    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+    parser.add_argument("command", metavar="COMMAND", nargs=REMAINDER)
 
 
 def add_flags(parser: Parser, flags: Iterable[Flag]) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.attached import Attachment, attach_and_wait, check_terminal
 from shoal.cli.context import Context
 from shoal.errors import Conflict
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     no_stdin: bool

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.references import split_tag
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     author: str

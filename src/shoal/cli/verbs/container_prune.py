@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.pruning import is_confirmed, print_reclaimed, print_removed
 from shoal.cli.verbs.listing import parse_filters
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     force: bool

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.copies.packing import pack
 from shoal.cli.copies.places import Location, arrival, asserts_directory, names_content, parse_location, split_entry
@@ -17,7 +16,7 @@ from shoal.errors import InvalidArgument, NotFound
 _PIECE_BYTES = 256 * 1024
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     archive: bool

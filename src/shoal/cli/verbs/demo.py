@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import signal
 from collections.abc import Callable
 from types import FrameType
 
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.autostart import find_shoald
 from shoal.cli.context import Context
 from shoal.cli.demo import measures
@@ -28,7 +27,7 @@ from shoal.errors import Forbidden, ShoalError, Unavailable
 _PROGRAMS = {"busybox": "busybox-static", "mmdebstrap": "mmdebstrap", "nft": "nftables"}
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     cache_dir: str

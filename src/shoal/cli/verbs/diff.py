@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 
 _LETTERS = "CAD"  # by the API's kind: changed, added, deleted
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed words."""
 
     container: str

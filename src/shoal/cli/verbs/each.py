@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from shoal.cli.context import Context
 from shoal.errors import ShoalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shoal.cli.context import Context
 
 
 def for_each(refs: Sequence[str], action: Callable[[str], str | None], context: Context) -> int:

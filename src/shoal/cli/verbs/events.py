@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import moment
 from shoal.cli.template.evaluate import Template
@@ -14,7 +13,7 @@ from shoal.cli.verbs.listing import parse_filters
 from shoal.client.document import Document
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     since: str

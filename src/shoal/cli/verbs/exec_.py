@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 
 from shoal.api.detach_keys import parse_detach_keys
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import REMAINDER, Flags, Parser
 from shoal.cli.attached import check_terminal
 from shoal.cli.container.values import environment_list
 from shoal.cli.context import Context
@@ -17,7 +16,7 @@ from shoal.client.document import Json
 from shoal.errors import ShoalError
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     detach: bool
@@ -47,7 +46,7 @@ def configure(parser: Parser) -> None:
     parser.text("-w", "--workdir", dest="workdir", help="Working directory inside the container")
     parser.add_argument("container", metavar="CONTAINER")
     parser.add_argument("command", metavar="COMMAND")
-    parser.add_argument("arguments", metavar="ARG", nargs=argparse.REMAINDER)
+    parser.add_argument("arguments", metavar="ARG", nargs=REMAINDER)
 
 
 def run(options: Options, context: Context) -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
 from shoal.cli.archives import read_archive
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.client.document import Document
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     change: list[str]

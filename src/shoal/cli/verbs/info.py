@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import binary_size
 from shoal.cli.verbs.listing import field_rows
@@ -31,7 +29,7 @@ _LINES = (
 )
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     format: str

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
-from shoal.cli.arguments import Parser, UsageError
+from shoal.cli.arguments import Flags, Parser, UsageError
 from shoal.cli.context import Context
 from shoal.cli.verbs.listing import field_rows
 from shoal.client.client import Client
@@ -13,7 +12,7 @@ from shoal.client.document import Document, Json
 from shoal.errors import NotFound, ShoalError, Unsupported
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     format: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 
 from shoal.api import stdcopy
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import moment
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     follow: bool

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.client.document import Document
 from shoal.errors import NotFound
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed words."""
 
     container: str

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import decimal_size, duration_words, local_time
 from shoal.cli.table import ellipsis
@@ -31,7 +30,7 @@ _HEADINGS = {
 }
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     all: bool

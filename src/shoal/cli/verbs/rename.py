@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed words."""
 
     container: str

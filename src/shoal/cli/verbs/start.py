@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser, UsageError
+from shoal.cli.arguments import Flags, Parser, UsageError
 from shoal.cli.attached import Attachment, attach_and_wait
 from shoal.cli.context import Context
 from shoal.cli.verbs.each import for_each
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     attach: bool

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.usage import usage_row
 from shoal.cli.verbs.listing import print_rows
@@ -29,7 +28,7 @@ _INTERVAL_S = 1.0
 _CLEAR_SCREEN = "\033[H\033[J"
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     all: bool

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import decimal_size
 from shoal.cli.verbs.listing import print_rows
@@ -21,7 +19,7 @@ _HEADINGS = {
 _LIVE = ("running", "paused", "restarting")
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     format: str

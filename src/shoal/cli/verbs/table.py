@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Protocol
 
-from shoal.cli.arguments import Parser
-from shoal.cli.context import Context
+    from shoal.cli.arguments import Parser
+    from shoal.cli.context import Context
+
+    class Verb(Protocol):
+        """What the module of a verb has."""
+
+        Options: type[Any]
+
+        def configure(self, parser: Parser) -> None:
+            """Adds the verb's flags and positional words."""
+
+        # The options are of the module's own Options type, which this Protocol can't name.
+        def run(self, options: Any, context: Context) -> int:
+            """Does it; returns the exit code. Raises: ShoalError, ExitCode."""
 
 
-class Verb(Protocol):
-    """What the module of a verb has."""
-
-    Options: type[argparse.Namespace]
-
-    def configure(self, parser: Parser) -> None:
-        """Adds the verb's flags and positional words."""
-
-    # The options are of the module's own Options type, which this Protocol can't name.
-    def run(self, options: Any, context: Context) -> int:
-        """Does it; returns the exit code. Raises: ShoalError, ExitCode."""
-
-
-@dataclass(frozen=True, slots=True)
 class VerbEntry:
     """One line of the table. `takes_command`: options end at the first positional word.
 
     A name of two words is that of a verb which exists in its group only.
     """
 
-    name: str
-    usage: str
-    summary: str
-    takes_command: bool = False
-    aliases: tuple[str, ...] = ()
+    __slots__ = ("aliases", "hidden", "name", "summary", "takes_command", "usage")
+
+    def __init__(
+        self,
+        name: str,
+        usage: str,
+        summary: str,
+        takes_command: bool = False,
+        aliases: tuple[str, ...] = (),
+        hidden: bool = False,
+    ) -> None:
+        self.name = name
+        self.usage = usage
+        self.summary = summary
+        self.takes_command = takes_command
+        self.aliases = aliases
+        self.hidden = hidden
 
 
 VERBS = (
@@ -118,8 +128,21 @@ GROUPS: dict[str, dict[str, str]] = {
 }
 
 
+def spellings(entry: VerbEntry) -> Sequence[str]:
+    """Every way to call a verb that has more than one: `shoal container ls, shoal ps`."""
+    grouped = [
+        f"shoal {group} {word}"
+        for group, words in GROUPS.items()
+        for word, verb in words.items()
+        if verb == entry.name and f"{group} {word}" != entry.name
+    ]
+    own = [f"shoal {name}" for name in (entry.name, *entry.aliases)]
+    return [*grouped, *own] if len(grouped) + len(own) > 1 else ()
+
+
 def load_verb(entry: VerbEntry) -> Verb:
     """The module of a verb, imported now."""
     suffix = "_" if entry.name in ("import", "exec") else ""
-    module = entry.name.replace(" ", "_") + suffix
-    return cast(Verb, importlib.import_module(f"shoal.cli.verbs.{module}"))
+    module = entry.name.replace(" ", "_").replace("-", "_") + suffix
+    loaded: Verb = getattr(__import__(f"shoal.cli.verbs.{module}").cli.verbs, module)
+    return loaded

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import REMAINDER, Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.table import aligned
 
 _LEAST_WIDTH = 20
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed words."""
 
     container: str
@@ -21,7 +19,7 @@ class Options(argparse.Namespace):
 def configure(parser: Parser) -> None:
     """Adds the words of `docker top`."""
     parser.add_argument("container", metavar="CONTAINER")
-    parser.add_argument("arguments", metavar="ps OPTIONS", nargs=argparse.REMAINDER)
+    parser.add_argument("arguments", metavar="ps OPTIONS", nargs=REMAINDER)
 
 
 def run(options: Options, context: Context) -> int:

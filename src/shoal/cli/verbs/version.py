@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import platform
 from collections.abc import Sequence
 
 from shoal import __version__
 from shoal.api.version import MAXIMUM
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.verbs.listing import field_rows
 from shoal.client.document import Json
 from shoal.errors import ShoalError
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     format: str

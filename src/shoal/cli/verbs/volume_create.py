@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser, UsageError
+from shoal.cli.arguments import Flags, Parser, UsageError
 from shoal.cli.container.values import labels
 from shoal.cli.context import Context
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     driver: str

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.verbs.listing import field_rows
 from shoal.client.document import Json
 from shoal.errors import ShoalError
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     format: str

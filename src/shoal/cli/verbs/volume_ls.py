@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
-from shoal.cli.arguments import Parser
+from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.verbs.listing import Row, parse_filters, print_rows
 from shoal.client.document import Document
@@ -19,7 +17,7 @@ _HEADINGS = {
 }
 
 
-class Options(argparse.Namespace):
+class Options(Flags):
     """The parsed flags."""
 
     filter: list[str]
