@@ -111,6 +111,28 @@ def parse_duration(text: str) -> int:
     return sum(_part_ns(number, unit) for number, unit in _DURATION_PART.findall(text))
 
 
+def format_duration(time_ns: int) -> str:
+    """A duration as Go prints it: `1m30s`, `1.5s`, `250ms`, `0s`."""
+    if time_ns == 0:
+        return "0s"
+    if time_ns < SECOND_NS:
+        unit = next(unit for unit in ("ms", "µs", "ns") if time_ns >= _UNIT_NS[unit])
+        return f"{_decimal(time_ns, _UNIT_NS[unit])}{unit}"
+    minutes, rest_ns = divmod(time_ns, _UNIT_NS["m"])
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_decimal(rest_ns, SECOND_NS)}s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    return f"{hours}h{text}" if hours else text
+
+
+def _decimal(value: int, scale: int) -> str:
+    """`value / scale` without trailing zeroes; `scale` is a power of ten."""
+    whole, fraction = divmod(value, scale)
+    digits = str(fraction).rjust(len(str(scale)) - 1, "0").rstrip("0")
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
 def _part_ns(number: str, unit: str) -> int:
     whole, _, fraction = number.partition(".")
     scale: int = 10 ** len(fraction)

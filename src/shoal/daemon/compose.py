@@ -40,6 +40,9 @@ from shoal.engine.database import Database, Reserve
 from shoal.engine.engine import Engine
 from shoal.engine.events import EventLog
 from shoal.engine.execs import Execs
+from shoal.engine.health.monitor import HealthMonitor
+from shoal.engine.health.prober import Prober
+from shoal.engine.health.store import HealthStore
 from shoal.engine.image_names import ImageNames
 from shoal.engine.images import Images
 from shoal.engine.machine import Machine, default_cpus, default_mems, read_machine
@@ -217,11 +220,12 @@ class _Parts:
             clock=system_clock,
             background=self.background,
         )
-        remover = self._remover(networks, execs, database.reserve)
-        lifecycle = self._lifecycle(networks, launches, remover)
+        health = self._health(execs, database)
+        remover = self._remover(networks, execs, database.reserve, health)
+        lifecycle = self._lifecycle(networks, launches, remover, health)
         self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
-        containers = self._containers(lifecycle, remover, execs, networks, ImageNames(self.store, platform))
+        containers = self._containers(lifecycle, remover, execs, networks, ImageNames(self.store, platform), health)
         volumes = Volumes(self.volume_store, self.container_volumes, self.registry, self.events, system_clock)
         return Engine(
             containers=containers,
@@ -243,6 +247,7 @@ class _Parts:
                 remover=remover,
                 locks=self.locks,
                 volumes=volumes,
+                health=health,
             ),
             registry=self.registry,
             driver=self.driver,
@@ -251,7 +256,12 @@ class _Parts:
             background=self.background,
         )
 
-    def _remover(self, networks: ContainerNetworks, execs: Execs, reserve: Reserve) -> Remover:
+    def _health(self, execs: Execs, database: Database) -> HealthMonitor:
+        store = HealthStore(database.connection)
+        prober = Prober(execs, self.driver, system_clock)
+        return HealthMonitor(store, prober, self.events, system_clock, self.background)
+
+    def _remover(self, networks: ContainerNetworks, execs: Execs, reserve: Reserve, health: HealthMonitor) -> Remover:
         return Remover(
             paths=self.paths,
             registry=self.registry,
@@ -264,9 +274,12 @@ class _Parts:
             execs=execs,
             reserve=reserve,
             volumes=self.container_volumes,
+            health=health,
         )
 
-    def _lifecycle(self, networks: ContainerNetworks, launches: LaunchBuilder, remover: Remover) -> Lifecycle:
+    def _lifecycle(
+        self, networks: ContainerNetworks, launches: LaunchBuilder, remover: Remover, health: HealthMonitor
+    ) -> Lifecycle:
         return Lifecycle(
             registry=self.registry,
             driver=self.driver,
@@ -279,12 +292,19 @@ class _Parts:
             events=self.events,
             background=self.background,
             volumes=self.container_volumes,
+            health=health,
         )
 
     def _containers(
-        self, lifecycle: Lifecycle, remover: Remover, execs: Execs, networks: ContainerNetworks, names: ImageNames
+        self,
+        lifecycle: Lifecycle,
+        remover: Remover,
+        execs: Execs,
+        networks: ContainerNetworks,
+        names: ImageNames,
+        health: HealthMonitor,
     ) -> Containers:
-        freezer = Freezer(self.registry, self.cgroups, self.cgroup_path, self.locks, self.events)
+        freezer = Freezer(self.registry, self.cgroups, self.cgroup_path, self.locks, self.events, health)
         return Containers(
             paths=self.paths,
             registry=self.registry,
@@ -313,6 +333,7 @@ class _Parts:
             events=self.events,
             clock=system_clock,
             background=self.background,
+            health=health,
         )
 
     def _upkeep(self, remover: Remover) -> Upkeep:

@@ -7,9 +7,11 @@ Kept in memory only, as with Docker: an exec whose daemon was killed ends like a
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import secrets
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, field
 
 from shoal.api.detach_keys import parse_detach_keys
 from shoal.api.exec import ExecConfig, ExecInspect, ExecProcessConfig, ExecStartConfig
@@ -28,7 +30,7 @@ _KEPT_NS = 300 * 1_000_000_000
 
 @dataclass(slots=True)
 class ExecRecord:
-    """One exec. `exit_code` is None until it has ended."""
+    """One exec. `exit_code` is None until it has ended; `dropped` says that nobody wants it any more."""
 
     id: str
     container: ContainerRecord
@@ -38,6 +40,8 @@ class ExecRecord:
     exit_code: int | None = None
     pid: int = 0
     ended_ns: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    dropped: bool = False
 
 
 class Execs:
@@ -78,14 +82,26 @@ class Execs:
         check_settled(container)
         if not container.is_running:
             raise Conflict(f"container {container.id} is not running", fix=f"docker start {container.name}")
-        if not config.cmd:
-            raise InvalidArgument("No exec command specified")
         parse_detach_keys(config.detach_keys)
         self._drop_old()
-        record = ExecRecord(secrets.token_hex(32), container, config)
+        return self.prepare(container, config).id
+
+    def prepare(self, container: ContainerRecord, config: ExecConfig, *, mark: str = "") -> ExecRecord:
+        """A new exec that is to be run; its id begins with `mark`, some hexadecimal digits.
+
+        Raises: InvalidArgument without a command.
+        """
+        if not config.cmd:
+            raise InvalidArgument("No exec command specified")
+        record = ExecRecord(mark + secrets.token_hex(32)[len(mark) :], container, config)
         self._execs[record.id] = record
         self._tell(record, f"exec_create: {' '.join(config.cmd)}")
-        return record.id
+        return record
+
+    def drop(self, record: ExecRecord) -> None:
+        """Forgets an exec; one that is just being started is killed as soon as it runs."""
+        record.dropped = True
+        self._execs.pop(record.id, None)
 
     def _drop_old(self) -> None:
         limit_ns = self._clock() - _KEPT_NS
@@ -145,12 +161,15 @@ class Execs:
             problem.what = f"OCI runtime exec failed: exec failed: unable to start container process: {problem.what}"
             raise
         record.pid = started.pid
+        if record.dropped:
+            await self._driver.signal(record.container.id, record.id, signal.SIGKILL, group=True)
 
     def exited(self, container_id: str, exec_id: str, exit: Exit) -> None:
         """The driver tells that the exec's process ended."""
         record = self._execs.get(exec_id)
         if record is not None and record.container.id == container_id:
             record.running, record.exit_code, record.ended_ns = False, exit.code, self._clock()
+            record.ended.set()
             self._tell(record, "exec_die", exitCode=str(exit.code))
 
     def detached(self, container_id: str, exec_id: str | None) -> None:

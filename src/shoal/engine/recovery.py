@@ -1,7 +1,7 @@
 """What shoald does when it starts: compares database, directories and kernel, and repairs what a killed daemon left.
 
     removals cut short ─▶ finished
-    containers that ran ─▶ taken up again, or their end noted (exit record, reaped, or unknown)
+    containers that ran ─▶ taken up again with their health checks, or their end noted (exit record, reaped, or unknown)
     addresses and ports ─▶ kept for those that run, free for the rest
     volumes made for a container that never came to be ─▶ removed, if nobody named them
     directories, layers, FIFOs without a container ─▶ removed
@@ -25,6 +25,7 @@ from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
 from shoal.engine.container.restart import wants_start_at_boot
+from shoal.engine.health.monitor import HealthMonitor
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.engine.trash import Trash
@@ -52,6 +53,7 @@ class Recovery:
         remover: Remover,
         locks: ContainerLocks,
         volumes: Volumes,
+        health: HealthMonitor,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -63,6 +65,7 @@ class Recovery:
         self._remover = remover
         self._locks = locks
         self._volumes = volumes
+        self._health = health
 
     async def run(self) -> None:
         """Brings everything in line; the API is served afterwards only. Raises: ShoalError when that is impossible."""
@@ -76,6 +79,8 @@ class Recovery:
                 _log.warning("container %s: %s", record.name, told.note)
             if told.exit is not None:
                 await self._note_end(record, told.exit)
+            else:
+                await self._health.recovered(record, told.exec_ids)
         await self._finish_removals(record for record in self._registry if not record.is_running)
         await asyncio.to_thread(self._sweep, {record.id for record in self._registry})
         for note in self._volumes.repair():

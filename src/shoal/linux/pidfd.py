@@ -21,6 +21,7 @@ from shoal.linux.libc import SYS_pidfd_open, SYS_pidfd_send_signal, syscall
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
 _PIDFD_GET_INFO = 0xC000FF0B | _PIDFD_INFO.size << 16
 _PIDFD_INFO_EXIT = 1 << 3  # Linux 6.15
+_PIDFD_SIGNAL_PROCESS_GROUP = 1 << 2  # Linux 6.9
 
 
 def pidfd_open(pid: int) -> Fd:
@@ -31,11 +32,21 @@ def pidfd_open(pid: int) -> Fd:
     return Fd(syscall(SYS_pidfd_open, "pidfd_open", str(pid), pid, 0))
 
 
-def pidfd_send_signal(fd: FdLike, sig: int) -> None:
+def pidfd_send_signal(fd: FdLike, sig: int, *, group: bool = False) -> None:
     """Send a signal to the process behind `fd`. pidfd_send_signal(2), Linux 5.1.
+
+    With `group`, to the process group that it leads, as it itself lives or not; before Linux 6.9 to it alone.
 
     Raises: SyscallError (ESRCH: it has ended and was reaped).
     """
+    if group:
+        try:
+            flags = _PIDFD_SIGNAL_PROCESS_GROUP
+            syscall(SYS_pidfd_send_signal, "pidfd_send_signal", signal_name(sig), fd, sig, None, flags)
+            return
+        except SyscallError as error:
+            if error.errno not in (errno.EINVAL, errno.ESRCH):  # ESRCH: it leads no group
+                raise
     syscall(SYS_pidfd_send_signal, "pidfd_send_signal", signal_name(sig), fd, sig, None, 0)
 
 

@@ -195,8 +195,11 @@ class RuntimeDriver(Protocol):
         """
         ...
 
-    async def signal(self, id: str, exec_id: str | None, signal: int) -> None:
-        """Sends a signal; a process that has just ended is not an error."""
+    async def signal(self, id: str, exec_id: str | None, signal: int, *, group: bool = False) -> None:
+        """Sends a signal; a process that has just ended is not an error.
+
+        `group`: to its whole process group, where the kernel can (Linux 6.9).
+        """
         ...
 
     async def resize(self, id: str, exec_id: str | None, rows: int, columns: int) -> None:

@@ -306,7 +306,8 @@ class Launch:
         self._remove_spare()
         if process.exec_id is None:
             self._service.reaper.remove_cgroup(process)
-            self._service.reaper.remove_run_dir(process)
+        # That of an exec too: its container may have ended just now, and its directory have been made anew.
+        self._service.reaper.remove_run_dir(process)
 
     def _remove_spare(self) -> None:
         if self._spare_cgroup is not None:

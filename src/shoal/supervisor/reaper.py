@@ -113,7 +113,8 @@ class Reaper:
             self._write_record(process, process.exit)
             # Before it is told: if this process is killed in between, a successor does the rest.
             self.remove_cgroup(process)
-            self.remove_run_dir(process)
+        # Behind an exec too, which may have outlived its container by a moment.
+        self.remove_run_dir(process)
         self._service.connection.event("exited", {"id": process.id, "exec_id": process.exec_id, **process.exit})
         if process.streams is not None:
             process.streams.end_clients()

@@ -55,6 +55,14 @@ class ContainerOptions(FlagOptions):
     init: bool
     entrypoint: str | None
     stop_timeout: int | None
+    health_cmd: str
+    health_interval: str
+    health_timeout: str
+    health_start_period: str
+    health_start_interval: str
+    health_retries: int
+    no_healthcheck: bool
+    on_unhealthy: str
     quiet: bool
     help_shown: bool
 
@@ -139,6 +147,7 @@ def add_container_flags(parser: Parser) -> None:
     """Adds everything that `run` and `create` share, the positional words included."""
     add_flags(parser, FLAGS)
     _add_composed_flags(parser)
+    _add_health_flags(parser)
     parser.add_argument("image", metavar="IMAGE")
     parser.add_argument("command", metavar="COMMAND", nargs=REMAINDER)
 
@@ -184,3 +193,14 @@ def _add_composed_flags(parser: Parser) -> None:
     parser.toggle("--init", dest="init", help="Run an init that forwards signals and reaps processes")
     parser.add_argument("--entrypoint", dest="entrypoint", help="Replace the image's entrypoint", metavar="TEXT")
     parser.integer("--stop-timeout", dest="stop_timeout", help="Seconds to wait before it is killed")
+
+
+def _add_health_flags(parser: Parser) -> None:
+    parser.text("--health-cmd", dest="health_cmd", help="Command that says whether the container is healthy")
+    parser.text("--health-interval", dest="health_interval", help="Time between two checks (30s)")
+    parser.text("--health-timeout", dest="health_timeout", help="Time that one check may take (30s)")
+    parser.text("--health-start-period", dest="health_start_period", help="Time in which failures do not count (0s)")
+    parser.text("--health-start-interval", dest="health_start_interval", help="Time between checks meanwhile (5s)")
+    parser.integer("--health-retries", dest="health_retries", default=0, help="Failures that make it unhealthy (3)")
+    parser.toggle("--no-healthcheck", dest="no_healthcheck", help="Run no health check, though the image has one")
+    parser.text("--on-unhealthy", dest="on_unhealthy", help="What to do when unhealthy (restart|stop|kill)")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from shoal.cli.arguments import UsageError
 from shoal.cli.container import values
 from shoal.cli.container.flags import FLAGS, ContainerOptions, Flag, FlagOptions
+from shoal.cli.container.health import ON_UNHEALTHY_LABEL, health_config
 from shoal.cli.container.ports import parse_ports
 from shoal.client.document import Json
 
@@ -68,10 +69,15 @@ def _put_process(body: dict[str, Json], options: ContainerOptions, environment: 
     if env:
         body["Env"] = list(env)
     labels = values.labels(options.label, options.label_file)
+    if options.on_unhealthy:
+        labels[ON_UNHEALTHY_LABEL] = options.on_unhealthy
     if labels:
         body["Labels"] = labels
     if options.stop_timeout is not None:
         body["StopTimeout"] = options.stop_timeout
+    health = health_config(options)
+    if health:
+        body["Healthcheck"] = health
     if options.log_opt:
         _put(body, ("HostConfig", "LogConfig", "Config"), values.labels(options.log_opt))
     if options.init:

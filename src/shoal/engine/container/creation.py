@@ -20,8 +20,9 @@ from shoal.engine.container.names import invent_name, normalise_name
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.restart import check_policy
-from shoal.engine.container.unserved import check_served, unserved_warnings
+from shoal.engine.container.unserved import check_served
 from shoal.engine.events import EventLog
+from shoal.engine.health.check import check_health_config, health_warnings
 from shoal.engine.image_names import ImageNames
 from shoal.engine.paths import Paths
 from shoal.engine.specgen import SpecGenerator, command_line, merge_process
@@ -72,6 +73,7 @@ class Creator:
         check_policy(request.host_config.restart_policy, auto_remove=request.host_config.auto_remove)
         check_log_config(request.host_config.log_config)
         check_served(request)
+        check_health_config(request.healthcheck)
         check_bind_sources(request.host_config)
         host = self._normalise(request.host_config)
         id = secrets.token_hex(32)
@@ -84,7 +86,7 @@ class Creator:
             await asyncio.to_thread(self._discard, id)
             raise
         self._events.publish("container", "create", record.id, record.attributes())
-        return ContainerCreateResponse(id=id, warnings=[*warnings, *unserved_warnings(config)])
+        return ContainerCreateResponse(id=id, warnings=[*warnings, *health_warnings(config)])
 
     def _prepare(self, id: str, chain_ids: Sequence[Digest]) -> Rootfs:
         self._paths.container_dir(id).mkdir(mode=0o710)

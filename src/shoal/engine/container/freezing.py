@@ -11,6 +11,7 @@ from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord, check_settled
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
+from shoal.engine.health.monitor import HealthMonitor
 from shoal.errors import Conflict, SyscallError
 from shoal.linux.cgroups.layout import Layout
 
@@ -27,12 +28,14 @@ class Freezer:
         cgroup_path: Callable[[ContainerRecord], str],
         locks: ContainerLocks,
         events: EventLog,
+        health: HealthMonitor,
     ) -> None:
         self._registry = registry
         self._cgroups = cgroups
         self._cgroup_path = cgroup_path
         self._locks = locks
         self._events = events
+        self._health = health
 
     async def pause(self, record: ContainerRecord) -> None:
         """Returns when every process is frozen. Raises: Conflict, in Docker's words; SyscallError."""
@@ -45,6 +48,7 @@ class Freezer:
             await self._change(record, "freeze")
             record.move("pause")
             self._registry.save(record)
+            self._health.suspended(record)
         self._events.publish("container", "pause", record.id, record.attributes())
 
     async def unpause(self, record: ContainerRecord) -> None:
@@ -55,6 +59,7 @@ class Freezer:
             await self._change(record, "thaw")
             record.move("unpause")
             self._registry.save(record)
+            self._health.resumed(record)
         self._events.publish("container", "unpause", record.id, record.attributes())
 
     async def _change(self, record: ContainerRecord, action: Literal["freeze", "thaw"]) -> None:

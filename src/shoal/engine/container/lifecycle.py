@@ -24,6 +24,7 @@ from shoal.engine.container.removal import Remover
 from shoal.engine.container.restart import next_delay_s, should_restart
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.events import EventLog
+from shoal.engine.health.monitor import HealthMonitor
 from shoal.engine.networking import ContainerNetworks
 from shoal.errors import Conflict, NotModified, ShoalError
 from shoal.linux.procfs import start_time_ticks
@@ -51,6 +52,7 @@ class Lifecycle:
         events: EventLog,
         background: Background,
         volumes: ContainerVolumes,
+        health: HealthMonitor,
     ) -> None:
         self._registry = registry
         self._driver = driver
@@ -65,6 +67,7 @@ class Lifecycle:
         self._kept: set[str] = set()
         self._rests = False
         self._volumes = volumes
+        self._health = health
 
     async def start(self, record: ContainerRecord) -> None:
         """Runs the container, as a client asks: its restarts are counted from zero again.
@@ -93,6 +96,7 @@ class Lifecycle:
         self._networks.announce(record, "connect")
         self._volumes.announce(record, "mount")
         self._events.publish("container", "start", record.id, record.attributes())
+        self._health.started(record)
 
     async def _launch(self, record: ContainerRecord) -> None:
         clients = self._clients.take(record.id)
@@ -157,6 +161,7 @@ class Lifecycle:
             record.restart_count += 1
         else:
             record.move("exit")
+        self._health.ended(record)
         await self._release(record)
         self._save(record)
         if exit.oom_killed:

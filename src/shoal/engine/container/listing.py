@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 
 from shoal.api.filters import Filters
 from shoal.api.options import ListOptions
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.view import mount_points
+from shoal.engine.health.record import NO_HEALTH_CHECK, HealthRecord
 from shoal.errors import InvalidArgument
 
 _STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+_HEALTHS = (NO_HEALTH_CHECK, "starting", "healthy", "unhealthy")
 _ACCEPTED = (
     "ancestor",
     "before",
@@ -36,10 +38,12 @@ def select(
     *,
     find: Callable[[str], ContainerRecord],
     ancestors: Callable[[str], Collection[str]],
+    health: Callable[[str], HealthRecord | None],
 ) -> list[ContainerRecord]:
     """The containers that the options let through, the newest first.
 
-    `find` resolves a reference to a container, `ancestors` gives the ids of the images that descend from one.
+    `find` resolves a reference to a container, `ancestors` gives the ids of the images that descend from one, `health`
+    the health of the container with an id.
 
     Raises: InvalidArgument for a filter or a value that there is not; what `find` raises.
     """
@@ -47,6 +51,8 @@ def select(
     filters.validate(_ACCEPTED)
     shows_all = options.all or options.limit is not None or "status" in filters or "exited" in filters
     tests = _tests(filters, find, ancestors)
+    if "health" in filters:
+        tests.append(_health_test(filters, health))
     newest_first = sorted(records, key=lambda record: record.created_ns, reverse=True)
     chosen = [
         record for record in newest_first if (shows_all or record.is_active) and all(test(record) for test in tests)
@@ -59,14 +65,14 @@ _Test = Callable[[ContainerRecord], bool]
 
 def _tests(
     filters: Filters, find: Callable[[str], ContainerRecord], ancestors: Callable[[str], Collection[str]]
-) -> Sequence[_Test]:
+) -> list[_Test]:
     tests: list[_Test] = [
         lambda record: filters.matches_prefix("id", record.id),
         lambda record: "name" not in filters or _name_matches(filters, record.name),
         lambda record: filters.matches_labels(record.config.labels),
     ]
-    if filters.boolean("is-task", default=False) or ("health" in filters and "none" not in filters.get("health")):
-        tests.append(lambda _: False)  # there are no swarm tasks, and no health checks yet
+    if filters.boolean("is-task", default=False):
+        tests.append(lambda _: False)  # there are no swarm tasks
     if "status" in filters:
         statuses = _checked(filters, "status", _STATUSES)
         tests.append(lambda record: record.state.status in statuses)
@@ -90,6 +96,21 @@ def _tests(
         if name in filters:
             tests.append(_port_test(name, filters))
     return tests
+
+
+def _health_test(filters: Filters, health: Callable[[str], HealthRecord | None]) -> _Test:
+    wanted = filters.get("health")
+    for value in wanted:
+        if value not in _HEALTHS:
+            raise InvalidArgument(
+                f"Unrecognised filter value for health: {value}", fix=f"use one of {', '.join(_HEALTHS)}"
+            )
+
+    def test(record: ContainerRecord) -> bool:
+        known = health(record.id)
+        return (known.status if known else NO_HEALTH_CHECK) in wanted
+
+    return test
 
 
 def network_name(record: ContainerRecord) -> str:

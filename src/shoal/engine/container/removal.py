@@ -14,6 +14,7 @@ from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.database import Reserve
 from shoal.engine.events import EventLog
 from shoal.engine.execs import Execs
+from shoal.engine.health.monitor import HealthMonitor
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.engine.trash import Trash
@@ -38,6 +39,7 @@ class Remover:
         execs: Execs,
         reserve: Reserve,
         volumes: ContainerVolumes,
+        health: HealthMonitor,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -50,6 +52,7 @@ class Remover:
         self._execs = execs
         self._reserve = reserve
         self._volumes = volumes
+        self._health = health
         self._trash = Trash(paths.trash)
         self._purging = False
 
@@ -76,6 +79,7 @@ class Remover:
         self._registry.delete(record)
         self._volumes.drop(given_up)
         self._execs.forget(record.id)
+        self._health.forget(record.id)
         self._events.publish("container", "destroy", record.id, record.attributes())
         self._waiters.removed(record.id, Ending(record.state.exit_code))
         if not self._purging:

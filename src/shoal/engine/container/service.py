@@ -35,6 +35,7 @@ from shoal.engine.container.view import Sizes, inspect_view, summary_view
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.events import EventLog
 from shoal.engine.execs import Execs
+from shoal.engine.health.monitor import HealthMonitor
 from shoal.engine.image_names import ImageNames
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
@@ -67,6 +68,7 @@ class Containers:
     events: EventLog
     clock: Clock
     background: Background
+    health: HealthMonitor
 
     async def create(
         self, name: str | None, request: ContainerCreateRequest, platform: str | None
@@ -76,7 +78,13 @@ class Containers:
 
     async def list(self, options: ListOptions) -> Sequence[ContainerSummary]:
         """The containers that the options let through, the newest first. Raises: InvalidArgument, NotFound."""
-        chosen = select(self.registry, options, find=self.registry.find, ancestors=self.image_names.descendants)
+        chosen = select(
+            self.registry,
+            options,
+            find=self.registry.find,
+            ancestors=self.image_names.descendants,
+            health=self.health.health,
+        )
         now_ns = self.clock()
         rows = []
         for record in chosen:
@@ -86,7 +94,8 @@ class Containers:
                 continue  # it was removed meanwhile
             image = self.image_names.show(record.config.image, record.image_id)
             network = self.networks.view(record)
-            rows.append(summary_view(record, now_ns=now_ns, image=image, network=network, sizes=sizes))
+            health = self.health.health(record.id)
+            rows.append(summary_view(record, now_ns=now_ns, image=image, network=network, sizes=sizes, health=health))
         return rows
 
     async def inspect(self, ref: str, *, size: bool) -> ContainerInspect:
@@ -99,6 +108,7 @@ class Containers:
             network=self.networks.view(record),
             exec_ids=self.execs.ids_of(record.id),
             sizes=await self._sizes(record) if size else None,
+            health=self.health.health(record.id),
         )
 
     async def _sizes(self, record: ContainerRecord) -> Sizes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shoal.engine.container.record import StateRecord
+from shoal.engine.health.record import HealthRecord
 
 _NS = 1_000_000_000
 
@@ -35,12 +36,12 @@ def human_duration(seconds: float) -> str:
     return f"{hours // 24 // 365} years"
 
 
-def status_text(state: StateRecord, now_ns: int) -> str:
-    """One line about the state, such as `Up 5 seconds` or `Exited (137) 2 hours ago`."""
+def status_text(state: StateRecord, now_ns: int, health: HealthRecord | None = None) -> str:
+    """One line about the state, such as `Up 5 seconds (healthy)` or `Exited (137) 2 hours ago`."""
     up = human_duration((now_ns - state.started_at_ns) / _NS)
     ago = human_duration((now_ns - state.finished_at_ns) / _NS)
     if state.status == "running":
-        return f"Up {up}"
+        return f"Up {up}{_health(health)}"
     if state.status == "paused":
         return f"Up {up} (Paused)"
     if state.status == "restarting":
@@ -52,6 +53,12 @@ def status_text(state: StateRecord, now_ns: int) -> str:
     if state.started_at_ns == 0:
         return "Created"
     return f"Exited ({_code(state)}) {ago} ago"
+
+
+def _health(health: HealthRecord | None) -> str:
+    if health is None:
+        return ""
+    return " (health: starting)" if health.status == "starting" else f" ({health.status})"
 
 
 def _code(state: StateRecord) -> str:

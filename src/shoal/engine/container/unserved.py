@@ -1,8 +1,8 @@
-"""What this version of shoal does not do for a container yet: refused, or warned of where it matters less. Pure."""
+"""What this version of shoal does not do for a container yet, which is refused. Pure."""
 
 from __future__ import annotations
 
-from shoal.api.container import ContainerConfig, ContainerCreateRequest
+from shoal.api.container import ContainerCreateRequest
 from shoal.errors import InvalidArgument, Unsupported
 
 _BUILT_IN = ("", "default", "bridge", "host", "none")
@@ -31,11 +31,3 @@ def check_served(request: ContainerCreateRequest) -> None:
     for mount in host.mounts:
         if mount.type in ("image", "cluster"):
             raise Unsupported(f"mounts of type {mount.type!r} are not served yet", fix="use type=bind or type=tmpfs")
-
-
-def unserved_warnings(config: ContainerConfig) -> list[str]:
-    """What a client is told about the image's wishes that are passed over. `config` is the merged one."""
-    warnings = []
-    if config.healthcheck and config.healthcheck.test and config.healthcheck.test != ["NONE"]:
-        warnings.append("This version of shoal runs no health checks.")
-    return warnings

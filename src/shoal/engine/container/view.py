@@ -21,6 +21,7 @@ from shoal.api.timestamps import NEVER, format_rfc3339
 from shoal.engine.container.record import ContainerRecord, StateRecord
 from shoal.engine.container.states import ACTIVE
 from shoal.engine.container.status_text import status_text
+from shoal.engine.health.record import HealthRecord
 from shoal.engine.paths import Paths
 from shoal.engine.specgen.binds import RequestedMount, parse_bind
 from shoal.oci.rootfs import OverlayRootfs, Rootfs
@@ -56,6 +57,7 @@ def inspect_view(
     network: NetworkView,
     exec_ids: Sequence[str],
     sizes: Sizes | None,
+    health: HealthRecord | None,
 ) -> ContainerInspect:
     """The answer of GET /containers/ID/json."""
     return ContainerInspect(
@@ -63,7 +65,7 @@ def inspect_view(
         created=format_rfc3339(record.created_ns),
         path=record.path,
         args=record.args,
-        state=state_view(record.state),
+        state=state_view(record.state, health),
         image=record.image_id,
         resolv_conf_path=str(paths.resolv_conf_file(record.id)),
         hostname_path=str(paths.hostname_file(record.id)),
@@ -87,7 +89,7 @@ def inspect_view(
     )
 
 
-def state_view(state: StateRecord) -> ContainerState:
+def state_view(state: StateRecord, health: HealthRecord | None) -> ContainerState:
     """A state in Docker's words; a time of 0 is its year 1."""
     return ContainerState(
         status=state.status,
@@ -101,6 +103,7 @@ def state_view(state: StateRecord) -> ContainerState:
         error=state.error,
         started_at=_time(state.started_at_ns),
         finished_at=_time(state.finished_at_ns),
+        health=health.view() if health else None,
     )
 
 
@@ -184,7 +187,13 @@ _PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 
 
 def summary_view(
-    record: ContainerRecord, *, now_ns: int, image: str, network: NetworkView, sizes: Sizes | None
+    record: ContainerRecord,
+    *,
+    now_ns: int,
+    image: str,
+    network: NetworkView,
+    sizes: Sizes | None,
+    health: HealthRecord | None,
 ) -> ContainerSummary:
     """One row of GET /containers/json; `image` is the name by which the row shows the image."""
     return ContainerSummary(
@@ -199,7 +208,7 @@ def summary_view(
         size_root_fs=sizes.total if sizes else None,
         labels=record.config.labels,
         state=record.state.status,
-        status=status_text(record.state, now_ns),
+        status=status_text(record.state, now_ns, health),
         host_config=SummaryHostConfig(network_mode=record.host_config.network_mode or "default"),
         network_settings=SummaryNetworkSettings(networks=network.endpoints),
         mounts=mount_points(record),

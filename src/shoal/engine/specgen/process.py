@@ -12,6 +12,7 @@ import msgspec
 from shoal.api.container import ContainerConfig
 from shoal.api.host_config import Ulimit
 from shoal.api.image import ImageConfig
+from shoal.engine.health.check import merge_health_config
 from shoal.errors import InvalidArgument
 from shoal.oci.runtime_spec import Rlimit
 
@@ -69,6 +70,7 @@ def merge_process(config: ContainerConfig, image: ImageConfig | None) -> Contain
         exposed_ports={**(image.exposed_ports or {}), **config.exposed_ports},
         volumes={**(image.volumes or {}), **config.volumes},
         stop_signal=config.stop_signal or image.stop_signal,
+        healthcheck=merge_health_config(config.healthcheck, image.healthcheck),
     )
 
 

@@ -150,11 +150,11 @@ class NativeDriver:
             body = attach_body(target.id, target.exec_id, options, early, 0)
             await supervisor.connected.request("attach", {**body}, [client.fileno()])
 
-    async def signal(self, id: str, exec_id: str | None, signal: int) -> None:
+    async def signal(self, id: str, exec_id: str | None, signal: int, *, group: bool = False) -> None:
         """Sends a signal; a process that has just ended does not get it. Raises: NotFound."""
         hosted = self._find(id, exec_id)
         if hosted is not None:
-            hosted.send_signal(signal)
+            hosted.send_signal(signal, group=group)
 
     async def resize(self, id: str, exec_id: str | None, rows: int, columns: int) -> None:
         """Gives the terminal a size. Raises: NotFound; Conflict when there is no terminal."""

@@ -70,10 +70,10 @@ class Hosted:
             except OSError:
                 pass  # it has a terminal, or the directory is gone
 
-    def send_signal(self, number: int) -> None:
-        """Sends a signal, unless the process has ended. Raises: SyscallError (EPERM, EINVAL)."""
+    def send_signal(self, number: int, *, group: bool = False) -> None:
+        """Sends a signal, or to its process `group`, unless it has ended. Raises: SyscallError (EPERM, EINVAL)."""
         try:
-            pidfd_send_signal(self.pidfd, number)
+            pidfd_send_signal(self.pidfd, number, group=group)
         except SyscallError as error:
             if error.errno != errno.ESRCH:  # it has ended, and its supervisor is about to say so
                 raise

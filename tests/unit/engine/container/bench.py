@@ -28,6 +28,11 @@ from shoal.engine.container.stopping import Stopper
 from shoal.engine.container.view import NetworkView
 from shoal.engine.container.waiters import Waiters
 from shoal.engine.events import EventLog
+from shoal.engine.health.check import HealthCheck
+from shoal.engine.health.monitor import HealthMonitor
+from shoal.engine.health.prober import Prober
+from shoal.engine.health.record import ProbeResult
+from shoal.engine.health.store import HealthStore
 from shoal.engine.image_names import ImageNames
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
@@ -62,8 +67,8 @@ class FakeDriver:
         self.started.append(launch)
         return Started(0x7FFFFFFF, 1_000)
 
-    async def signal(self, id: str, exec_id: str | None, signal: int) -> None:
-        del exec_id
+    async def signal(self, id: str, exec_id: str | None, signal: int, *, group: bool = False) -> None:
+        del exec_id, group
         self.signals.append(signal)
         if signal in self.obeys and self.on_exit is not None:
             self.on_exit(id, Exit(128 + signal, 2_000))
@@ -156,6 +161,27 @@ class FakeSnapshotter:
         return Usage(1, 1)
 
 
+@dataclass
+class FakeProber:
+    """Answers with what it is given, the last result again and again; probes nothing."""
+
+    results: list[ProbeResult] = field(default_factory=lambda: [ProbeResult(1, 2, 0, "")])
+    probes: int = 0
+    killed: list[str] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+
+    async def probe(self, container: ContainerRecord, check: HealthCheck, tell: Callable[[ProbeResult], None]) -> None:
+        del container, check
+        self.probes += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        tell(self.results.pop(0) if len(self.results) > 1 else self.results[0])
+
+    async def kill_left_over(self, container_id: str, exec_ids: tuple[str, ...]) -> None:
+        del container_id
+        self.killed += exec_ids
+
+
 class _Freezer:
     """Freezes nothing, but keeps the states."""
 
@@ -179,6 +205,7 @@ class Bench:
     clients: WaitingClients
     events: EventLog
     snapshotter: FakeSnapshotter
+    prober: FakeProber
 
     def add(self, *, config: ContainerConfig | None = None, **host: Any) -> ContainerRecord:
         """A new container named `web`."""
@@ -220,10 +247,14 @@ def run(test: Callable[[Bench], Awaitable[None]]) -> None:
 
 
 def _bench(background: Background) -> Bench:
-    registry = ContainerRegistry(sqlite3.connect(":memory:", isolation_level=None))
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    database.execute("PRAGMA foreign_keys=ON")
+    registry = ContainerRegistry(database)
     driver, networks, remover = FakeDriver(), FakeNetworks(), FakeRemover(registry)
     waiters, clients, events, locks = Waiters(), WaitingClients(), EventLog(lambda: 1), ContainerLocks()
     runtime = cast(RuntimeDriver, driver)
+    prober = FakeProber()
+    health = HealthMonitor(HealthStore(database), cast(Prober, prober), events, lambda: 1, background)
     lifecycle = Lifecycle(
         registry=registry,
         driver=runtime,
@@ -236,6 +267,7 @@ def _bench(background: Background) -> Bench:
         events=events,
         background=background,
         volumes=cast(ContainerVolumes, _Volumes()),
+        health=health,
     )
     driver.on_exit = lifecycle.exited
     stopper = Stopper(registry, runtime, cast(Freezer, _Freezer()), waiters, locks, events)
@@ -260,5 +292,8 @@ def _bench(background: Background) -> Bench:
         events=events,
         clock=lambda: 1,
         background=background,
+        health=health,
     )
-    return Bench(lifecycle, containers, registry, driver, networks, remover, waiters, clients, events, snapshotter)
+    return Bench(
+        lifecycle, containers, registry, driver, networks, remover, waiters, clients, events, snapshotter, prober
+    )

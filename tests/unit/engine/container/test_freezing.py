@@ -38,7 +38,8 @@ class _Cgroups:
 
 def _freezer(bench: Bench, number: int) -> Freezer:
     cgroups = cast(Layout, cast(Any, _Cgroups(number)))
-    return Freezer(bench.registry, cgroups, lambda record: record.id, bench.containers.locks, bench.events)
+    parts = bench.containers
+    return Freezer(bench.registry, cgroups, lambda record: record.id, parts.locks, bench.events, parts.health)
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV])

@@ -14,6 +14,7 @@ from shoal.api.options import ListOptions
 from shoal.engine.container.listing import select
 from shoal.engine.container.record import ContainerRecord, StateRecord
 from shoal.engine.container.states import Status
+from shoal.engine.health.record import HealthRecord
 from shoal.errors import InvalidArgument, NotFound
 from shoal.oci.rootfs import PlainRootfs
 
@@ -52,7 +53,9 @@ def _find(ref: str) -> ContainerRecord:
 def _names(*, filters: dict[str, list[str]] | None = None, **options: Any) -> list[str]:
     asked = ListOptions(filters=Filters(filters or {}), **options)
     ancestors = {"odd": ["sha256:1"], "even": ["sha256:0"]}
-    return [record.name for record in select(_ALL, asked, find=_find, ancestors=lambda ref: ancestors.get(ref, []))]
+    healths = {_ALL[0].id: HealthRecord(status="healthy")}
+    chosen = select(_ALL, asked, find=_find, ancestors=lambda ref: ancestors.get(ref, []), health=healths.get)
+    return [record.name for record in chosen]
 
 
 def test_select_plain_shows_what_runs_newest_first() -> None:
@@ -88,7 +91,8 @@ def test_select_all_and_limit() -> None:
         ({"publish": ["79-81/tcp"]}, ["web"]),
         ({"publish": ["80/udp"]}, []),
         ({"expose": ["80"]}, ["cache", "web"]),
-        ({"health": ["healthy"]}, []),
+        ({"health": ["healthy"]}, ["web"]),
+        ({"health": ["none", "starting"]}, ["cache"]),
         ({"is-task": ["true"]}, []),
     ],
 )

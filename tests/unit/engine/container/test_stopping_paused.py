@@ -38,8 +38,8 @@ def test_kill_pause_that_was_under_way_is_thawed_and_ends() -> None:
     waiters = Waiters()
 
     class _Driver:
-        async def signal(self, id: str, exec_id: str | None, signal: int) -> None:
-            del id, exec_id, signal
+        async def signal(self, id: str, exec_id: str | None, signal: int, *, group: bool = False) -> None:
+            del id, exec_id, signal, group
             # The freeze has come before the signal was acted on, and is noted only now.
             asyncio.get_running_loop().call_later(0.02, record.move, "pause")
 
