@@ -16,6 +16,7 @@ from shoal.linux.cgroups.bpf import load_device_program
 from shoal.linux.cgroups.device_rules import DevicePolicy, bpf_program
 from shoal.linux.cgroups.layout import Layout
 from shoal.linux.cgroups.layout import detect as detect_cgroups
+from shoal.linux.fd import Fd
 from shoal.linux.libc import (
     AT_FDCWD,
     SYS_clone3,
@@ -26,6 +27,7 @@ from shoal.linux.libc import (
 )
 from shoal.linux.mounts import fsconfig_set_string, fsopen
 from shoal.linux.namespaces import CLONE_NEWUSER, FLAGS
+from shoal.linux.overlay import looks_at_options
 from shoal.linux.pidfd import pidfd_open
 from shoal.linux.rootfs import RESOLVE_IN_ROOT, openat2
 
@@ -164,11 +166,17 @@ def _file_systems() -> list[Feature]:
         fix = "modprobe overlay; without it images are copied (vfs)" if missing else ""
         return [Feature("overlay", False, reason, fix), Feature("overlay-lowerdir+", False, "no overlay", fix)]
     with fs_fd:
-        layers = _probe("overlay-lowerdir+", "6.5", lambda: fsconfig_set_string(fs_fd, "lowerdir+", "/"))
+        layers = _probe("overlay-lowerdir+", "6.5", lambda: _add_layer(fs_fd))
         if not layers.available:
             layers.reason = "the kernel is older than 6.5: images of more than about 240 layers can't be mounted"
             layers.fix = "upgrade the kernel"
     return [Feature("overlay", True), layers]
+
+
+def _add_layer(fs_fd: Fd) -> None:
+    if not looks_at_options(fs_fd):
+        raise SyscallError("fsconfig", "lowerdir+=/", errno.EINVAL)
+    fsconfig_set_string(fs_fd, "lowerdir+", "/")
 
 
 def _cgroups() -> list[Feature]:

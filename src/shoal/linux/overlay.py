@@ -1,9 +1,9 @@
 """Mount an overlay file system of any number of layers.
 
-Used by the child that sets up a container, and by image builds. Linux 6.5 takes the layers one by one
-(`lowerdir+`), so the page that mount(2) has for its options is no limit any more; what remains is the
-kernel's own limit of 500 layers. On older kernels layers that do not fit are named by short /proc/self/fd
-paths (about 240). Documentation/filesystems/overlayfs.rst.
+Used by the child that sets up a container, and by image builds. Newer kernels take the layers one by one
+(`lowerdir+`, behind Linux 6.5), so the page that mount(2) has for its options is no limit any more; what
+remains is the kernel's own limit of 500 layers. On older kernels layers that do not fit are named by short
+/proc/self/fd paths (about 240). Documentation/filesystems/overlayfs.rst.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from shoal.linux.mounts import (
     FSCONFIG_STRING_MAX,
     configure,
     fsconfig_create,
+    fsconfig_set_flag,
     fsconfig_set_string,
     fsmount,
     fsopen,
@@ -55,16 +56,35 @@ def mount_overlay(
             "invalid overlay layers", why="it takes lower layers, and upper with work, or two lower layers"
         )
     try:
-        return _mount_by_layers(target_fd, lower, upper, work, options, attrs)
+        with fsopen("overlay") as fs_fd:
+            if looks_at_options(fs_fd):
+                return _mount_by_layers(fs_fd, target_fd, lower, upper, work, options, attrs)
     except SyscallError as error:
-        # ENOSYS: no fsopen (Linux < 5.2, or a filter). EINVAL of the first option: no `lowerdir+` (Linux <
-        # 6.5).
+        # ENOSYS: no fsopen (Linux < 5.2, or a filter). EINVAL of the first option: no `lowerdir+`.
         if error.errno != errno.ENOSYS and not (error.errno == errno.EINVAL and error.object.startswith("lowerdir+=")):
             raise
-        return mount_overlay_legacy(target_fd, lower, upper, work, options, attrs)
+    return mount_overlay_legacy(target_fd, lower, upper, work, options, attrs)
+
+
+def looks_at_options(fs_fd: Fd) -> bool:
+    """Whether the overlay behind that new fsopen descriptor judges an option when it is set.
+
+    Before Linux 6.5 fsconfig(2) only collects the options of an overlay in the page that mount(2) has, takes any
+    word, `lowerdir+` too, and the mount fails in the end. Where the answer is no, the descriptor is spoilt.
+
+    Raises: SyscallError.
+    """
+    try:
+        fsconfig_set_flag(fs_fd, "shoal")  # no option of any overlay
+    except SyscallError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return True
+    return False
 
 
 def _mount_by_layers(
+    fs_fd: Fd,
     target_fd: FdLike,
     lower: list[str] | tuple[str, ...],
     upper: str | None,
@@ -72,18 +92,17 @@ def _mount_by_layers(
     options: list[str] | tuple[str, ...],
     attrs: int,
 ) -> Fd:
-    with fsopen("overlay") as fs_fd:
-        fsconfig_set_string(fs_fd, "source", "overlay")
-        for path in lower:
-            _set_layer(fs_fd, "lowerdir+", path)
-        if upper is not None and work is not None:
-            _set_layer(fs_fd, "upperdir", upper)
-            _set_layer(fs_fd, "workdir", work)
-        configure(fs_fd, "", options)
-        fsconfig_create(fs_fd, "overlay")
-        with fsmount(fs_fd, attrs, "overlay") as tree:
-            move_mount(tree, target_fd, object="overlay")
-            return Fd(tree.detach())
+    fsconfig_set_string(fs_fd, "source", "overlay")
+    for path in lower:
+        _set_layer(fs_fd, "lowerdir+", path)
+    if upper is not None and work is not None:
+        _set_layer(fs_fd, "upperdir", upper)
+        _set_layer(fs_fd, "workdir", work)
+    configure(fs_fd, "", options)
+    fsconfig_create(fs_fd, "overlay")
+    with fsmount(fs_fd, attrs, "overlay") as tree:
+        move_mount(tree, target_fd, object="overlay")
+        return Fd(tree.detach())
 
 
 def _set_layer(fs_fd: Fd, key: str, path: str) -> None:
@@ -130,6 +149,12 @@ def mount_overlay_legacy(
                 fix="flatten the image, or upgrade the kernel",
             )
         return mount_legacy("overlay", target_fd, "overlay", [data], attrs)
+    except SyscallError as error:
+        # Of all the paths in one option string mount(2) names none.
+        gone = next((path for path in (*lower, upper, work) if path is not None and not os.path.isdir(path)), None)
+        if error.errno != errno.ENOENT or gone is None:
+            raise
+        raise SyscallError(error.syscall, gone, error.errno) from None
     finally:
         for fd in opened:
             fd.close()

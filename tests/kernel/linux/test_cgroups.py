@@ -187,7 +187,11 @@ def _drain(fd: int) -> int:
 
 def test_kill_reaches_every_process_of_the_group_and_below(layout: Layout, cgroup: Cgroup) -> None:
     """Those that fork without end are all gone in one call, and so are those of a group below."""
-    below = layout.create(f"{cgroup.path}/below")
+    below = layout.open(f"{cgroup.path}/below")
+    if layout.version == "v1":
+        layout.create(below.path)
+    else:  # created by us it would get controllers, and the group no processes of its own beside it
+        os.mkdir(below.main_directory())
     processes = [subprocess.Popen(["sh", "-c", "while :; do sleep 0.01 & done"]) for _ in range(3)]
     deep = subprocess.Popen(["sleep", "600"])
     try:

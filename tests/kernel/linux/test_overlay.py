@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import InvalidArgument, SyscallError, Unsupported
-from shoal.linux import mounts, overlay
+from shoal.linux import features, mounts, overlay
 from shoal.linux.namespaces import CLONE_NEWNS
 from tests.kernel.child import run_in_child
 from tests.kernel.linux.places import hide_system_calls, mountinfo_line, place, refusal
 
 pytestmark = pytest.mark.root
+
+# How many layers every kernel takes.
+MOST_IN_A_PAGE = 240
 
 
 @pytest.fixture
@@ -52,6 +55,10 @@ def mount_and_look(spot: Path, lower: list[str]) -> object:
 def test_mount_overlay_of_many_layers_shows_all_and_writes_to_the_upper(spot: Path, count: int) -> None:
     """128 layers are Docker's limit, and more than a page of options holds; the first layer is on top."""
     lower = layers(spot, count)
+    if count > MOST_IN_A_PAGE and not features.available(features.detect(), "overlay-lowerdir+"):
+        with pytest.raises(Unsupported):
+            run_in_child(lambda: mount_and_look(spot, lower), CLONE_NEWNS)
+        return
     assert run_in_child(lambda: mount_and_look(spot, lower), CLONE_NEWNS) == (count + 1, "0")
     assert os.listdir(spot / "upper") == ["written"]
 
@@ -157,4 +164,4 @@ def test_mount_overlay_of_a_missing_layer_names_it(spot: Path) -> None:
     with place(spot / "mnt") as target, pytest.raises(SyscallError) as caught:
         overlay.mount_overlay(target, lower=[str(spot / "gone")], upper=str(spot / "upper"), work=str(spot / "work"))
     assert caught.value.errno == errno.ENOENT
-    assert caught.value.object == f"lowerdir+={spot}/gone"
+    assert caught.value.object.removeprefix("lowerdir+=") == f"{spot}/gone"
