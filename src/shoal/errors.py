@@ -9,6 +9,7 @@
     ├── NotModified         nothing to do, the object is in that state already              HTTP 304
     ├── Unavailable         a thing that is needed is not there now; a retry may work       HTTP 503
     ├── Unsupported         this version of shoal does not serve it                         HTTP 501
+    ├── TimedOut            what was asked took longer than the caller wants to wait        (client only)
     └── Internal            shoal or the machine failed                                     HTTP 500
         └── SyscallError    the kernel refused a system call
 
@@ -24,15 +25,19 @@ import os
 
 
 class ShoalError(Exception):
-    """A problem told to a user: what happened, why, how to mend it."""
+    """A problem told to a user: what happened, why, how to mend it.
 
-    __slots__ = ("fix", "what", "why")
+    `status` is the HTTP status where an engine answered so, None where the problem is of another origin.
+    """
 
-    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+    __slots__ = ("fix", "status", "what", "why")
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", status: int | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.why = why
         self.fix = fix
+        self.status = status
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}" if self.why else self.what
@@ -68,6 +73,10 @@ class Unavailable(ShoalError):
 
 class Unsupported(ShoalError):
     """This version of shoal, or this kernel, does not do it."""
+
+
+class TimedOut(ShoalError):
+    """What was asked took longer than the caller wants to wait."""
 
 
 class Internal(ShoalError):

@@ -1,3 +1,4 @@
+# Derived from src/shoal/client/aio/archives.py by ./dev twins: change it there.
 """Calls on the files of containers. `ref` is a container's name, full id, or unambiguous beginning of its id."""
 
 from __future__ import annotations
@@ -52,13 +53,14 @@ class Archives:
         response = self._caller.call("GET", f"/containers/{ref}/archive", query={"path": path})
         return _stat_of(response), response
 
-    def write(self, ref: str, path: str, archive: Iterable[bytes], *, copy_owner: bool = False) -> None:
+    def write(self, ref: str, path: str, archive: bytes | Iterable[bytes], *, copy_owner: bool = False) -> None:
         """Extracts a tar archive into the directory at a path; no directory gives way to a file, nor a file to one."""
         query = {"path": path, "noOverwriteDirNonDir": "true"}
         if copy_owner:
             query["copyUIDGID"] = "true"
         headers = {"Content-Type": "application/x-tar"}
-        self._caller.call("PUT", f"/containers/{ref}/archive", query=query, body=archive, headers=headers).read()
+        response = self._caller.call("PUT", f"/containers/{ref}/archive", query=query, body=archive, headers=headers)
+        response.read()
 
     def export(self, ref: str) -> Response:
         """A tar archive of the root file system, as a stream."""
@@ -80,7 +82,8 @@ class Archives:
         query.update({name: value for name, value in (("repo", repo), ("tag", tag), ("changes", changes)) if value})
         if not pause:
             query["pause"] = "0"
-        return self._caller.document("POST", "/commit", query=query).text("Id")
+        answer = self._caller.document("POST", "/commit", query=query)
+        return answer.text("Id")
 
 
 def _stat_of(response: Response) -> PathStat:

@@ -1,3 +1,4 @@
+# Derived from src/shoal/client/aio/caller.py by ./dev twins: change it there.
 """What the groups of calls need from the Client: one Protocol, so that neither imports the other in a circle."""
 
 from __future__ import annotations
@@ -56,6 +57,3 @@ class Caller(Protocol):
         body: Mapping[str, Json] | None = None,
     ) -> Hijacked:
         """The raw stream that `POST path` turns into."""
-
-    def detach(self, response: Response) -> Response:
-        """The same response on a connection of its own."""

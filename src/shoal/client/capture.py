@@ -1,3 +1,4 @@
+# Derived from src/shoal/client/aio/capture.py by ./dev twins: change it there.
 """Running a command in a container and collecting what it writes, for programs rather than people."""
 
 from __future__ import annotations
@@ -34,5 +35,5 @@ def exec_captured(client: Client, ref: str, command: Sequence[str]) -> Captured:
                 collected.get(which, collected[stdcopy.STDERR]).extend(payload)
     finally:
         stream.close()
-    code = client.execs.inspect(exec_id).number("ExitCode")
-    return Captured(code, bytes(collected[stdcopy.STDOUT]), bytes(collected[stdcopy.STDERR]))
+    state = client.execs.inspect(exec_id)
+    return Captured(state.number("ExitCode"), bytes(collected[stdcopy.STDOUT]), bytes(collected[stdcopy.STDERR]))

@@ -1,10 +1,12 @@
-"""The Docker API as a Python object: one Client speaks to one engine, synchronously.
+# Derived from src/shoal/client/aio/client.py by ./dev twins: change it there.
+"""The Docker API as a Python object: one Client speaks to one engine.
 
     client = Client(parse_host("unix:///run/shoal/docker.sock"))
     client.containers.list(all=True)
 
-Starts in milliseconds (no asyncio, no msgspec). Objects of the API are reached through `containers`, `execs`, `images`,
-`volumes` and `system`; what they do not cover goes through `call`. Not thread-safe.
+Objects of the API are reached through `containers`, `execs`, `images`, `volumes` and `system`; what they do not cover
+goes through `call`. Any number of calls may run at once: each has a connection of its own as long as it lasts, and idle
+ones are used again. Imports next to nothing, since `shoal` waits for it.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from _collections_abc import Mapping  # `collections` costs a millisecond, and `
 from shoal.api.version import MAXIMUM, MINIMUM
 from shoal.client.containers import Containers
 from shoal.client.document import Document, Json, json_text, parse_document, parse_documents
+from shoal.client.driver import open_connection
 from shoal.client.http import Hijacked, HttpConnection, Response
 from shoal.client.targets import request_target
 from shoal.errors import InvalidArgument, Unavailable, Unsupported
+
+_MOST_IDLE = 8
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ class Client:
     """Speaks the Docker API over `transport`; connects on the first call.
 
     `version` fixes the API version (as DOCKER_API_VERSION does); otherwise the first call asks the engine and takes
-    the newest that both know. A context manager: leaving it closes the idle connection.
+    the newest that both know. A context manager: leaving it closes the idle connections.
     """
 
     def __init__(self, transport: Transport, *, version: str = "") -> None:
@@ -46,7 +51,7 @@ class Client:
             raise InvalidArgument(f"invalid API version `{version}`", fix=f"write it like {MAXIMUM}")
         self.transport = transport
         self._version = version
-        self._idle: HttpConnection | None = None
+        self._idle: list[HttpConnection] = []
         self.containers = Containers(self)
 
     # Each group of calls is imported when it is first used: `shoal ps` needs one of them.
@@ -100,13 +105,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the idle connection; the next call opens a new one."""
-        if self._idle is not None:
-            self._idle.close()
-            self._idle = None
+        """Closes the idle connections; the next call opens a new one."""
+        while (connection := self._take_idle()) is not None:
+            connection.close()
 
-    @property
-    def version(self) -> str:
+    def negotiated_version(self) -> str:
         """The API version of the calls, negotiated if need be.
 
         Raises: Unavailable, Forbidden when no engine can be reached; Unsupported when it is too old.
@@ -138,7 +141,8 @@ class Client:
             fields["Content-Type"] = "application/json"
         else:
             payload = body
-        response = self._exchange(method, request_target(f"/v{self.version}{path}", query), fields, payload)
+        version = self.negotiated_version()
+        response = self._exchange(method, request_target(f"/v{version}{path}", query), fields, payload)
         if response.status == 304 or response.status >= 400:
             from shoal.client.refusals import error_from_answer  # an answer that is good does without
 
@@ -149,37 +153,31 @@ class Client:
         self, method: str, path: str, *, query: Query | None = None, body: Mapping[str, Json] | None = None
     ) -> Document:
         """The JSON object that the engine answers. Raises: as `call`."""
-        return parse_document(self.call(method, path, query=query, body=body).read(), f"the answer to {method} {path}")
+        response = self.call(method, path, query=query, body=body)
+        return parse_document(response.read(), f"the answer to {method} {path}")
 
     def documents(self, method: str, path: str, *, query: Query | None = None) -> list[Document]:
         """The JSON objects of the list that the engine answers. Raises: as `call`."""
-        return parse_documents(self.call(method, path, query=query).read(), f"the answer to {method} {path}")
+        response = self.call(method, path, query=query)
+        return parse_documents(response.read(), f"the answer to {method} {path}")
 
     def perform(
         self, method: str, path: str, *, query: Query | None = None, body: Mapping[str, Json] | None = None
     ) -> None:
         """Makes a call whose answer carries nothing. Raises: as `call`."""
-        self.call(method, path, query=query, body=body).read()
+        response = self.call(method, path, query=query, body=body)
+        response.read()
 
     def hijack(self, path: str, *, query: Query | None = None, body: Mapping[str, Json] | None = None) -> Hijacked:
         """The raw stream that `POST path` turns into (attach, exec start). The caller closes it. Raises: as `call`."""
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
         response = self.call("POST", path, query=query, body=body, headers=upgrade)
-        exchange = self._idle
-        assert exchange is not None, "an exchange just took place"
-        self._idle = None
-        return exchange.hijack(response)
-
-    def detach(self, response: Response) -> Response:
-        """The same response on a connection of its own, so that other calls may go on while it streams."""
-        self._idle = None
-        return response
+        return response.hijack()
 
     def _exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes]
     ) -> Response:
-        reused = self._idle
-        if reused is not None and reused.idle:
+        if (reused := self._take_idle()) is not None:
             try:
                 return reused.send(method, target, headers, body)
             except Unavailable:
@@ -187,10 +185,24 @@ class Client:
                 # Only what can be sent again without harm: nothing was answered, and a stream of pieces is used up.
                 if not isinstance(body, bytes) or method not in ("GET", "HEAD"):
                     raise
-        self.close()
-        connection = HttpConnection(self.transport.connect(), "docker")
-        self._idle = connection
+        connection = HttpConnection(open_connection(self.transport), "docker", self._keep_idle)
         return connection.send(method, target, headers, body)
+
+    def _take_idle(self) -> HttpConnection | None:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # asked for so, and not before: another thread may take the last one
+                return None
+            if connection.idle:
+                return connection
+            connection.close()
+
+    def _keep_idle(self, connection: HttpConnection) -> None:
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
 
 def _negotiate(offered: str) -> str:

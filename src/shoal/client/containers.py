@@ -1,3 +1,4 @@
+# Derived from src/shoal/client/aio/containers.py by ./dev twins: change it there.
 """Calls on containers. `ref` is a container's name, full id, or unambiguous beginning of its id."""
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Containers:
         """A wait in place (the engine has answered its head), for `not-running` (""), `next-exit` or `removed`."""
         query = {"condition": condition} if condition else None
         response = self._caller.call("POST", f"/containers/{ref}/wait", query=query)
-        return Waiting(self._caller.detach(response))
+        return Waiting(response)
 
     def attach(
         self, ref: str, *, stdin: bool, stdout: bool, stderr: bool, logs: bool = False, detach_keys: str = ""
@@ -145,7 +146,7 @@ class Containers:
         flags = (("follow", follow), ("timestamps", timestamps), ("details", details))
         query = {"stdout": "1", "stderr": "1", "tail": tail, **{name: "1" for name, on in flags if on}}
         query.update({name: value for name, value in (("since", since), ("until", until)) if value})
-        return self._caller.detach(self._caller.call("GET", f"/containers/{ref}/logs", query=query))
+        return self._caller.call("GET", f"/containers/{ref}/logs", query=query)
 
     def changes(self, ref: str) -> Sequence[Document]:
         """What differs from the image: `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""

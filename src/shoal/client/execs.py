@@ -1,3 +1,4 @@
+# Derived from src/shoal/client/aio/execs.py by ./dev twins: change it there.
 """Calls on execs: further processes in a running container."""
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ class Execs:
 
     def create(self, ref: str, config: Mapping[str, Json]) -> str:
         """The id of a new exec in the container `ref`."""
-        return self._caller.document("POST", f"/containers/{ref}/exec", body=config).text("Id")
+        answer = self._caller.document("POST", f"/containers/{ref}/exec", body=config)
+        return answer.text("Id")
 
     def start(self, exec_id: str, *, tty: bool, size: tuple[int, int] | None = None) -> Hijacked:
         """Starts it with its streams attached; the caller closes them. `size` is (rows, cols) of its terminal."""

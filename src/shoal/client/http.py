@@ -1,6 +1,7 @@
+# Derived from src/shoal/client/aio/http.py by ./dev twins: change it there.
 """HTTP/1.1 over one Connection: requests out, responses in, and the raw stream after a `101 UPGRADED`.
 
-Blocking, one request at a time, no threads. Own code, and only what a client of one known server needs: h11, which
+One request at a time, no threads. Own code, and only what a client of one known server needs: h11, which
 reads the server's side, takes 7 ms to import, half of what a whole `shoal ps` may take. RFC 9112.
 """
 
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 import select
 
+from shoal.client.driver import receive, send_all
 from shoal.errors import Internal, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from shoal.client.transport import Connection
 
@@ -41,7 +43,11 @@ class Hijacked:
         if self.early:
             data, self.early = self.early[:size], self.early[size:]
             return data
-        return self.connection.receive(size)
+        return receive(self.connection, size)
+
+    def send(self, data: bytes) -> None:
+        """Sends every byte. Raises: OSError."""
+        send_all(self.connection, data)
 
     def close(self) -> None:
         """Ends the stream in both directions."""
@@ -64,7 +70,10 @@ class Response:
 
     def read(self) -> bytes:
         """The whole body. Raises: Unavailable."""
-        return b"".join(self.chunks())
+        pieces = []
+        for piece in self.chunks():
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def lines(self) -> Iterator[bytes]:
         """The lines of the body (a stream of JSON messages), each as soon as it is complete, without its end."""
@@ -77,6 +86,10 @@ class Response:
         if pending.strip():
             yield pending.strip()
 
+    def hijack(self) -> Hijacked:
+        """The raw stream that follows this answer. Raises: Internal if the engine did not upgrade."""
+        return self._exchange.hijack(self)
+
     def fileno(self) -> int:
         """The connection's descriptor, for select; readable when more of the body came."""
         return self._exchange.connection.fileno()
@@ -86,18 +99,23 @@ class Response:
         return self._exchange.has_buffered()
 
     def close(self) -> None:
-        """Gives the rest of the body up, and the connection with it."""
-        self._exchange.close()
+        """Gives the rest of the body up, and the connection with it; after its end this does nothing."""
+        self._exchange.give_up(self)
 
 
 class HttpConnection:
-    """One keep-alive connection. `idle` tells whether the next request may use it."""
+    """One keep-alive connection. `idle` tells whether the next request may use it.
 
-    __slots__ = ("_complete", "_host", "_received", "_remaining", "_reusable", "connection")
+    `on_idle` is called with it when an answer was read to its end and the next request may come.
+    """
 
-    def __init__(self, connection: Connection, host: str) -> None:
+    __slots__ = ("_complete", "_host", "_on_idle", "_present", "_received", "_remaining", "_reusable", "connection")
+
+    def __init__(self, connection: Connection, host: str, on_idle: Callable[[HttpConnection], None]) -> None:
         self.connection = connection
         self._host = host
+        self._on_idle = on_idle
+        self._present: Response | None = None
         self._received = b""
         # What is left of the present body: its bytes, None for one in chunks, -1 for one that ends with the connection.
         self._remaining: int | None = 0
@@ -110,7 +128,11 @@ class HttpConnection:
         if not self._complete or not self._reusable or self._received:
             return False
         # Between two exchanges a server sends nothing: what is readable is the end of the stream.
-        return self.connection.fileno() < 0 or not select.select([self.connection], [], [], 0)[0]
+        if self.connection.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] = b""
@@ -118,7 +140,8 @@ class HttpConnection:
         """Sends the request and waits for the answer's head (final, or the 101 of an upgrade).
 
         A body of bytes gets a Content-Length, an iterable travels in chunks unless `headers` has the length.
-        Raises: Unavailable when the engine hangs up, Internal when it talks something else than HTTP.
+        Raises: Unavailable when the engine hangs up, Internal when it talks something else than HTTP. The connection
+        is closed when it raises.
         """
         fields = {"Host": self._host, "User-Agent": "shoal", **headers}
         in_chunks = False
@@ -134,22 +157,26 @@ class HttpConnection:
             raise Internal("a header of the request has a line's end in it")
         self._complete = False
         try:
-            self._send_all(head + b"\r\n\r\n", body, in_chunks=in_chunks)
-        except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses a large body answers and closes before it has read it all: read its answer.
-            self._reusable = False
-        return self._head(method)
+            try:
+                self._send_all(head + b"\r\n\r\n", body, in_chunks=in_chunks)
+            except (BrokenPipeError, ConnectionResetError):
+                # A server that refuses a large body answers and closes before it has read it all: read its answer.
+                self._reusable = False
+            return self._head(method)
+        except BaseException:
+            self.close()
+            raise
 
     def _send_all(self, head: bytes, body: bytes | Iterable[bytes], *, in_chunks: bool) -> None:
         if isinstance(body, bytes):
-            self.connection.send_all(head + body)
+            send_all(self.connection, head + body)
             return
-        self.connection.send_all(head)
+        send_all(self.connection, head)
         for piece in body:
             if piece:
-                self.connection.send_all(b"%x\r\n%b\r\n" % (len(piece), piece) if in_chunks else piece)
+                send_all(self.connection, b"%x\r\n%b\r\n" % (len(piece), piece) if in_chunks else piece)
         if in_chunks:
-            self.connection.send_all(b"0\r\n\r\n")
+            send_all(self.connection, b"0\r\n\r\n")
 
     def _head(self, method: str) -> Response:
         while True:
@@ -161,7 +188,8 @@ class HttpConnection:
             status, headers = int(digits), _fields(lines[1:])
             if status == 101 or status >= 200:
                 self._begin_body(method, status, version, headers)
-                return Response(self, status, headers)
+                self._present = Response(self, status, headers)
+                return self._present
             # 100 Continue and 103 carry nothing that we need
 
     def _head_lines(self) -> list[str]:
@@ -195,19 +223,35 @@ class HttpConnection:
     def _receive(self) -> bool:
         """Whether more came."""
         try:
-            data = self.connection.receive(_RECEIVE_SIZE)
+            data = receive(self.connection, _RECEIVE_SIZE)
         except (ConnectionResetError, BrokenPipeError) as error:
             raise _hung_up(error.strerror or "") from None
         self._received += data
         return bool(data)
 
     def body_chunks(self) -> Iterator[bytes]:
-        """The pieces of the present answer's body until its end."""
-        while not self._complete:
-            if self._remaining is None:
-                yield from self._chunked()
-            else:
-                yield from self._counted()
+        """The pieces of the present answer's body until its end. Whoever stops before ends the connection."""
+        try:
+            while not self._complete:
+                pieces = self._chunked() if self._remaining is None else self._counted()
+                yield from pieces
+        finally:
+            if not self._complete:
+                self.close()
+            elif self._present is not None:
+                self._present = None
+                self._give_back()
+
+    def _give_back(self) -> None:
+        if self._reusable and not self._received:
+            self._on_idle(self)
+        else:
+            self.close()
+
+    def give_up(self, response: Response) -> None:
+        """Closes the connection, unless that response was read to its end and another exchange may be under way."""
+        if self._present is response:
+            self.close()
 
     def _counted(self) -> Iterator[bytes]:
         """The next piece of a body whose length is known, or which ends with the connection."""
@@ -227,7 +271,7 @@ class HttpConnection:
 
     def _chunked(self) -> Iterator[bytes]:
         """The next chunk, in the pieces in which it comes."""
-        size_text = self._line().partition(b";")[0].strip()
+        size_text = (self._line()).partition(b";")[0].strip()
         try:
             left = int(size_text, 16)
         except ValueError:
@@ -265,6 +309,7 @@ class HttpConnection:
         Raises: Internal if the engine did not upgrade.
         """
         if response.status != 101:
+            self.close()
             raise Internal(f"the engine did not upgrade the connection (status {response.status})")
         early, self._received = self._received, b""
         self._reusable = False

@@ -1,3 +1,4 @@
+# Derived from src/shoal/client/aio/images.py by ./dev twins: change it there.
 """Calls on images. `ref` is a name with or without tag, a digest reference, or an id."""
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Images:
         return self._caller.documents("DELETE", f"/images/{ref}", query=query)
 
     def load(
-        self, archive: Iterable[bytes], *, size_bytes: int | None = None, quiet: bool = False
+        self, archive: bytes | Iterable[bytes], *, size_bytes: int | None = None, quiet: bool = False
     ) -> Iterator[Document]:
         """The messages of loading an archive (docker save or OCI layout). Raises: also what a message reports."""
         headers = {"Content-Type": "application/x-tar"}
@@ -58,7 +59,7 @@ class Images:
     def import_archive(
         self,
         source: str,
-        archive: Iterable[bytes],
+        archive: bytes | Iterable[bytes],
         *,
         repo: str = "",
         changes: Sequence[str] = (),

@@ -1,3 +1,4 @@
+# Derived from src/shoal/client/aio/networks.py by ./dev twins: change it there.
 """Calls on networks."""
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def error_from_answer(status: int, body: bytes) -> errors.ShoalError:
     # The server joins what and why into the message, for clients that know only the message: take it apart again.
     if why and message.endswith(f": {why}"):
         message = message[: -len(why) - 2]
-    return kind(message or f"the engine answered with status {status}", why=why, fix=fix)
+    return kind(message or f"the engine answered with status {status}", why=why, fix=fix, status=status)
 
 
 def _parts(body: bytes) -> tuple[str, str, str]:

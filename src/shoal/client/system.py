@@ -1,3 +1,4 @@
+# Derived from src/shoal/client/aio/system.py by ./dev twins: change it there.
 """Calls on the engine itself."""
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class System:
         """Events as they happen, until `until` where given; endless otherwise."""
         query = filters_query(filters or {})
         query.update({name: value for name, value in (("since", since), ("until", until)) if value})
-        for line in self._caller.call("GET", "/events", query=query).lines():
+        response = self._caller.call("GET", "/events", query=query)
+        for line in response.lines():
             yield parse_document(line, "an event")
 
     def inspect_other(self, kind: str, ref: str) -> Document:

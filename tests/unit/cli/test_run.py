@@ -133,7 +133,7 @@ def test_rm_force_of_a_missing_container_is_told_and_no_failure() -> None:
 
 def test_wait_prints_each_exit_code() -> None:
     """One line for each container."""
-    scripts = [[answer(200, {"StatusCode": 3})], [answer(200, {"StatusCode": 0})]]
+    scripts = [[answer(200, {"StatusCode": 3}), answer(200, {"StatusCode": 0})]]
     assert shoal("wait", "a", "b", scripts=scripts).stdout == "3\n0\n"
 
 

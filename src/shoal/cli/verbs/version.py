@@ -38,7 +38,7 @@ def run(options: Options, context: Context) -> int:
     server: Json = None
     try:
         server = context.client.system.version().raw
-        client["ApiVersion"] = context.client.version
+        client["ApiVersion"] = context.client.negotiated_version()
     except ShoalError as error:
         problem = error
     if options.format:

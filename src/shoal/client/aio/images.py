@@ -1,0 +1,97 @@
+"""Calls on images. `ref` is a name with or without tag, a digest reference, or an id."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+
+from shoal.client.aio.caller import Caller
+from shoal.client.aio.containers import Filters, filters_query
+from shoal.client.aio.http import Response
+from shoal.client.document import Document, parse_document
+from shoal.errors import Internal, NotFound, ShoalError
+
+
+class Images:
+    """The image calls of one client. Docker API v1.50, tag Image. All raise as `Client.call`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def list(self, *, all: bool = False, filters: Filters | None = None) -> list[Document]:
+        """Summaries of the tagged and dangling images, newest first; `all` adds intermediate ones."""
+        query = filters_query(filters or {})
+        if all:
+            query["all"] = "1"
+        return await self._caller.documents("GET", "/images/json", query=query)
+
+    async def inspect(self, ref: str) -> Document:
+        """Everything about one image."""
+        return await self._caller.document("GET", f"/images/{ref}/json")
+
+    async def history(self, ref: str) -> Sequence[Document]:
+        """Its layers and empty steps, newest first."""
+        return await self._caller.documents("GET", f"/images/{ref}/history")
+
+    async def tag(self, ref: str, *, repo: str, tag: str) -> None:
+        """Gives it one more name."""
+        await self._caller.perform("POST", f"/images/{ref}/tag", query={"repo": repo, "tag": tag})
+
+    async def remove(self, ref: str, *, force: bool = False, prune: bool = True) -> Sequence[Document]:
+        """What was done: objects with `Untagged` or `Deleted`."""
+        query = {name: "1" for name, on in (("force", force), ("noprune", not prune)) if on}
+        return await self._caller.documents("DELETE", f"/images/{ref}", query=query)
+
+    async def load(
+        self, archive: bytes | AsyncIterable[bytes], *, size_bytes: int | None = None, quiet: bool = False
+    ) -> AsyncIterator[Document]:
+        """The messages of loading an archive (docker save or OCI layout). Raises: also what a message reports."""
+        headers = {"Content-Type": "application/x-tar"}
+        if size_bytes is not None:
+            headers["Content-Length"] = str(size_bytes)
+        query = {"quiet": "1" if quiet else "0"}
+        return messages(await self._caller.call("POST", "/images/load", query=query, body=archive, headers=headers))
+
+    async def save(self, refs: Sequence[str]) -> Response:
+        """An archive of the images, as a stream."""
+        return await self._caller.call("GET", "/images/get", query={"names": refs})
+
+    async def import_archive(
+        self,
+        source: str,
+        archive: bytes | AsyncIterable[bytes],
+        *,
+        repo: str = "",
+        changes: Sequence[str] = (),
+        message: str = "",
+        platform: str = "",
+    ) -> AsyncIterator[Document]:
+        """The messages of making an image from a tar of a file system; the last has its id as `status`.
+
+        `source` is "-" (the archive is the body) or an address that the engine fetches.
+        """
+        query: dict[str, str | Sequence[str]] = {"fromSrc": source}
+        optional = (("repo", repo), ("changes", changes), ("message", message), ("platform", platform))
+        query.update({name: value for name, value in optional if value})
+        headers = {"Content-Type": "application/x-tar"}
+        return messages(await self._caller.call("POST", "/images/create", query=query, body=archive, headers=headers))
+
+    async def pull(self, repo: str, *, tag: str, platform: str = "") -> AsyncIterator[Document]:
+        """The messages of pulling from a registry."""
+        query = {"fromImage": repo, "tag": tag}
+        if platform:
+            query["platform"] = platform
+        return messages(await self._caller.call("POST", "/images/create", query=query))
+
+
+async def messages(response: Response) -> AsyncIterator[Document]:
+    """The JSON messages of a progress stream, as they come.
+
+    Raises: NotFound or Internal for a message that reports an error, which ends the stream (Docker API JSONMessage).
+    """
+    async for line in response.lines():
+        message = parse_document(line, "a progress message")
+        text = message.text("errorDetail", "message") or message.text("error")
+        if text:
+            kind: type[ShoalError] = NotFound if message.number("errorDetail", "code") == 404 else Internal
+            raise kind(text, why=message.text("why"), fix=message.text("fix"))
+        yield message

@@ -1,0 +1,46 @@
+"""Calls on the engine itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from shoal.client.aio.caller import Caller
+from shoal.client.aio.containers import Filters, filters_query
+from shoal.client.document import Document, parse_document
+
+
+class System:
+    """The system calls of one client. Docker API v1.50, tag System. All raise as `Client.call`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def version(self) -> Document:
+        """Versions of the engine and its components."""
+        return await self._caller.document("GET", "/version")
+
+    async def info(self) -> Document:
+        """The engine's state and what it can do here."""
+        return await self._caller.document("GET", "/info")
+
+    async def disk_usage(self) -> Document:
+        """What images, containers and volumes use, each layer counted once."""
+        return await self._caller.document("GET", "/system/df")
+
+    async def prune(self, kind: str, filters: Filters | None = None) -> Document:
+        """What was removed of `kind`: containers, images, networks, volumes, or build (its cache)."""
+        return await self._caller.document("POST", f"/{kind}/prune", query=filters_query(filters or {}))
+
+    async def events(
+        self, *, since: str = "", until: str = "", filters: Filters | None = None
+    ) -> AsyncIterator[Document]:
+        """Events as they happen, until `until` where given; endless otherwise."""
+        query = filters_query(filters or {})
+        query.update({name: value for name, value in (("since", since), ("until", until)) if value})
+        response = await self._caller.call("GET", "/events", query=query)
+        async for line in response.lines():
+            yield parse_document(line, "an event")
+
+    async def inspect_other(self, kind: str, ref: str) -> Document:
+        """A network (`kind` "networks") or a volume ("volumes")."""
+        return await self._caller.document("GET", f"/{kind}/{ref}")
