@@ -73,6 +73,14 @@ def engine(request: pytest.FixtureRequest, engines: Callable[[str], Engine]) -> 
 
 
 @pytest.fixture
+def shoald(engines: Callable[[str], Engine]) -> Iterator[Engine]:
+    """shoald alone, for what Docker has in later versions than Debian's."""
+    engine = engines("shoald")
+    yield engine
+    engine.remove_containers()
+
+
+@pytest.fixture
 def images(engine: Engine) -> Iterator[Engine]:
     """The same engine for a case that makes images: afterwards only `busybox` is there."""
     yield engine

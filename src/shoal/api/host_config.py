@@ -6,7 +6,7 @@ daemon decides"; for `masked_paths` and `readonly_paths` "the default list" (an 
 
 from __future__ import annotations
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from shoal.api.wire import Int64, StringOrList, UInt16, UInt32, Wire
 
@@ -148,6 +148,8 @@ class Resources(Wire, kw_only=True):
     devices: list[DeviceMapping] = []
     device_cgroup_rules: list[str] = []
     device_requests: list[DeviceRequest] = []
+    # Gone from the API with 1.42; read to be refused.
+    kernel_memory: Int64 | UnsetType = UNSET
     kernel_memory_tcp: Int64 = field(default=0, name="KernelMemoryTCP")
     memory_reservation: Int64 = 0
     memory_swap: Int64 = 0

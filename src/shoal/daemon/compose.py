@@ -21,8 +21,10 @@ from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
 from shoal.engine.container.freezing import Freezer
+from shoal.engine.container.image_mounts import ImageMounts
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
+from shoal.engine.container.links import Links
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.metering import Meter
 from shoal.engine.container.prune import Pruner
@@ -51,6 +53,7 @@ from shoal.engine.networks import Networks
 from shoal.engine.paths import Paths
 from shoal.engine.recovery import Recovery
 from shoal.engine.specgen import DaemonDefaults, MachineFacts, SpecGenerator
+from shoal.engine.specgen.resources import container_cgroup
 from shoal.engine.system import DAEMON_ID_FILE, System
 from shoal.engine.volumes import Volumes
 from shoal.image.snapshot.protocol import Snapshotter
@@ -111,7 +114,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
         driver=driver,
         generator=generator,
         cgroups=cgroups,
-        cgroup_path=lambda record: f"{record.host_config.cgroup_parent.rstrip('/') or parent}/{record.id}",
+        cgroup_path=lambda record: container_cgroup(record.host_config.cgroup_parent or parent, record.id),
         events=events,
         background=background,
         machine=machine,
@@ -211,7 +214,8 @@ class _Parts:
         """The engine out of the parts."""
         platform = Platform.of_machine(self.machine.machine)
         networks = ContainerNetworks(self.drivers, self.events)
-        launches = self._launches()
+        links = Links(self.registry, networks.bridge_address, self.paths.hosts_file)
+        launches = self._launches(links)
         execs = Execs(
             registry=self.registry,
             driver=self.driver,
@@ -221,11 +225,12 @@ class _Parts:
             background=self.background,
         )
         health = self._health(execs, database)
-        remover = self._remover(networks, execs, database.reserve, health)
+        remover = self._remover(networks, links, execs, database.reserve, health)
         lifecycle = self._lifecycle(networks, launches, remover, health)
         self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
-        containers = self._containers(lifecycle, remover, execs, networks, ImageNames(self.store, platform), health)
+        names = ImageNames(self.store, platform)
+        containers = self._containers(lifecycle, remover, execs, networks, links, names, health)
         volumes = Volumes(self.volume_store, self.container_volumes, self.registry, self.events, system_clock)
         return Engine(
             containers=containers,
@@ -261,7 +266,9 @@ class _Parts:
         prober = Prober(execs, self.driver, system_clock)
         return HealthMonitor(store, prober, self.events, system_clock, self.background)
 
-    def _remover(self, networks: ContainerNetworks, execs: Execs, reserve: Reserve, health: HealthMonitor) -> Remover:
+    def _remover(
+        self, networks: ContainerNetworks, links: Links, execs: Execs, reserve: Reserve, health: HealthMonitor
+    ) -> Remover:
         return Remover(
             paths=self.paths,
             registry=self.registry,
@@ -275,6 +282,7 @@ class _Parts:
             reserve=reserve,
             volumes=self.container_volumes,
             health=health,
+            links=links,
         )
 
     def _lifecycle(
@@ -301,6 +309,7 @@ class _Parts:
         remover: Remover,
         execs: Execs,
         networks: ContainerNetworks,
+        links: Links,
         names: ImageNames,
         health: HealthMonitor,
     ) -> Containers:
@@ -315,6 +324,8 @@ class _Parts:
                 snapshotter=self.snapshotter,
                 generator=self.generator,
                 volumes=self.container_volumes,
+                links=links,
+                image_mounts=ImageMounts(names, self.snapshotter),
                 events=self.events,
                 clock=system_clock,
             ),
@@ -327,6 +338,7 @@ class _Parts:
             locks=self.locks,
             execs=execs,
             networks=networks,
+            links=links,
             image_names=names,
             snapshotter=self.snapshotter,
             driver=self.driver,
@@ -378,10 +390,12 @@ class _Parts:
             committer=Committer(self.registry, self.store, freezer, self.locks, self.events, self.background),
         )
 
-    def _launches(self) -> LaunchBuilder:
+    def _launches(self, links: Links) -> LaunchBuilder:
         bridge = self.drivers.get("bridge")
         files = ContainerFiles(self.paths, lambda: bridge.inspect().gateway if bridge else "")
-        return LaunchBuilder(self.paths, self.registry, self.generator, files, self.cgroup_path, self.container_volumes)
+        return LaunchBuilder(
+            self.paths, self.registry, self.generator, files, self.cgroup_path, self.container_volumes, links
+        )
 
     def _system(
         self, config: Config, containers: Containers, images: Images, volumes: Volumes, init_path: str

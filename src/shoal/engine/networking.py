@@ -103,6 +103,12 @@ class ContainerNetworks:
         driver = self._drivers.get(network_name(record))
         return driver.endpoint(record.id) if driver else None
 
+    def bridge_address(self, record: ContainerRecord) -> str:
+        """The container's address on the default bridge while it has one, else ""."""
+        driver = self._drivers.get("bridge")
+        endpoint = driver.endpoint(record.id) if driver else None
+        return endpoint.ip if endpoint else ""
+
     def view(self, record: ContainerRecord) -> NetworkView:
         """What inspections and lists show of the container's network."""
         name = network_name(record)

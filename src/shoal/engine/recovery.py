@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from shoal.engine.container.image_mounts import owner_of
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
 from shoal.engine.container.locks import ContainerLocks
@@ -118,7 +119,7 @@ class Recovery:
     def _sweep(self, known: set[str]) -> None:
         """Removes what belongs to no container."""
         for key in list(self._snapshotter.keys()):
-            if key not in known:
+            if owner_of(key) not in known:
                 try:
                     self._snapshotter.remove(key)
                 except (ShoalError, OSError) as problem:

@@ -132,6 +132,21 @@ def mount_points() -> list[str]:
     return [_unescaped(line.split(" ", 5)[4]) for line in lines if line]
 
 
+def mount_above(path: str) -> tuple[str, str]:
+    """(mount point, "shared:N master:M" as far as it has peers) of the mount that a real path is on.
+
+    proc_pid_mountinfo(5). Raises: SyscallError.
+    """
+    found = ("/", "")
+    for line in filter(None, _read("/proc/self/mountinfo").split("\n")):
+        fields = line.partition(" - ")[0].split(" ")
+        place = _unescaped(fields[4])
+        # Of several mounts at one place the last one is on top.
+        if (path + "/").startswith(place.rstrip("/") + "/") and len(place) >= len(found[0]):
+            found = (place, " ".join(fields[6:]))
+    return found
+
+
 def mounted_devices(pid: int, types: frozenset[str], places: tuple[str, ...]) -> set[int]:
     """The device numbers of what a process has mounted: file systems of these `types`, and those at these `places`.
 

@@ -21,6 +21,10 @@ GROUP_NAMES_ANNOTATION = "io.shoal.process.groups"
 # Mount option of a bind with the part of its source that is bound; resolved inside the source, at the last moment.
 SUBPATH_OPTION = "x-shoal.subpath="
 
+# Type of a mount that shows an image, and its option for each layer, the top one first.
+IMAGE_TYPE = "x-shoal.image"
+LAYER_OPTION = "x-shoal.layer="
+
 
 class _Object(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
     """Base of all objects: immutable, camel case, defaults left out."""

@@ -26,7 +26,7 @@ from shoal.api.exec import ExecConfig
 from shoal.api.host_config import HostConfig
 from shoal.api.image import ImageConfig
 from shoal.engine.specgen import ContainerFacts, DaemonDefaults, HostDevice, MachineFacts, SpecGenerator, merge_process
-from shoal.engine.specgen.binds import RequestedMount
+from shoal.engine.specgen.requested import RequestedMount
 from shoal.errors import ShoalError, SyscallError
 from shoal.linux import capabilities
 from shoal.linux.clone import clone3

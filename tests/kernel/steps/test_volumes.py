@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shoal.engine.specgen.binds import RequestedMount
+from shoal.engine.specgen.requested import RequestedMount
 from tests.kernel.steps.container import Box
 
 pytestmark = pytest.mark.root

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shoal.engine.container.record import ContainerRecord
@@ -19,8 +19,8 @@ class ContainerFiles:
         self._paths = paths
         self._gateway = gateway
 
-    def write(self, record: ContainerRecord, endpoint: Endpoint | None) -> None:
-        """Raises: OSError; InvalidArgument for a bad --add-host or --dns."""
+    def write(self, record: ContainerRecord, endpoint: Endpoint | None, links: Sequence[tuple[str, str]]) -> None:
+        """`links` are (address, names) of linked containers. Raises: OSError; InvalidArgument for a bad option."""
         host, config = record.host_config, record.config
         is_host = host.network_mode == "host"
         hostname = config.hostname or Path("/proc/sys/kernel/hostname").read_text().strip()
@@ -39,6 +39,7 @@ class ContainerFiles:
                 ip=endpoint.ip if endpoint else "",
                 extra_hosts=host.extra_hosts,
                 host_gateway=self._gateway(),
+                links=links,
             )
             source = files.resolv_conf_source(host_resolv)
             resolv = files.resolv_conf_file(

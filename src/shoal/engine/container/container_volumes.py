@@ -23,7 +23,8 @@ from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
-from shoal.engine.specgen.binds import RequestedMount, clean_target, requested_mounts, tmpfs_options
+from shoal.engine.specgen.binds import requested_mounts
+from shoal.engine.specgen.requested import TARGET_IS_ROOT, RequestedMount, clean_target, tmpfs_options
 from shoal.errors import Conflict, Internal, InvalidArgument, NotFound, ShoalError
 from shoal.image.content import ImageDirectory
 from shoal.volume.content import fill
@@ -31,7 +32,7 @@ from shoal.volume.store import VolumeStore
 
 _log = logging.getLogger(__name__)
 DRIVER = "local"
-_MODES = ("", "ro", "rw", "z", "Z", "ro,z", "ro,Z", "rw,z", "rw,Z", "z,ro", "Z,ro", "z,rw", "Z,rw", "nocopy")
+_MODES = ("", "ro", "rw", "z", "Z", "ro,z", "ro,Z", "rw,z", "rw,Z", "z,ro", "Z,ro", "z,rw", "Z,rw")
 
 
 class ContainerVolumes:
@@ -73,7 +74,7 @@ class ContainerVolumes:
                 held.append(record.mounts[-1].volume)
                 self._held[held[-1]] += 1
             for mount in record.mounts:
-                if mount.volume and not mount.no_copy and not mount.subpath:
+                if mount.kind == "volume" and not mount.no_copy and not mount.subpath:
                     await self._fill(mount, record)
             yield
         except BaseException:
@@ -90,15 +91,22 @@ class ContainerVolumes:
         if not (host.volumes_from or record.config.volumes or host.binds or host.mounts):
             return []
         asked = requested_mounts(host)
-        own = [mount for mount in asked if mount.kind == "volume"]
+        # "z" is what Docker shows where nothing was said.
+        own = [replace(mount, mode=mount.mode or "z") for mount in asked if mount.kind == "volume"]
         taken = {mount.target for mount in asked}
         found = {mount.target: mount for ref in host.volumes_from for mount in self._of_other(ref)}
         others = [mount for target, mount in found.items() if target not in taken]
         taken |= found.keys()
         places = [path for path in dict.fromkeys(map(clean_target, record.config.volumes)) if path not in taken]
+        if "/" in places:
+            raise InvalidArgument(f'invalid mount config for type "volume": {TARGET_IS_ROOT}')
         anonymous = [RequestedMount(kind="volume", source="", target=path, propagation="") for path in places]
         for mount in (*own, *anonymous):
-            check_driver(mount.source, mount.driver or host.volume_driver)
+            try:
+                check_driver(mount.source, mount.driver or host.volume_driver)
+            except NotFound as problem:
+                # Not a 404: clients take that as a missing image, and pull it.
+                raise InvalidArgument(problem.what, fix=problem.fix) from None
         return [*others, *own, *anonymous]
 
     def _of_other(self, reference: str) -> list[RequestedMount]:
@@ -113,7 +121,8 @@ class ContainerVolumes:
             # Not a 404: clients take that as a missing image, and pull it.
             raise InvalidArgument(f"No such container: {ref}", fix="docker ps -a")
         binds = [mount for mount in requested_mounts(other.host_config) if mount.kind == "bind"]
-        mounts = [replace(mount, create_source=False, no_copy=True) for mount in (*binds, *other.mounts)]
+        given = (*binds, *(mount for mount in other.mounts if mount.kind != "image"))
+        mounts = [replace(mount, create_source=False, no_copy=True, mode="") for mount in given]
         if "ro" in mode.split(","):
             return [replace(mount, read_only="recursive") for mount in mounts]
         return mounts
@@ -138,7 +147,6 @@ class ContainerVolumes:
             volume=volume.name,
             source=self._store.mountpoint(volume.name),
             anonymous=not mount.source,
-            mode=mount.mode or ("z" if mount.source else ""),
             labels={},
             driver_options={},
         )
@@ -169,7 +177,7 @@ class ContainerVolumes:
 
         Raises: Internal when a volume is gone; Conflict when its memory is another container's.
         """
-        return tuple(self._mount(mount, record) if mount.volume else mount for mount in record.mounts)
+        return tuple(self._mount(mount, record) if mount.kind == "volume" else mount for mount in record.mounts)
 
     def _mount(self, mount: RequestedMount, record: ContainerRecord) -> RequestedMount:
         volume = self._store.find(mount.volume)
@@ -190,7 +198,7 @@ class ContainerVolumes:
     def announce(self, record: ContainerRecord, action: str) -> None:
         """Tells of each volume that it is mounted ("mount"), or is no more ("unmount")."""
         for mount in record.mounts:
-            if mount.volume:
+            if mount.kind == "volume":
                 attributes = {"container": record.id}
                 if action == "mount":
                     writable = "true" if mount.read_only == "no" else "false"
@@ -228,7 +236,7 @@ class ContainerVolumes:
 
 
 def _names(record: ContainerRecord) -> set[str]:
-    return {mount.volume for mount in record.mounts if mount.volume}
+    return {mount.volume for mount in record.mounts if mount.kind == "volume"}
 
 
 def check_driver(name: str, driver: str) -> None:

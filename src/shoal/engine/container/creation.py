@@ -12,14 +12,18 @@ import msgspec
 
 from shoal.api.container import ContainerConfig, ContainerCreateRequest, ContainerCreateResponse
 from shoal.api.host_config import HostConfig
+from shoal.api.network import NetworkingConfig
 from shoal.engine.clock import Clock
 from shoal.engine.container.bind_sources import check_bind_sources
 from shoal.engine.container.container_volumes import ContainerVolumes
+from shoal.engine.container.image_mounts import ImageMounts, remove_image_mounts
+from shoal.engine.container.links import Links
 from shoal.engine.container.log_options import check_log_config
 from shoal.engine.container.names import invent_name, normalise_name
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.restart import check_policy
+from shoal.engine.container.signals import parse_signal
 from shoal.engine.container.unserved import check_served
 from shoal.engine.events import EventLog
 from shoal.engine.health.check import check_health_config, health_warnings
@@ -45,6 +49,8 @@ class Creator:
         snapshotter: Snapshotter,
         generator: SpecGenerator,
         volumes: ContainerVolumes,
+        links: Links,
+        image_mounts: ImageMounts,
         events: EventLog,
         clock: Clock,
     ) -> None:
@@ -54,6 +60,8 @@ class Creator:
         self._snapshotter = snapshotter
         self._generator = generator
         self._volumes = volumes
+        self._links = links
+        self._image_mounts = image_mounts
         self._events = events
         self._clock = clock
 
@@ -75,15 +83,20 @@ class Creator:
         check_served(request)
         check_health_config(request.healthcheck)
         check_bind_sources(request.host_config)
+        if config.stop_signal:
+            parse_signal(config.stop_signal)
         host = self._normalise(request.host_config)
         id = secrets.token_hex(32)
         try:
             rootfs = self._prepare(id, image.chain_ids)
             record = self._record(id, name, config, host, request, image.id, rootfs)
+            record.links = self._links.resolve(host.links)
+            await self._image_mounts.made_for(record)
             async with self._volumes.made_for(record):
                 self._registry.add(record)
+            self._links.added(record)
         except BaseException:
-            await asyncio.to_thread(self._discard, id)
+            await asyncio.to_thread(self._discard, id, host)
             raise
         self._events.publish("container", "create", record.id, record.attributes())
         return ContainerCreateResponse(id=id, warnings=[*warnings, *health_warnings(config)])
@@ -92,7 +105,8 @@ class Creator:
         self._paths.container_dir(id).mkdir(mode=0o710)
         return self._snapshotter.prepare(id, chain_ids)
 
-    def _discard(self, id: str) -> None:
+    def _discard(self, id: str, host: HostConfig) -> None:
+        remove_image_mounts(id, host, self._snapshotter)
         try:
             self._snapshotter.remove(id)
         except ShoalError:
@@ -119,7 +133,7 @@ class Creator:
             image_id=image_id,
             config=config,
             host_config=host,
-            networking=request.networking_config,
+            networking=_on_real_names(request.networking_config),
             path=command[0],
             args=list(command[1:]),
             rootfs=rootfs,
@@ -137,6 +151,14 @@ class Creator:
             if ref is not None and (other := self._registry.find_or_none(ref)) is not None:
                 changes[field] = f"container:{other.id}"
         return msgspec.structs.replace(complete, **changes)
+
+
+def _on_real_names(networking: NetworkingConfig) -> NetworkingConfig:
+    """The request's networks, the default one by its name."""
+    wanted = networking.endpoints_config
+    if "default" in wanted:
+        wanted = {("bridge" if name == "default" else name): endpoint for name, endpoint in wanted.items()}
+    return NetworkingConfig(endpoints_config=wanted)
 
 
 def _own_config(request: ContainerCreateRequest) -> ContainerConfig:

@@ -8,16 +8,18 @@ from pathlib import Path
 import msgspec
 
 from shoal.api.exec import ExecConfig
-from shoal.engine.container.bind_sources import make_bind_sources
+from shoal.engine.container.bind_sources import check_propagation, make_bind_sources
 from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.container_volumes import ContainerVolumes
+from shoal.engine.container.links import Links
 from shoal.engine.container.log_options import log_sink
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.sharing import Sharing
 from shoal.engine.paths import Paths
 from shoal.engine.specgen import ContainerFacts, SpecGenerator
-from shoal.engine.specgen.namespaces import referenced_container
-from shoal.errors import Conflict, Internal
+from shoal.engine.specgen.binds import requested_mounts
+from shoal.errors import Internal
 from shoal.network.endpoint import Endpoint
 from shoal.oci.runtime_spec import RuntimeSpec
 from shoal.runtime.driver import Client, ExecLaunch, KnownContainer, Launch
@@ -34,6 +36,7 @@ class LaunchBuilder:
         files: ContainerFiles,
         cgroup_path: Callable[[ContainerRecord], str],
         volumes: ContainerVolumes,
+        links: Links,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -41,6 +44,8 @@ class LaunchBuilder:
         self._files = files
         self._cgroup_path = cgroup_path
         self._volumes = volumes
+        self._links = links
+        self._sharing = Sharing(registry)
 
     def build(self, record: ContainerRecord, endpoint: Endpoint | None, clients: tuple[Client, ...]) -> Launch:
         """The launch of a container; writes its bundle's config.json and the files that are bound into it.
@@ -49,13 +54,24 @@ class LaunchBuilder:
         """
         try:
             make_bind_sources(record.host_config)
-            self._files.write(record, endpoint)
+            check_propagation([*requested_mounts(record.host_config), *record.mounts])
+            self._write_files(record, endpoint)
             spec = self._generator.generate(record.config, record.host_config, self._facts(record))
             self._config_file(record.id).write_bytes(msgspec.json.encode(spec))
             self._paths.run_dir(record.id).mkdir(mode=0o710, parents=True, exist_ok=True)
         except OSError as cause:
             raise Internal(f"cannot write the files of container {record.name}", why=str(cause)) from cause
         return self._launch(record, spec, endpoint, clients)
+
+    def _write_files(self, record: ContainerRecord, endpoint: Endpoint | None) -> None:
+        """The files in /etc, unless the container takes those of the one whose network it shares."""
+        other = self._sharing.network_of(record)
+        if other is not None:
+            record.config.hostname, record.config.domainname = other.config.hostname, other.config.domainname
+            return
+        self._files.write(record, endpoint, self._links.hosts(record))
+        if endpoint is not None:
+            self._links.moved(record, endpoint.ip)
 
     def _launch(
         self, record: ContainerRecord, spec: RuntimeSpec, endpoint: Endpoint | None, clients: tuple[Client, ...]
@@ -80,29 +96,20 @@ class LaunchBuilder:
         )
 
     def _facts(self, record: ContainerRecord) -> ContainerFacts:
-        host = record.host_config
+        owner = self._sharing.files_owner(record)
         return ContainerFacts(
             id=record.id,
             hostname=record.config.hostname,
             cgroup_path=self._cgroup_path(record),
-            hosts_path=str(self._paths.hosts_file(record.id)),
-            hostname_path=str(self._paths.hostname_file(record.id)),
-            resolv_conf_path=str(self._paths.resolv_conf_file(record.id)),
-            network_pid=self._pid_of(host.network_mode, "network"),
-            ipc_pid=self._pid_of(host.ipc_mode, "IPC"),
-            pid_pid=self._pid_of(host.pid_mode, "PID"),
+            hosts_path=str(self._paths.hosts_file(owner)),
+            hostname_path=str(self._paths.hostname_file(owner)),
+            resolv_conf_path=str(self._paths.resolv_conf_file(owner)),
+            network_pid=self._sharing.network_pid(record),
+            ipc_pid=self._sharing.ipc_pid(record),
+            pid_pid=self._sharing.pid_pid(record),
             mounts=self._volumes.mounts(record),
+            link_variables=self._links.variables(record),
         )
-
-    def _pid_of(self, mode: str, kind: str) -> int | None:
-        """The first process of the container that a mode names."""
-        ref = referenced_container(mode)
-        if ref is None:
-            return None
-        other = self._registry.find(ref)
-        if not other.is_running:
-            raise Conflict(f"cannot join {kind} namespace of a non running container: {other.id}")
-        return other.state.pid
 
     def _config_file(self, id: str) -> Path:
         return self._paths.container_dir(id) / "config.json"

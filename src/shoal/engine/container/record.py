@@ -8,7 +8,7 @@ from shoal.api.container import ContainerConfig
 from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
 from shoal.engine.container.states import ACTIVE, RUNNING, Status, Transition, next_status
-from shoal.engine.specgen.binds import RequestedMount
+from shoal.engine.specgen.requested import RequestedMount
 from shoal.errors import Conflict
 from shoal.oci.rootfs import Rootfs
 
@@ -30,12 +30,20 @@ class StateRecord(msgspec.Struct, kw_only=True):
     stopped_by_user: bool = False
 
 
+class Link(msgspec.Struct, kw_only=True, frozen=True):
+    """A `--link`: the container `id`, which was called `name`, is known as `alias` here."""
+
+    alias: str
+    id: str
+    name: str
+
+
 class ContainerRecord(msgspec.Struct, kw_only=True):
     """One container: what was asked for, what it was made from, how it is.
 
     `config` is the request merged with the image's defaults, `path` and `args` the command that follows from it;
     `restart_delay_s` is how long its restart policy waited last. `mounts` are its volumes and what it has of other
-    containers; `drops_volumes` says that its anonymous volumes go with it.
+    containers; `drops_volumes` says that its anonymous volumes go with it. `links` are its `--link`s.
     """
 
     id: str
@@ -53,6 +61,7 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     restart_delay_s: float | None = None
     mounts: list[RequestedMount] = []
     drops_volumes: bool = False
+    links: list[Link] = []
 
     @property
     def is_running(self) -> bool:

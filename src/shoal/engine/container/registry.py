@@ -106,9 +106,17 @@ class ContainerRegistry:
         """As `find`, with None for a container that there is not. Raises: InvalidArgument."""
         record = self._by_id.get(reference)
         if record is None:
-            id = self._id_by_name.get(reference.removeprefix("/"))
+            name = reference.removeprefix("/")
+            id = self._id_by_name.get(name) or self._linked_id(name)
             record = self._by_id.get(id) if id else self._find_prefix(reference)
         return record
+
+    def _linked_id(self, name: str) -> str | None:
+        """The container that a link's name `container/alias` leads to."""
+        parent, slash, alias = name.partition("/")
+        id = self._id_by_name.get(parent) if slash else None
+        links = self._by_id[id].links if id else []
+        return next((link.id for link in links if link.alias == alias), None)
 
     def _find_prefix(self, prefix: str) -> ContainerRecord | None:
         found = [record for id, record in self._by_id.items() if id.startswith(prefix)] if prefix else []

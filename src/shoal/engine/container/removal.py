@@ -8,6 +8,8 @@ import shutil
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.container_volumes import ContainerVolumes
+from shoal.engine.container.image_mounts import remove_image_mounts
+from shoal.engine.container.links import Links
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.waiters import Ending, Waiters
@@ -40,6 +42,7 @@ class Remover:
         reserve: Reserve,
         volumes: ContainerVolumes,
         health: HealthMonitor,
+        links: Links,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -53,6 +56,7 @@ class Remover:
         self._reserve = reserve
         self._volumes = volumes
         self._health = health
+        self._links = links
         self._trash = Trash(paths.trash)
         self._purging = False
 
@@ -66,6 +70,7 @@ class Remover:
         record.drops_volumes = record.drops_volumes or volumes or record.host_config.auto_remove
         self._registry.save(record)
         try:
+            remove_image_mounts(record.id, record.host_config, self._snapshotter)
             self._put_aside(record.id)
         except OSError as cause:
             record.move("remove_failed")
@@ -77,6 +82,7 @@ class Remover:
         self._clients.drop(record.id)
         given_up = self._volumes.give_up(record) if record.drops_volumes else ()
         self._registry.delete(record)
+        self._links.removed(record)
         self._volumes.drop(given_up)
         self._execs.forget(record.id)
         self._health.forget(record.id)

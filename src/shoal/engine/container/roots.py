@@ -15,9 +15,11 @@ from collections.abc import Callable, Container, Sequence
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.paths import Paths
-from shoal.engine.specgen.binds import RequestedMount, requested_mounts
+from shoal.engine.specgen.binds import requested_mounts
+from shoal.engine.specgen.requested import RequestedMount
 from shoal.errors import Internal, SyscallError
 from shoal.linux.fd import Fd
+from shoal.linux.layers import mount_layers
 from shoal.linux.mounts import bind_mount, make_readonly
 from shoal.linux.overlay import SELF_CONTAINED, mount_overlay
 from shoal.linux.private_mounts import bare_root_of_process, in_private_mounts, root_of_process
@@ -100,6 +102,9 @@ def _mount_root(rootfs: Rootfs, place: Fd) -> Fd:
 def _attach(root: Fd, mount: RequestedMount) -> None:
     """Bind one source into the root; one that is gone from the host is left out, as there is nothing to see."""
     try:
+        if mount.kind == "image":
+            mount_layers(root, mount.target, list(mount.layers), mount.subpath)
+            return
         with _source(mount) as source:
             make = mkdir_in_root if stat.S_ISDIR(os.fstat(source.fileno()).st_mode) else create_file_in_root
             with make(root, mount.target) as place:

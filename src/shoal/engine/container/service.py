@@ -24,12 +24,14 @@ from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.creation import Creator
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.lifecycle import Lifecycle
+from shoal.engine.container.links import Links
 from shoal.engine.container.listing import select
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.names import normalise_name
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
+from shoal.engine.container.sharing import Sharing
 from shoal.engine.container.stopping import Stopper
 from shoal.engine.container.view import Sizes, inspect_view, summary_view
 from shoal.engine.container.waiters import Ending, Waiters
@@ -62,6 +64,7 @@ class Containers:
     locks: ContainerLocks
     execs: Execs
     networks: ContainerNetworks
+    links: Links
     image_names: ImageNames
     snapshotter: Snapshotter
     driver: RuntimeDriver
@@ -93,9 +96,17 @@ class Containers:
             except NotFound:
                 continue  # it was removed meanwhile
             image = self.image_names.show(record.config.image, record.image_id)
-            network = self.networks.view(record)
-            health = self.health.health(record.id)
-            rows.append(summary_view(record, now_ns=now_ns, image=image, network=network, sizes=sizes, health=health))
+            network, names = self.networks.view(record), self.links.names_of(record)
+            view = summary_view(
+                record,
+                now_ns=now_ns,
+                names=names,
+                image=image,
+                network=network,
+                sizes=sizes,
+                health=self.health.health(record.id),
+            )
+            rows.append(view)
         return rows
 
     async def inspect(self, ref: str, *, size: bool) -> ContainerInspect:
@@ -109,6 +120,8 @@ class Containers:
             exec_ids=self.execs.ids_of(record.id),
             sizes=await self._sizes(record) if size else None,
             health=self.health.health(record.id),
+            links=self.links.shown(record),
+            files_owner=Sharing(self.registry).files_owner(record),
         )
 
     async def _sizes(self, record: ContainerRecord) -> Sizes:
@@ -150,7 +163,8 @@ class Containers:
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
         """Returns when the container is gone. Raises: NotFound, Conflict."""
         if link:
-            raise Conflict("cannot remove a link of the default network", why="shoal keeps no links")
+            self.links.remove(ref)
+            return
         await self.background.complete(self._remove(self.registry.find(ref), force=force, volumes=volumes))
 
     async def _remove(self, record: ContainerRecord, *, force: bool, volumes: bool) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from shoal.api.container import ContainerCreateRequest
 from shoal.errors import InvalidArgument, Unsupported
 
-_BUILT_IN = ("", "default", "bridge", "host", "none")
+_DEFAULT_NETWORK = "bridge"
+_MEANS_DEFAULT = ("", "default")
+_BUILT_IN = (_DEFAULT_NETWORK, "host", "none")
 
 
 def check_served(request: ContainerCreateRequest) -> None:
@@ -14,7 +16,7 @@ def check_served(request: ContainerCreateRequest) -> None:
     if host.isolation == "vm":
         raise Unsupported("isolation 'vm' is not served yet", fix="leave --isolation out")
     if host.isolation not in ("", "default"):
-        raise InvalidArgument(f"invalid isolation '{host.isolation}' on linux")
+        raise InvalidArgument(f"Invalid isolation: \"{host.isolation}\" - linux only supports 'default'")
     if host.runtime not in ("", "shoal"):
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     if host.device_requests:
@@ -22,12 +24,41 @@ def check_served(request: ContainerCreateRequest) -> None:
         capabilities = "[" + " ".join(f"[{' '.join(group)}]" for group in wanted.capabilities) + "]"
         raise InvalidArgument(f'could not select device driver "{wanted.driver}" with capabilities: {capabilities}')
     if host.storage_opt:
-        raise InvalidArgument("--storage-opt is not supported", why="overlay has no quota of its own")
-    for endpoint in request.networking_config.endpoints_config.values():
-        if endpoint.ipam_config and endpoint.ipam_config.ipv4_address and host.network_mode in _BUILT_IN:
+        raise InvalidArgument(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+            fix="leave it out: shoal's storage has no quotas",
+        )
+    if host.kernel_memory:
+        raise InvalidArgument(
+            "kernel memory limits are not supported",
+            why="Linux ignores them since 5.4",
+            fix="use --memory, which counts the kernel's memory for the container too",
+        )
+    if host.cgroup:
+        raise InvalidArgument(f"invalid cgroup mode: {host.cgroup}", fix="use --cgroup-parent or --cgroupns")
+    if host.userns_mode not in ("", "host"):
+        raise InvalidArgument(f"invalid user namespace mode: {host.userns_mode}", fix="leave it out, or use host")
+    _check_networks(request)
+
+
+def _check_networks(request: ContainerCreateRequest) -> None:
+    """What Docker refuses for its built-in networks, and more networks than one."""
+    mode, wanted = request.host_config.network_mode, request.networking_config.endpoints_config
+    own = _DEFAULT_NETWORK if mode in _MEANS_DEFAULT else mode
+    names = {_DEFAULT_NETWORK if name in _MEANS_DEFAULT else name for name in wanted}
+    if own.startswith("container:"):
+        return
+    if names - {own}:
+        raise InvalidArgument(
+            f"Container cannot be connected to network endpoints: {', '.join(sorted(names | {own}))}",
+            fix="name one network",
+        )
+    for endpoint in wanted.values() if own in _BUILT_IN else ():
+        addresses = endpoint.ipam_config
+        if addresses and (addresses.ipv4_address or addresses.ipv6_address):
             raise InvalidArgument("user specified IP address is supported on user defined networks only")
-    if host.links:
-        raise Unsupported("--link is not served yet", fix="use --add-host NAME:ADDRESS")
-    for mount in host.mounts:
-        if mount.type in ("image", "cluster"):
-            raise Unsupported(f"mounts of type {mount.type!r} are not served yet", fix="use type=bind or type=tmpfs")
+        if endpoint.aliases:
+            raise InvalidArgument(
+                "network-scoped alias is supported only for containers in user defined networks",
+                fix="use --link for a name on the default bridge",
+            )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from shoal.api.container import (
     ContainerInspect,
     ContainerState,
@@ -23,7 +25,10 @@ from shoal.engine.container.states import ACTIVE
 from shoal.engine.container.status_text import status_text
 from shoal.engine.health.record import HealthRecord
 from shoal.engine.paths import Paths
-from shoal.engine.specgen.binds import RequestedMount, parse_bind
+from shoal.engine.specgen.binds import parse_bind
+from shoal.engine.specgen.mount_flags import requested_mount
+from shoal.engine.specgen.requested import RequestedMount
+from shoal.engine.specgen.security import read_security_options
 from shoal.oci.rootfs import OverlayRootfs, Rootfs
 
 _NS = 1_000_000_000
@@ -58,8 +63,10 @@ def inspect_view(
     exec_ids: Sequence[str],
     sizes: Sizes | None,
     health: HealthRecord | None,
+    links: Sequence[str],
+    files_owner: str,
 ) -> ContainerInspect:
-    """The answer of GET /containers/ID/json."""
+    """The answer of GET /containers/ID/json; `files_owner` has the files in /etc that the container sees."""
     return ContainerInspect(
         id=record.id,
         created=format_rfc3339(record.created_ns),
@@ -67,9 +74,9 @@ def inspect_view(
         args=record.args,
         state=state_view(record.state, health),
         image=record.image_id,
-        resolv_conf_path=str(paths.resolv_conf_file(record.id)),
-        hostname_path=str(paths.hostname_file(record.id)),
-        hosts_path=str(paths.hosts_file(record.id)),
+        resolv_conf_path=str(paths.resolv_conf_file(files_owner)),
+        hostname_path=str(paths.hostname_file(files_owner)),
+        hosts_path=str(paths.hosts_file(files_owner)),
         log_path="" if record.host_config.log_config.type == "none" else str(paths.log_file(record.id)),
         name=f"/{record.name}",
         restart_count=record.restart_count,
@@ -77,9 +84,9 @@ def inspect_view(
         platform="linux",
         mount_label="",
         process_label="",
-        app_armor_profile="",
+        app_armor_profile=read_security_options(record.host_config.security_opt).apparmor,
         exec_ids=list(exec_ids) or None,
-        host_config=record.host_config,
+        host_config=replace(record.host_config, links=list(links)),
         graph_driver=DriverData(name=driver, data=_rootfs_data(record.rootfs)),
         size_rw=sizes.writable if sizes else None,
         size_root_fs=sizes.total if sizes else None,
@@ -138,58 +145,31 @@ def mount_points(record: ContainerRecord) -> list[MountPoint]:
 
 
 def _point(mount: RequestedMount) -> MountPoint:
-    """A volume of the container's, or what it has of another one."""
-    is_volume = mount.kind == "volume"
+    """One mount; a volume or an image as the engine has resolved it."""
     return MountPoint(
         type=mount.kind,
         name=mount.volume,
-        source=mount.source,
+        source="" if mount.kind == "tmpfs" else mount.source,
         destination=mount.target,
-        driver="local" if is_volume else "",
+        driver="local" if mount.kind == "volume" else "",
         mode=mount.mode,
         rw=mount.read_only == "no",
-        propagation="" if is_volume else mount.propagation,
+        propagation=mount.propagation if mount.kind == "bind" else "",
     )
 
 
 def _asked_points(config: HostConfig) -> list[MountPoint]:
-    """The binds and memory file systems of the request."""
-    points = []
-    for bind in config.binds:
-        if parse_bind(bind).kind != "bind":
-            continue
-        source, destination, *rest = bind.split(":")
-        mode = rest[0] if rest else ""
-        options = mode.split(",")
-        spread = next((o for o in options if o in _PROPAGATIONS), "rprivate")
-        writable = "ro" not in options
-        points.append(
-            MountPoint(type="bind", source=source, destination=destination, mode=mode, rw=writable, propagation=spread)
-        )
-    for mount in config.mounts:
-        if mount.type == "volume":
-            continue
-        spread = mount.bind_options.propagation if mount.bind_options else ""
-        points.append(
-            MountPoint(
-                type=mount.type,
-                source=mount.source,
-                destination=mount.target,
-                mode="",
-                rw=not mount.read_only,
-                propagation=(spread or "rprivate") if mount.type == "bind" else "",
-            )
-        )
-    return points
-
-
-_PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+    """The binds and memory file systems of the request: what stands in `record.mounts` is not among them."""
+    asked = [parse_bind(text) for text in config.binds]
+    asked += [requested_mount(mount) for mount in config.mounts]
+    return [_point(mount) for mount in asked if mount.kind in ("bind", "tmpfs")]
 
 
 def summary_view(
     record: ContainerRecord,
     *,
     now_ns: int,
+    names: list[str],
     image: str,
     network: NetworkView,
     sizes: Sizes | None,
@@ -198,7 +178,7 @@ def summary_view(
     """One row of GET /containers/json; `image` is the name by which the row shows the image."""
     return ContainerSummary(
         id=record.id,
-        names=[f"/{record.name}"],
+        names=names,
         image=image,
         image_id=record.image_id,
         command=command_text(record.path, record.args),

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from shoal.api.host_config import Ulimit
-from shoal.engine.specgen.binds import RequestedMount
+from shoal.engine.specgen.requested import RequestedMount
 
 
 class HostDevice(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +76,7 @@ class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True):
     `cgroup_path` is "/shoal/ID". `network_pid`, `ipc_pid` and `pid_pid` are the first processes of the
     containers named by `container:ID` modes, resolved by the engine. `mounts` are mounts beside those
     of the request: its volumes, resolved, those of the image, and what other containers have.
+    `link_variables` are what its links add to the environment.
     """
 
     id: str
@@ -88,3 +89,4 @@ class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True):
     ipc_pid: int | None = None
     pid_pid: int | None = None
     mounts: tuple[RequestedMount, ...] = ()
+    link_variables: tuple[str, ...] = ()

@@ -59,6 +59,8 @@ class SpecGenerator:
         rlimits(host.ulimits, self._defaults.ulimits)
         requested_mounts(host)
         _check_plain_fields(request)
+        if modes.network == "host" and host.port_bindings:
+            warnings.append("Published ports are discarded when using host network mode")
         return warnings
 
     def complete(self, host: HostConfig) -> HostConfig:
@@ -109,7 +111,9 @@ class SpecGenerator:
             raise InvalidArgument("No exec command specified")
         base = spec.process or oci.Process(cwd="/")
         hostname = next((entry[len("HOSTNAME=") :] for entry in base.env if entry.startswith("HOSTNAME=")), "")
-        env = environment(msgspec.structs.replace(config, tty=request.tty), hostname)
+        # What links have added is in the container's own environment; TERM goes with the exec's terminal.
+        others = [entry for entry in base.env if not entry.startswith("TERM=")]
+        env = environment(msgspec.structs.replace(config, tty=request.tty), hostname, others)
         user = base.user if not request.user else msgspec.structs.replace(base.user, username=request.user)
         return msgspec.structs.replace(
             base,
@@ -132,7 +136,7 @@ class SpecGenerator:
         return oci.Process(
             cwd=config.working_dir or "/",
             args=with_init(arguments) if init else arguments,
-            env=environment(config, facts.hostname),
+            env=environment(config, facts.hostname, facts.link_variables),
             terminal=config.tty,
             console_size=oci.ConsoleSize(height=rows, width=columns) if rows and columns else None,
             user=oci.User(

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from shoal.api.host_config import HostConfig
-from shoal.engine.specgen.binds import RequestedMount, requested_mounts
+from shoal.engine.specgen.binds import requested_mounts
 from shoal.engine.specgen.facts import ContainerFacts, DaemonDefaults
 from shoal.engine.specgen.namespaces import Modes
 from shoal.engine.specgen.process import INIT_DESTINATION
+from shoal.engine.specgen.requested import RequestedMount
+from shoal.engine.specgen.security import read_security_options
 from shoal.errors import Internal
-from shoal.oci.runtime_spec import SUBPATH_OPTION, Mount
+from shoal.oci.runtime_spec import IMAGE_TYPE, LAYER_OPTION, SUBPATH_OPTION, Mount
 
 _SAFE = ("nosuid", "noexec", "nodev")
 # The system's own places in a read-only container stay as they are.
 _NOT_MADE_READ_ONLY = ("/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue")
-
-MASKED_PATHS = (
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-)
-READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
 def container_mounts(
@@ -60,6 +46,8 @@ def container_mounts(
 def _system_mounts(host: HostConfig, facts: ContainerFacts, defaults: DaemonDefaults, modes: Modes) -> list[Mount]:
     # A privileged container may write to /sys and its cgroups, unless all of it is to be read-only.
     access = () if host.privileged and not host.readonly_rootfs else ("ro",)
+    writable_cgroups = read_security_options(host.security_opt).writable_cgroups
+    cgroup_access = access if writable_cgroups is None else () if writable_cgroups else ("ro",)
     dev_options = ("nosuid", "strictatime", "mode=755", "size=65536k")
     pts_options = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")
     mounts = [
@@ -67,7 +55,7 @@ def _system_mounts(host: HostConfig, facts: ContainerFacts, defaults: DaemonDefa
         Mount(destination="/dev", type="tmpfs", source="tmpfs", options=dev_options),
         Mount(destination="/dev/pts", type="devpts", source="devpts", options=pts_options),
         Mount(destination="/sys", type="sysfs", source="sysfs", options=(*_SAFE, *access)),
-        Mount(destination="/sys/fs/cgroup", type="cgroup", source="cgroup", options=(*_SAFE, *access)),
+        Mount(destination="/sys/fs/cgroup", type="cgroup", source="cgroup", options=(*_SAFE, *cgroup_access)),
     ]
     # The instance of the IPC namespace: with the host's, the host's queues.
     mounts.append(Mount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=_SAFE))
@@ -104,11 +92,19 @@ def _requested(mount: RequestedMount) -> Mount:
         return Mount(destination=mount.target, type="tmpfs", source="tmpfs", options=mount.options)
     if mount.kind == "volume" and not mount.volume:
         raise Internal(f"volume for {mount.target} was not resolved", why="the engine gave no directory for it")
+    if mount.kind == "image":
+        return _image(mount)
     access = {"no": "rw", "mount": "ro", "recursive": "rro"}[mount.read_only]
     kind = "rbind" if mount.recursive else "bind"
     part = (f"{SUBPATH_OPTION}{mount.subpath}",) if mount.subpath else ()
     options = (kind, access, mount.propagation or "rprivate", *part)
     return Mount(destination=mount.target, type="bind", source=mount.source, options=options)
+
+
+def _image(mount: RequestedMount) -> Mount:
+    part = (f"{SUBPATH_OPTION}{mount.subpath}",) if mount.subpath else ()
+    layers = tuple(f"{LAYER_OPTION}{layer}" for layer in mount.layers)
+    return Mount(destination=mount.target, type=IMAGE_TYPE, source=mount.volume, options=("ro", *part, *layers))
 
 
 def _bind(source: str, target: str, access: str = "rw") -> Mount:

@@ -73,6 +73,13 @@ def check_conflicts(request: ContainerCreateRequest, modes: Modes) -> None:
     host = request.host_config
     if request.hostname and modes.uts == "host":
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
+    if request.domainname and modes.uts == "host":
+        raise InvalidArgument("conflicting options: domainname and the UTS mode")
+    if host.links and modes.network == "host":
+        raise InvalidArgument(
+            "conflicting options: host type networking can't be used with links. "
+            "This would result in undefined behavior"
+        )
     if modes.network != "container":
         return
     for given, what in (

@@ -79,8 +79,8 @@ def command_line(config: ContainerConfig) -> tuple[str, ...]:
     return (*(config.entrypoint or ()), *(config.cmd or ()))
 
 
-def environment(config: ContainerConfig, hostname: str) -> tuple[str, ...]:
-    """The process's environment: PATH, HOSTNAME, TERM with a terminal, then the configuration's.
+def environment(config: ContainerConfig, hostname: str, links: Sequence[str] = ()) -> tuple[str, ...]:
+    """The process's environment: PATH, HOSTNAME, TERM with a terminal, those of links, then the configuration's.
 
     A variable of the configuration takes the place of a default; one without `=` removes it. HOME is not here:
     the child sets it from the container's passwd file unless this list has it.
@@ -88,6 +88,7 @@ def environment(config: ContainerConfig, hostname: str) -> tuple[str, ...]:
     defaults = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={hostname}"]
     if config.tty:
         defaults.append("TERM=xterm")
+    defaults += links
     return replace_or_append(defaults, config.env)
 
 

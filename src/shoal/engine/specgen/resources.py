@@ -6,6 +6,7 @@ Source: Docker API v1.50 Resources; docker run reference, "Runtime constraints o
 from __future__ import annotations
 
 import os
+import posixpath
 
 import msgspec
 
@@ -17,6 +18,8 @@ from shoal.oci import runtime_spec as oci
 _MINIMUM_MEMORY = 6 * 1024 * 1024
 _NANO = 1_000_000_000
 _CPU_PERIOD_US = 100_000
+# What the kernel takes; it would make the nearest of these out of any other.
+_LEAST_SHARES, _MOST_SHARES = 2, 262_144
 
 
 def check_resources(given: Resources, machine: MachineFacts, *, update: bool = False) -> list[str]:
@@ -31,7 +34,14 @@ def check_resources(given: Resources, machine: MachineFacts, *, update: bool = F
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
     if given.io_maximum_bandwidth or given.io_maximum_iops:
         raise InvalidArgument("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
-    return [warning for applies, warning, _ in _unsupported(given, machine) if applies]
+    warnings = [warning for applies, warning, _ in _unsupported(given, machine) if applies]
+    can_disable = machine.cgroup_version == "v1" and "memory" in machine.controllers
+    if given.oom_kill_disable and can_disable and not given.memory and not update:
+        warnings.append(
+            "OOM killer is disabled for the container, but no memory limit is set, this can result in the system "
+            "running out of resources."
+        )
+    return warnings
 
 
 def supported_resources(given: Resources, machine: MachineFacts) -> dict[str, object]:
@@ -44,6 +54,11 @@ def supported_resources(given: Resources, machine: MachineFacts) -> dict[str, ob
         if applies:
             reset.update(neutral)
     return reset
+
+
+def container_cgroup(parent: str, id: str) -> str:
+    """The path of a container's cgroup; a relative `parent`, or one that leads upwards, starts at the root."""
+    return posixpath.join(posixpath.normpath("/" + parent.lstrip("/")), id)
 
 
 def container_resources(
@@ -90,12 +105,22 @@ def _check_cpu(given: Resources, machine: MachineFacts) -> None:
         raise InvalidArgument(
             f"range of CPUs is from 0.01 to {machine.cpus}.00, as there are only {machine.cpus} CPUs available"
         )
+    if (given.cpu_realtime_period or given.cpu_realtime_runtime) and (
+        machine.cgroup_version == "v2" or "cpu" not in machine.controllers
+    ):
+        raise InvalidArgument("Your kernel does not support CPU real-time scheduler")
+    if given.cpu_realtime_period and given.cpu_realtime_runtime > given.cpu_realtime_period:
+        raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
     if given.cpu_period and not 1000 <= given.cpu_period <= 1_000_000:
         raise InvalidArgument("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < given.cpu_quota < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     if given.cpu_shares < 0:
         raise InvalidArgument(f"invalid CPU shares ({given.cpu_shares}): value must be a positive integer")
+    if given.cpu_shares and given.cpu_shares < _LEAST_SHARES:
+        raise InvalidArgument(f"the minimum allowed cpu-shares is {_LEAST_SHARES}")
+    if given.cpu_shares > _MOST_SHARES:
+        raise InvalidArgument(f"the maximum allowed cpu-shares is {_MOST_SHARES}")
 
 
 def _check_cpusets(given: Resources, machine: MachineFacts) -> None:
@@ -105,7 +130,7 @@ def _check_cpusets(given: Resources, machine: MachineFacts) -> None:
     ):
         wanted = _parse_set(asked)
         if wanted is None:
-            raise InvalidArgument(f"Invalid value {asked} for {name}")
+            raise InvalidArgument(f"Invalid value {asked} for {name}: invalid format: {asked}")
         if available and not wanted <= (_parse_set(available) or set()):
             raise InvalidArgument(f"Requested {what} are not available - requested {asked}, available: {available}")
 
@@ -113,8 +138,11 @@ def _check_cpusets(given: Resources, machine: MachineFacts) -> None:
 def _unsupported(given: Resources, machine: MachineFacts) -> list[tuple[bool, str, dict[str, object]]]:
     """(whether it applies, Docker's warning, what to reset) for every limit that a kernel may lack."""
     kernel = "Your kernel does not support"
-    has = machine.controllers.__contains__
     v2 = machine.cgroup_version == "v2"
+
+    def has(name: str) -> bool:
+        return ("io" if v2 and name == "blkio" else name) in machine.controllers
+
     memory: dict[str, object] = {"memory": 0, "memory_swap": 0, "memory_reservation": 0}
     return [
         (
@@ -162,6 +190,26 @@ def _unsupported(given: Resources, machine: MachineFacts) -> list[tuple[bool, st
             f"{kernel} Block I/O weight or the cgroup is not mounted. Weight discarded.",
             {"blkio_weight": 0},
         ),
+        *_unsupported_of_devices(given, has_blkio=has("blkio")),
+    ]
+
+
+def _unsupported_of_devices(given: Resources, *, has_blkio: bool) -> list[tuple[bool, str, dict[str, object]]]:
+    kernel = "Your kernel does not support"
+    limits = (
+        ("blkio_weight_device", "Block I/O weight_device", "Weight-device"),
+        ("blkio_device_read_bps", "BPS Block I/O read limit", "Block I/O BPS read limit"),
+        ("blkio_device_write_bps", "BPS Block I/O write limit", "Block I/O BPS write limit"),
+        ("blkio_device_read_iops", "IOPS Block read limit", "Block I/O IOPS read limit"),
+        ("blkio_device_write_iops", "IOPS Block write limit", "Block I/O IOPS write limit"),
+    )
+    return [
+        (
+            bool(getattr(given, name)) and not has_blkio,
+            f"{kernel} {what} or the cgroup is not mounted. {lost} discarded.",
+            {name: []},
+        )
+        for name, what, lost in limits
     ]
 
 

@@ -9,10 +9,25 @@ import msgspec
 
 from shoal.api.host_config import HostConfig
 from shoal.engine.specgen.facts import DaemonDefaults, MachineFacts
-from shoal.engine.specgen.mounts import MASKED_PATHS, READONLY_PATHS
 from shoal.engine.specgen.seccomp_profile import Profile, default_profile, parse_profile, resolve_profile
 from shoal.errors import InvalidArgument
 from shoal.oci.runtime_spec import Seccomp
+
+MASKED_PATHS = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 UNCONFINED = "unconfined"
 _BUILTIN = ("", "builtin")
@@ -23,13 +38,14 @@ _FALSE = ("0", "f", "false")
 class SecurityOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options read: `seccomp` is "" (the daemon's), "unconfined", "builtin" or a profile's JSON text.
 
-    AppArmor and SELinux are the host's; an `apparmor=` or `label=` option is kept for `inspect` and changes
-    nothing here.
+    `apparmor` is the profile asked for; without AppArmor in the kernel, and SELinux, these options are kept for
+    `inspect` and change nothing, as with Docker.
     """
 
     seccomp: str = ""
+    apparmor: str = ""
     no_new_privileges: bool | None = None
-    writable_cgroups: bool = False
+    writable_cgroups: bool | None = None
     system_paths_unconfined: bool = False
 
 
@@ -53,7 +69,9 @@ def read_security_options(options: list[str]) -> SecurityOptions:
             values["writable_cgroups"] = _boolean(value, option)
         elif key == "systempaths" and value == UNCONFINED:
             values["system_paths_unconfined"] = True
-        elif key not in ("label", "apparmor"):
+        elif key == "apparmor":
+            values["apparmor"] = value
+        elif key != "label":
             raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
     return msgspec.convert(values, SecurityOptions)
 

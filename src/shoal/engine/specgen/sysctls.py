@@ -46,11 +46,11 @@ def _check(name: str, modes: Modes) -> None:
     if name.startswith("net."):
         if modes.network != "private":
             where = "host" if modes.network == "host" else "another container's"
-            raise InvalidArgument(f"sysctl '{name}' not allowed in {where} network namespace")
+            raise InvalidArgument(f'sysctl "{name}" not allowed in {where} network namespace')
         return
     if name in _IPC or name.startswith("fs.mqueue."):
         if modes.ipc == "host":
-            raise InvalidArgument(f"sysctl '{name}' not allowed in host ipc namespace")
+            raise InvalidArgument(f'sysctl "{name}" is not allowed in the hosts ipc namespace')
         return
     if name in ("kernel.domainname", "kernel.hostname"):
         raise InvalidArgument(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from shoal.linux.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SHARED
-from shoal.oci.runtime_spec import SUBPATH_OPTION, Mount
+from shoal.oci.runtime_spec import IMAGE_TYPE, LAYER_OPTION, SUBPATH_OPTION, Mount
 from shoal.runtime.compile.options import read_options
 from shoal.runtime.compile.plan import HostFacts
 from shoal.supervisor.steps.cgroup import MountCgroupV1, MountCgroupV2
-from shoal.supervisor.steps.mounts import BindMount, BindSubpath, MountFilesystem, ShareTree
+from shoal.supervisor.steps.mounts import BindMount, BindSubpath, MountFilesystem, MountImage, ShareTree
 from shoal.supervisor.steps.rootfs import TakeTree
 from shoal.supervisor.steps.step import Step
 
@@ -40,8 +40,10 @@ def trees_of_others(mounts: tuple[Mount, ...]) -> list[Step]:
 def mount_step(mount: Mount) -> Step:
     """The step of any mount but the cgroup one."""
     words = read_options(mount.options)
+    subpath = next(iter(_values(mount, SUBPATH_OPTION)), "")
+    if mount.type == IMAGE_TYPE:
+        return MountImage(_values(mount, LAYER_OPTION), subpath, mount.destination)
     if mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options:
-        subpath = next((o.removeprefix(SUBPATH_OPTION) for o in mount.options if o.startswith(SUBPATH_OPTION)), "")
         if subpath:
             return BindSubpath(mount.source, subpath, mount.destination, readonly=words.readonly)
         return BindMount(
@@ -58,6 +60,11 @@ def mount_step(mount: Mount) -> Step:
         options=list(words.data),
         attributes=words.attributes,
     )
+
+
+def _values(mount: Mount, option: str) -> list[str]:
+    """What stands behind each `option`."""
+    return [word.removeprefix(option) for word in mount.options if word.startswith(option)]
 
 
 def cgroup_step(mount: Mount, host: HostFacts, cgroup_path: str) -> Step:

@@ -37,6 +37,7 @@ STEPS: dict[str, type[Step]] = {
         execute.FindProgram,
         mounts.BindMount,
         mounts.BindSubpath,
+        mounts.MountImage,
         mounts.MountFilesystem,
         mounts.ShareTree,
         namespaces.JoinNamespaces,

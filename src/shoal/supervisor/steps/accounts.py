@@ -142,7 +142,7 @@ def _named_group(groups: _Lines, wanted: str) -> int:
     for name, _, gid, *_ in groups:
         if name == wanted:
             return _checked(_number(gid) or 0)
-    raise InvalidArgument(f"Unable to find group {wanted}")
+    raise InvalidArgument(f"Unable to find group {wanted}: no matching entries in group file")
 
 
 def _memberships(groups: _Lines, login: str) -> list[int]:

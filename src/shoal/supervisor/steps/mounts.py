@@ -12,6 +12,7 @@ import stat
 
 from shoal.errors import InvalidArgument, SyscallError
 from shoal.linux.fd import Fd
+from shoal.linux.layers import mount_layers
 from shoal.linux.libc import AT_FDCWD, AT_RECURSIVE
 from shoal.linux.mounts import (
     MOUNT_ATTR_RDONLY,
@@ -180,6 +181,32 @@ class BindSubpath(Step):
                 bind_mount(
                     part, place, recursive=True, readonly=self.readonly, propagation=MS_PRIVATE, object=self.target
                 ).close()
+
+
+class MountImage(Step):
+    """Shows an image's content, or a part of it, read-only; what nobody writes to needs no upper directory."""
+
+    name = "image"
+    __slots__ = ("layers", "subpath", "target")
+
+    def __init__(self, layers: list[str], subpath: str, target: str) -> None:
+        self.layers = layers
+        self.subpath = subpath
+        self.target = target
+
+    def describe(self) -> str:
+        part = f"{self.subpath} inside " if self.subpath else ""
+        return f"{part}{len(self.layers)} layers on {self.target}"
+
+    def run(self, ctx: Context) -> None:
+        try:
+            mount_layers(ctx.root_fd, self.target, self.layers, self.subpath)
+        except SyscallError as error:
+            if self.subpath and error.errno == errno.ENOENT:
+                raise InvalidArgument(
+                    f"cannot access path {self.subpath} of the image", why="no such file or directory"
+                ) from None
+            raise
 
 
 class ShareTree(Step):

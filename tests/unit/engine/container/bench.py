@@ -19,6 +19,7 @@ from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
+from shoal.engine.container.links import Links
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -286,6 +287,7 @@ def _bench(background: Background) -> Bench:
         locks=locks,
         execs=unused,
         networks=cast(ContainerNetworks, networks),
+        links=Links(registry, lambda _: "", Path),
         image_names=cast(ImageNames, _ImageNames()),
         snapshotter=cast(Snapshotter, snapshotter),
         driver=runtime,

@@ -15,6 +15,8 @@ from shoal.api.host_config import HostConfig
 from shoal.api.image import ImageConfig
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
+from shoal.engine.container.image_mounts import ImageMounts
+from shoal.engine.container.links import Links
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
 from shoal.engine.image_names import ImageNames
@@ -62,6 +64,8 @@ def test_create_failing_tells_the_cause_and_leaves_nothing(tmp_path: Path) -> No
         snapshotter=cast(Snapshotter, _Snapshotter()),
         generator=cast(SpecGenerator, _Generator()),
         volumes=cast(ContainerVolumes, None),
+        links=cast(Links, None),
+        image_mounts=cast(ImageMounts, None),
         events=EventLog(lambda: 1),
         clock=lambda: 1,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.api.host_config import BindOptions, HostConfig, Mount, TmpfsOptions
-from shoal.engine.specgen.binds import RequestedMount, parse_bind, requested_mounts, tmpfs_options
+from shoal.engine.specgen.binds import parse_bind, requested_mounts
+from shoal.engine.specgen.requested import RequestedMount, tmpfs_options
 from shoal.errors import InvalidArgument
 
 
@@ -57,7 +60,6 @@ def test_bind_of_one_part_is_an_anonymous_volume() -> None:
         ("/a:/", "invalid volume specification: '/a:/'"),
         ("/a:/b:bogus", "invalid mode: bogus"),
         ("/a:/b:ro,rw", "invalid mode: ro,rw"),
-        ("/a:/b:", "invalid mode: "),
     ],
 )
 def test_bind_that_makes_no_sense_is_refused_in_dockers_words(text: str, sentence: str) -> None:
@@ -137,7 +139,7 @@ def test_tmpfs_options_later_words_win_over_the_defaults(text: str, expected: tu
 @pytest.mark.parametrize("text", ["bogus", "size", "size=", "upperdir=/x"])
 def test_tmpfs_options_unknown_word_is_refused(text: str) -> None:
     """An option that is no tmpfs option never reaches the kernel."""
-    with pytest.raises(InvalidArgument, match=f'Invalid tmpfs option "{text}"'):
+    with pytest.raises(InvalidArgument, match=re.escape(f'invalid tmpfs option ["{text}"]')):
         tmpfs_options(text)
 
 

@@ -52,7 +52,7 @@ MIB = 1024 * 1024
             "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
         ),
         (HostConfig(cpu_quota=1), "CPU cfs quota can not be less than 1ms (i.e. 1000)"),
-        (HostConfig(cpuset_cpus="x"), "Invalid value x for cpuset cpus"),
+        (HostConfig(cpuset_cpus="x"), "Invalid value x for cpuset cpus: invalid format: x"),
         (HostConfig(cpuset_cpus="0-7"), "Requested CPUs are not available - requested 0-7, available: 0-1"),
         (HostConfig(cpuset_mems="1"), "Requested memory nodes are not available - requested 1, available: 0"),
         (HostConfig(blkio_weight=5), "Range of blkio weight is from 10 to 1000"),

@@ -144,7 +144,7 @@ def test_sysctls_default_belong_to_a_network_of_its_own() -> None:
 )
 def test_sysctls_that_are_not_the_containers_own_are_refused(name: str, fields: dict[str, str]) -> None:
     """A parameter outside the container's namespaces would change the host."""
-    with pytest.raises(InvalidArgument, match=f"sysctl '{name}'"):
+    with pytest.raises(InvalidArgument, match=f"sysctl ['\"]{name}['\"]"):
         container_sysctls({name: "1"}, modes(**fields))
 
 

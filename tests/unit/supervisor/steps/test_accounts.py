@@ -77,7 +77,7 @@ def test_look_up_adds_groups_by_number_and_name(root: int) -> None:
         ("app:nope", [], "unable to find group nope: no matching entries in group file"),
         ("2147483648", [], "uids and gids must be in range 0-2147483647"),
         ("-1", [], "uids and gids must be in range 0-2147483647"),
-        ("", ["nope"], "Unable to find group nope"),
+        ("", ["nope"], "Unable to find group nope: no matching entries in group file"),
     ],
 )
 def test_look_up_failure_is_told_in_dockers_words(root: int, user: str, names: list[str], sentence: str) -> None:
