@@ -42,8 +42,19 @@ def in_engine(engine: Engine, *command: str) -> str:
 
 @pytest.mark.parametrize(
     ("suffix", "flags"),
-    [("", "rw"), (":ro", "ro"), (":rw", "rw"), (":z", "rw"), (":Z", "rw"), (":ro,z", "ro"), (":cached", "rw")]
-    + [(":delegated", "rw"), (":consistent", "rw"), (":private", "rw"), (":ro,rprivate", "ro")],
+    [
+        ("", "rw"),
+        (":ro", "ro"),
+        (":rw", "rw"),
+        (":z", "rw"),
+        (":Z", "rw"),
+        (":ro,z", "ro"),
+        (":cached", "rw"),
+        (":delegated", "rw"),
+        (":consistent", "rw"),
+        (":private", "rw"),
+        (":ro,rprivate", "ro"),
+    ],
 )
 def test_volume_flag_takes_every_suffix(engine: Engine, tmp_path: Path, suffix: str, flags: str) -> None:
     """Access as said; labels and consistency are taken and change nothing; `inspect` shows what was written."""
