@@ -81,7 +81,10 @@ class _RelayedConnection(SocketConnection):
 
     def receive(self, size: int) -> bytes:
         """What came, at most `size` bytes. Raises: Forbidden, Unavailable when TLS ended it."""
-        data = super().receive(size)
+        try:
+            data = super().receive(size)
+        except ConnectionResetError:
+            data = b""
         if not data and self._relay.problem is not None:
             raise self._relay.problem
         return data

@@ -17,11 +17,13 @@ from typing import Any, Literal
 import msgspec
 
 from shoal import __version__
+from shoal.daemon.tls import TlsSettings
 from shoal.errors import InvalidArgument
 
 DEFAULT_DATA_ROOT = "/var/lib/shoal"
 DEFAULT_EXEC_ROOT = "/run/shoal"
 DEFAULT_CONFIG_FILE = "/etc/shoal/daemon.json"
+DEFAULT_TLS = "/etc/shoal/tls"
 LogLevel = Literal["debug", "info", "warn", "error", "fatal"]
 
 
@@ -42,6 +44,7 @@ class Config:
     containers_per_supervisor: int
     storage_driver: str | None
     labels: tuple[str, ...]
+    tls: TlsSettings | None
 
     @property
     def instance(self) -> str:
@@ -67,6 +70,11 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     containers_per_supervisor: int | None = None
     storage_driver: str | None = None
     labels: list[str] | None = None
+    tls: bool | None = None
+    tlsverify: bool | None = None
+    tlscacert: str | None = None
+    tlscert: str | None = None
+    tlskey: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         "--host",
         dest="hosts",
         action="append",
-        metavar="unix://PATH",
-        help="a socket to serve (repeatable)",
+        metavar="ADDRESS",
+        help="what to serve: unix://PATH, tcp://HOST:PORT or fd:// (repeatable)",
     )
     add("-p", "--pidfile", metavar="FILE", help="where the process id is written (EXEC_ROOT/shoald.pid)")
     add("--config-file", metavar="FILE", help=f"JSON settings ({DEFAULT_CONFIG_FILE}, where it exists)")
@@ -130,7 +138,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="a label of this daemon (repeatable)",
     )
+    _add_tls_flags(parser)
     return parser
+
+
+def _add_tls_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--tls", nargs="?", const=True, type=_flag, metavar="BOOL", help="use TLS on tcp://; implied by --tlsverify")
+    add("--tlsverify", nargs="?", const=True, type=_flag, metavar="BOOL", help="use TLS and verify the client")
+    add("--tlscacert", metavar="FILE", help=f"trust clients whose certificate this CA signed ({DEFAULT_TLS}/ca.pem)")
+    add("--tlscert", metavar="FILE", help=f"the certificate of this engine ({DEFAULT_TLS}/cert.pem)")
+    add("--tlskey", metavar="FILE", help=f"the key of this engine ({DEFAULT_TLS}/key.pem)")
 
 
 def _flag(text: str) -> bool:
@@ -182,6 +200,20 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         containers_per_supervisor=_check_count(merged.containers_per_supervisor),
         storage_driver=merged.storage_driver,
         labels=tuple(merged.labels or ()),
+        tls=_tls_settings(merged),
+    )
+
+
+def _tls_settings(merged: _File) -> TlsSettings | None:
+    if not (merged.tls or merged.tlsverify):
+        named = next((name for name in ("tlscacert", "tlscert", "tlskey") if getattr(merged, name)), None)
+        if named:
+            raise InvalidArgument(f"--{named} does nothing without TLS", fix="give --tlsverify too")
+        return None
+    return TlsSettings(
+        certificate=Path(merged.tlscert or f"{DEFAULT_TLS}/cert.pem"),
+        key=Path(merged.tlskey or f"{DEFAULT_TLS}/key.pem"),
+        client_authority=Path(merged.tlscacert or f"{DEFAULT_TLS}/ca.pem") if merged.tlsverify else None,
     )
 
 

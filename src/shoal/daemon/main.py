@@ -93,7 +93,7 @@ async def _serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    sockets = open_sockets(config.hosts)
+    sockets = open_sockets(config.hosts, config.tls)
     try:
         async with asyncio.TaskGroup() as tasks:
             engine = await open_engine(config, Background(tasks))

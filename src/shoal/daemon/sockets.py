@@ -1,7 +1,7 @@
 """The sockets that shoald listens on.
 
 unix:///path       made here, mode 0660, group `docker` where there is one; a dead daemon's leftover is replaced
-tcp://host:port    made here, plain text: only for addresses of this machine
+tcp://host:port    made here; with --tlsverify for whoever shows a certificate, else only for addresses of this machine
 fd://              passed by whoever started shoald (sd_listen_fds(3))
 """
 
@@ -12,25 +12,29 @@ import grp
 import ipaddress
 import os
 import socket
+import ssl
 import stat
 from collections.abc import Sequence
 
+from shoal.daemon.tls import TlsSettings, server_context
 from shoal.errors import Conflict, Internal, InvalidArgument
+from shoal.server.tls import SecuredSocket
 
 _BACKLOG = 1024
 _FIRST_PASSED_FD = 3
 _GROUPS = ("docker", "shoal")
 
 
-def open_sockets(hosts: Sequence[str]) -> list[socket.socket]:
-    """Listening, non-blocking sockets for all `hosts`, or none.
+def open_sockets(hosts: Sequence[str], tls: TlsSettings | None = None) -> list[socket.socket]:
+    """Listening, non-blocking sockets for all `hosts`, or none; with `tls`, those on TCP are SecuredSockets.
 
     Raises: Conflict when another daemon serves an address, InvalidArgument, Internal.
     """
+    context = server_context(tls) if tls else None
     opened: list[socket.socket] = []
     try:
         for host in hosts:
-            opened += _open(host)
+            opened += _open(host, context)
     except BaseException:
         for listening in opened:
             listening.close()
@@ -49,12 +53,12 @@ def remove_socket_files(hosts: Sequence[str]) -> None:
                 pass
 
 
-def _open(host: str) -> list[socket.socket]:
+def _open(host: str, tls: ssl.SSLContext | None) -> list[socket.socket]:
     scheme, _, rest = host.partition("://")
     if scheme == "unix":
         return [_open_unix(rest)]
     if scheme == "tcp":
-        return [_open_tcp(rest)]
+        return [_open_tcp(rest, tls)]
     return _passed_sockets()
 
 
@@ -110,7 +114,7 @@ def _group_id() -> int | None:
     return None
 
 
-def _open_tcp(rest: str) -> socket.socket:
+def _open_tcp(rest: str, tls: ssl.SSLContext | None) -> socket.socket:
     host, separator, port = rest.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not separator or not port.isdecimal() or not 0 <= int(port) < 65536:
@@ -119,11 +123,11 @@ def _open_tcp(rest: str) -> socket.socket:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         raise InvalidArgument(f"cannot listen on tcp://{rest}", why="the host must be an IP address") from None
-    if not address.is_loopback:
+    if not address.is_loopback and (tls is None or tls.verify_mode != ssl.CERT_REQUIRED):
         raise InvalidArgument(
             f"refusing to listen on tcp://{rest}",
-            why="whoever reaches this port is root here, and this version of shoal has no TLS",
-            fix="listen on 127.0.0.1 and forward the port by ssh, or use DOCKER_HOST=ssh://…",
+            why="whoever reaches this port is root here",
+            fix="give --tlsverify with --tlscacert, --tlscert and --tlskey, or listen on 127.0.0.1 and come by ssh://",
         )
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -135,7 +139,7 @@ def _open_tcp(rest: str) -> socket.socket:
         listening.close()
         kind = Conflict if cause.errno == errno.EADDRINUSE else Internal
         raise kind(f"cannot listen on tcp://{rest}", why=os.strerror(cause.errno or 0)) from cause
-    return listening
+    return SecuredSocket(listening, tls) if tls else listening
 
 
 def _passed_sockets() -> list[socket.socket]:

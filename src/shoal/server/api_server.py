@@ -21,6 +21,7 @@ from shoal.server.hangup import HangupWatch
 from shoal.server.http1 import Clock
 from shoal.server.operations import OPERATIONS, UNPUBLISHED
 from shoal.server.router import Route, Router
+from shoal.server.tls import SecuredSocket, TlsRelay
 from shoal.server.unserved import unserved
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class ApiServer:
         self._backend = backend
         self._limits = limits or Limits()
         self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._relays: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._stopped = asyncio.Event()
         self._room = asyncio.Event()
@@ -67,6 +69,8 @@ class ApiServer:
                 for acceptor in acceptors:
                     acceptor.cancel()
                 await self._end_connections()
+                for relay in self._relays:
+                    relay.cancel()
         finally:
             for listener in sockets:
                 listener.close()
@@ -99,7 +103,7 @@ class ApiServer:
             except asyncio.CancelledError:
                 client.close()
                 raise
-            self._start(client, service, clients)
+            self._start(client, service, clients, listener)
 
     async def _wait_for_room(self) -> None:
         while len(self._connections) >= self._limits.connections:
@@ -110,13 +114,28 @@ class ApiServer:
             self._room.clear()
             await self._room.wait()
 
-    def _start(self, client: socket.socket, service: Service, clients: asyncio.TaskGroup) -> None:
+    def _start(
+        self, client: socket.socket, service: Service, clients: asyncio.TaskGroup, listener: socket.socket
+    ) -> None:
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an event goes out when it happens
             client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a peer that lost its power is noticed
-        connection = Connection(client, service)
+        # A client that showed its certificate is no web page, and may know this machine by any name.
+        has_certificate = isinstance(listener, SecuredSocket) and listener.verifies
+        may_be_page = client.family != socket.AF_UNIX and not has_certificate
+        if isinstance(listener, SecuredSocket):
+            client = self._unsealed(client, listener, clients)
+        connection = Connection(client, service, may_be_page=may_be_page)
         self._connections[connection] = task = clients.create_task(connection.run())
         task.add_done_callback(partial(self._forget, connection))
+
+    def _unsealed(self, client: socket.socket, listener: SecuredSocket, clients: asyncio.TaskGroup) -> socket.socket:
+        """The plain socket behind a client's TLS connection, which a task of its own serves from now on."""
+        relay = TlsRelay(client, listener.context)
+        task = clients.create_task(relay.run())
+        self._relays.add(task)
+        task.add_done_callback(self._relays.discard)
+        return relay.plain
 
     def _forget(self, connection: Connection, _task: asyncio.Task[None]) -> None:
         connection.close()  # a task that is cancelled before it began has not done so

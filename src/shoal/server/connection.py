@@ -75,10 +75,11 @@ class ClientGone(ConnectionError):
 class Connection:
     """Serves one client until it goes. Owns the socket."""
 
-    __slots__ = ("_client_left", "_loop", "_protocol", "_service", "_socket", "_task", "activity")
+    __slots__ = ("_client_left", "_loop", "_may_be_page", "_protocol", "_service", "_socket", "_task", "activity")
 
-    def __init__(self, client: socket.socket, service: Service) -> None:
+    def __init__(self, client: socket.socket, service: Service, *, may_be_page: bool = False) -> None:
         self._socket = client
+        self._may_be_page = may_be_page
         self._service = service
         self._loop = asyncio.get_running_loop()
         self._protocol = ServerProtocol(service.clock, most_head_bytes=service.limits.head_bytes)
@@ -170,7 +171,7 @@ class Connection:
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s %s", head.method, path)
         try:
-            if self._socket.family != socket.AF_UNIX:
+            if self._may_be_page:
                 refuse_pages(head.headers)
             match = self._service.router.match(head.method, path)
             request = Request(

@@ -86,3 +86,26 @@ def test_parse_flag_and_key_together_are_refused(tmp_path: Path) -> None:
     assert caught.value.what == (
         "the following directives are specified both as a flag and in the configuration file: data-root"
     )
+
+
+def test_parse_tls_flags_name_the_files(tmp_path: Path) -> None:
+    """--tlsverify asks for clients' certificates; --tls alone does not; what is not named is in its usual place."""
+    none = _file(tmp_path)
+    words = ["--config-file", none, "--tlscert", "/c", "--tlskey", "/k"]
+    tls = parse([*words, "--tlsverify", "--tlscacert", "/ca"]).config.tls
+    assert tls is not None
+    assert (str(tls.certificate), str(tls.key), str(tls.client_authority)) == ("/c", "/k", "/ca")
+    plain = parse([*words, "--tls"]).config.tls
+    assert plain is not None
+    assert plain.client_authority is None
+    assert parse(["--config-file", none]).config.tls is None
+    assert parse(["--config-file", none, "--tlsverify=false"]).config.tls is None
+    usual = parse(["--config-file", _file(tmp_path, tlsverify=True)]).config.tls
+    assert usual is not None
+    assert str(usual.client_authority) == "/etc/shoal/tls/ca.pem"
+
+
+def test_parse_tls_files_without_tls_are_refused(tmp_path: Path) -> None:
+    """Whoever names a certificate and forgets --tlsverify must not believe to be safe."""
+    with pytest.raises(InvalidArgument, match="--tlscert does nothing"):
+        parse(["--config-file", _file(tmp_path), "--tlscert", "/c"])

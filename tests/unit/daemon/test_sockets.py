@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import stat
 from pathlib import Path
 
 import pytest
+from tests.engines.certificates import Certificates, make_certificates
 
 from shoal.daemon.ownership import exclusive, pidfile
 from shoal.daemon.sockets import open_sockets, remove_socket_files
+from shoal.daemon.tls import TlsSettings, server_context
 from shoal.errors import Conflict, InvalidArgument
+from shoal.server.tls import SecuredSocket
 
 
 def test_open_sockets_unix_is_for_owner_and_group_only(tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ def test_open_sockets_tcp_to_the_world_is_refused(address: str) -> None:
     """Without TLS, a port that others reach would give them root."""
     with pytest.raises(InvalidArgument) as caught:
         open_sockets([f"tcp://{address}"])
-    assert "no TLS" in caught.value.why
+    assert "--tlsverify" in caught.value.fix
 
 
 def test_open_sockets_tcp_on_loopback_listens() -> None:
@@ -83,3 +87,48 @@ def test_pidfile_ends_with_the_daemon(tmp_path: Path) -> None:
     with pidfile(path):
         assert int(path.read_text()) == os.getpid()
     assert not path.exists()
+
+
+def _settings(certificates: Certificates, *, verify: bool) -> TlsSettings:
+    authority = certificates.authority if verify else None
+    return TlsSettings(certificates.engine, certificates.engine_key, authority)
+
+
+def test_open_sockets_with_tls_secures_tcp_alone(tmp_path: Path) -> None:
+    """A unix socket is guarded by its mode; the port speaks TLS, and wants to see certificates."""
+    settings = _settings(make_certificates(tmp_path), verify=True)
+    unix, tcp = open_sockets([f"unix://{tmp_path}/s", "tcp://127.0.0.1:0"], settings)
+    with unix, tcp:
+        assert not isinstance(unix, SecuredSocket)
+        assert isinstance(tcp, SecuredSocket)
+        assert tcp.verifies
+        assert not tcp.getblocking()
+
+
+def test_open_sockets_to_the_world_need_verified_clients(tmp_path: Path) -> None:
+    """TLS without certificates of clients keeps nobody out: the port stays on this machine."""
+    certificates = make_certificates(tmp_path)
+    with pytest.raises(InvalidArgument, match="refusing to listen"):
+        open_sockets(["tcp://0.0.0.0:0"], _settings(certificates, verify=False))
+    (listening,) = open_sockets(["tcp://0.0.0.0:0"], _settings(certificates, verify=True))
+    listening.close()
+
+
+def test_server_context_is_strict(tmp_path: Path) -> None:
+    """TLS 1.2 at least, and no client without a certificate."""
+    context = server_context(_settings(make_certificates(tmp_path), verify=True))
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_server_context_names_the_file_that_is_wrong(tmp_path: Path) -> None:
+    """A missing file, and a file that is no certificate, are told by name before anything listens."""
+    certificates = make_certificates(tmp_path)
+    with pytest.raises(InvalidArgument, match="nowhere"):
+        server_context(TlsSettings(tmp_path / "nowhere", certificates.engine_key, None))
+    broken = tmp_path / "broken"
+    broken.write_text("no certificate")
+    with pytest.raises(InvalidArgument, match="broken"):
+        server_context(TlsSettings(broken, certificates.engine_key, None))
+    with pytest.raises(InvalidArgument, match="engine"):
+        server_context(TlsSettings(certificates.engine, certificates.client / "key.pem", None))
