@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import field
 
 from shoal.api.wire import StringOrList, UInt32, Wire
+
+_MOST_CELLS = 65535  # the kernel's: an unsigned short
+
+
+def console_size(size: Sequence[int] | None) -> tuple[int, int]:
+    """Rows and columns out of a fixed array of Go's: what is missing is 0, what is beyond the kernel's limit is cut."""
+    rows, columns = (*(size or ()), 0, 0)[:2]
+    return min(rows, _MOST_CELLS), min(columns, _MOST_CELLS)
 
 
 class ExecConfig(Wire, kw_only=True):

@@ -40,7 +40,8 @@ class Filters:
             raw = msgspec.json.decode(text, type=_Raw)
         except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidArgument("invalid filter", why=str(error)) from error
-        return cls({name: _chosen(items) for name, items in (raw or {}).items() if items})
+        # Of the second form the reference reads the keys alone, whether they are true or false.
+        return cls({name: list(items) for name, items in (raw or {}).items() if items})
 
     def __bool__(self) -> bool:
         return bool(self._values)
@@ -101,7 +102,7 @@ class Filters:
     def matches_prefix(self, name: str, value: str) -> bool:
         """Whether the filter is absent or `value` begins with one of its values (ids)."""
         values = self._values.get(name)
-        return values is None or any(value.startswith(wanted) for wanted in values)
+        return values is None or any(wanted and value.startswith(wanted) for wanted in values)
 
     def matches_pattern(self, name: str, value: str) -> bool:
         """Whether the filter is absent, or one of its values is found in `value` as a pattern or is `value`."""
@@ -115,10 +116,6 @@ class Filters:
             if key not in labels or (has_value and labels[key] != value):
                 return False
         return True
-
-
-def _chosen(items: list[str] | dict[str, bool]) -> list[str]:
-    return [item for item, is_on in items.items() if is_on] if isinstance(items, dict) else items
 
 
 def _found(pattern: str, value: str) -> bool:

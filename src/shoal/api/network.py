@@ -65,6 +65,12 @@ class NetworkSettings(Wire, kw_only=True):
     networks: dict[str, EndpointSettings] = {}
 
 
+class NetworksPruneReport(Wire, kw_only=True):
+    """What POST /networks/prune removed, by name."""
+
+    networks_deleted: list[str] | None = None
+
+
 class IPAMPool(Wire, kw_only=True, omit_defaults=True):
     """One address pool of a network."""
 

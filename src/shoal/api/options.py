@@ -35,7 +35,10 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """POST /containers/ID/attach. `logs` replays what was written before; `stream` goes on with what comes."""
+    """POST /containers/ID/attach. `logs` replays what was written before; `stream` goes on with what comes.
+
+    `framed`: output and errors are told apart, where there is no terminal (over a WebSocket they are not).
+    """
 
     stream: bool = False
     stdin: bool = False
@@ -43,6 +46,7 @@ class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
     stderr: bool = False
     logs: bool = False
     detach_keys: bytes = DEFAULT
+    framed: bool = True
 
 
 class ImageListOptions(msgspec.Struct, frozen=True, kw_only=True):

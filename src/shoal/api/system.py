@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from shoal.api.container import ContainerSummary
 from shoal.api.image import ImageSummary
@@ -76,9 +76,10 @@ class Runtime(Wire, kw_only=True, omit_defaults=True, rename="camel"):
 
 
 class Commit(Wire, kw_only=True):
-    """The version of a program that the engine uses."""
+    """The version of a program that the engine uses; `expected` is shown up to API 1.48."""
 
     id: str = field(default="", name="ID")
+    expected: str | UnsetType = UNSET
 
 
 class SwarmInfo(Wire, kw_only=True):
@@ -90,6 +91,13 @@ class SwarmInfo(Wire, kw_only=True):
     control_available: bool = False
     error: str = ""
     remote_managers: list[str] | None = None
+
+
+class FirewallInfo(Wire, kw_only=True, omit_defaults=True):
+    """What the engine makes its firewall rules with."""
+
+    driver: str
+    info: list[tuple[str, str]] = []
 
 
 class AddressPool(Wire, kw_only=True):
@@ -113,6 +121,7 @@ class SystemInfo(Wire, kw_only=True, omit_defaults=False):
     plugins: PluginsInfo = field(default_factory=PluginsInfo)
     memory_limit: bool
     swap_limit: bool
+    kernel_memory: bool | UnsetType = UNSET
     kernel_memory_tcp: bool = field(default=False, name="KernelMemoryTCP")
     cpu_cfs_period: bool
     cpu_cfs_quota: bool
@@ -120,6 +129,8 @@ class SystemInfo(Wire, kw_only=True, omit_defaults=False):
     cpu_set: bool = field(name="CPUSet")
     pids_limit: bool
     ipv4_forwarding: bool = field(name="IPv4Forwarding")
+    bridge_nf_iptables: bool | UnsetType = field(default=UNSET, name="BridgeNfIptables")
+    bridge_nf_ip6tables: bool | UnsetType = field(default=UNSET, name="BridgeNfIp6tables")
     debug: bool = False
     nfd: int = field(default=0, name="NFd")
     oom_kill_disable: bool
@@ -158,6 +169,7 @@ class SystemInfo(Wire, kw_only=True, omit_defaults=False):
     init_commit: Commit = field(default_factory=Commit)
     security_options: list[str]
     default_address_pools: list[AddressPool] = []
+    firewall_backend: FirewallInfo | UnsetType = UNSET
     cdi_spec_dirs: list[str] = field(default_factory=list, name="CDISpecDirs")
     warnings: list[str] | None = None
 
@@ -177,10 +189,21 @@ class BuildCacheRecord(Wire, kw_only=True):
 
 
 class DiskUsage(Wire, kw_only=True):
-    """GET /system/df: `layers_size` in bytes, shared layers counted once; `None` was not asked for."""
+    """GET /system/df: `layers_size` in bytes, shared layers counted once; `None` was not asked for.
+
+    `builder_size` is shown up to API 1.41.
+    """
 
     layers_size: int = 0
     images: list[ImageSummary] | None = None
     containers: list[ContainerSummary] | None = None
     volumes: list[Volume] | None = None
     build_cache: list[BuildCacheRecord] | None = None
+    builder_size: int | UnsetType = UNSET
+
+
+class BuildPruneReport(Wire, kw_only=True):
+    """What POST /build/prune removed, in bytes and by id."""
+
+    caches_deleted: list[str] | None = None
+    space_reclaimed: int = 0

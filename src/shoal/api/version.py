@@ -37,9 +37,10 @@ class ApiVersion(tuple[int, int]):
 MINIMUM = ApiVersion(1, 24)
 MAXIMUM = ApiVersion(1, 50)
 
-V1_28 = ApiVersion(1, 28)  # `filter` gave way to `filters` in the list of images
-V1_41 = ApiVersion(1, 41)  # a sample of stats at once
-V1_42 = ApiVersion(1, 42)  # multiplexed streams say so in their Content-Type
+V1_28 = ApiVersion(1, 28)  # `filter` gave way to `filters` in the list of images; binary frames
+V1_30 = ApiVersion(1, 30)  # conditions of waiting
+V1_41 = ApiVersion(1, 41)  # a sample of stats at once; the platform of a new container
+V1_42 = ApiVersion(1, 42)  # streams say whether they are multiplexed; signals to stop with; sizes of consoles
 V1_44 = ApiVersion(1, 44)  # VirtualSize is gone from images
 
 

@@ -238,7 +238,7 @@ class _Parts:
             archives=self._archives(containers.freezer),
             execs=execs,
             images=images,
-            networks=Networks(self.drivers, self.registry),
+            networks=Networks(self.drivers, self.registry, self.events),
             volumes=volumes,
             system=self._system(config, containers, images, volumes, init_path),
             recovery=Recovery(

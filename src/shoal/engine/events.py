@@ -28,6 +28,11 @@ class EventLog:
         self._recent: deque[EventMessage] = deque(maxlen=_KEPT)
         self._subscribers: set[_Subscriber] = set()
 
+    @property
+    def listeners(self) -> int:
+        """How many listen now."""
+        return len(self._subscribers)
+
     def publish(self, type: str, action: str, id: str, attributes: Mapping[str, str]) -> None:
         """Tells everybody that `action` happened to the object `id` of `type` ("container", "image", "network", …)."""
         now_ns = self._clock()

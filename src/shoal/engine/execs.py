@@ -11,10 +11,11 @@ import asyncio
 import errno
 import secrets
 import signal
+from base64 import b64encode
 from dataclasses import dataclass, field
 
 from shoal.api.detach_keys import parse_detach_keys
-from shoal.api.exec import ExecConfig, ExecInspect, ExecProcessConfig, ExecStartConfig
+from shoal.api.exec import ExecConfig, ExecInspect, ExecProcessConfig, ExecStartConfig, console_size
 from shoal.engine.background import Background
 from shoal.engine.clock import Clock
 from shoal.engine.container.launches import LaunchBuilder
@@ -30,11 +31,15 @@ _KEPT_NS = 300 * 1_000_000_000
 
 @dataclass(slots=True)
 class ExecRecord:
-    """One exec. `exit_code` is None until it has ended; `dropped` says that nobody wants it any more."""
+    """One exec, of the container's run that began at `run_ns`.
+
+    `exit_code` is None until it has ended; `dropped` says that nobody wants it any more.
+    """
 
     id: str
     container: ContainerRecord
     config: ExecConfig
+    run_ns: int
     started: bool = False
     running: bool = False
     exit_code: int | None = None
@@ -42,6 +47,13 @@ class ExecRecord:
     ended_ns: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: bool = False
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it was never started, and its container's run is over: nothing can become of it."""
+        if self.started or self.running or self.exit_code is not None:
+            return False
+        return not self.container.is_running or self.container.state.started_at_ns != self.run_ns
 
 
 class Execs:
@@ -67,10 +79,11 @@ class Execs:
 
     def ids_of(self, container_id: str) -> list[str]:
         """The container's execs that wait or run."""
-        return [e.id for e in self._execs.values() if e.container.id == container_id and e.exit_code is None]
+        mine = (e for e in self._execs.values() if e.container.id == container_id)
+        return [e.id for e in mine if e.exit_code is None and not e.is_void]
 
     def forget(self, container_id: str) -> None:
-        """Drops the execs of a container that ended or is gone."""
+        """Drops the execs of a container that is gone."""
         for id in [e.id for e in self._execs.values() if e.container.id == container_id]:
             del self._execs[id]
 
@@ -93,7 +106,8 @@ class Execs:
         """
         if not config.cmd:
             raise InvalidArgument("No exec command specified")
-        record = ExecRecord(mark + secrets.token_hex(32)[len(mark) :], container, config)
+        id = mark + secrets.token_hex(32)[len(mark) :]
+        record = ExecRecord(id, container, config, container.state.started_at_ns)
         self._execs[record.id] = record
         self._tell(record, f"exec_create: {' '.join(config.cmd)}")
         return record
@@ -105,12 +119,13 @@ class Execs:
 
     def _drop_old(self) -> None:
         limit_ns = self._clock() - _KEPT_NS
-        for id in [e.id for e in self._execs.values() if e.exit_code is not None and e.ended_ns < limit_ns]:
+        ended = [e.id for e in self._execs.values() if e.exit_code is not None and e.ended_ns < limit_ns]
+        for id in (*ended, *(e.id for e in self._execs.values() if e.is_void)):
             del self._execs[id]
 
     def _find(self, exec_id: str) -> ExecRecord:
         record = self._execs.get(exec_id)
-        if record is None:
+        if record is None or record.is_void:
             raise NotFound(f"No such exec instance: {exec_id}")
         return record
 
@@ -141,7 +156,7 @@ class Execs:
         await self._background.complete(self._run(record, size, client))
 
     async def _run(self, record: ExecRecord, size: list[int] | None, client: Client | None) -> None:
-        rows, columns = size or (0, 0)
+        rows, columns = console_size(size)
         clients = (client,) if client else ()
         self._tell(record, f"exec_start: {' '.join(record.config.cmd)}")
         record.running = True
@@ -201,20 +216,31 @@ class Execs:
             open_stdout=config.attach_stdout,
             can_remove=False,
             container_id=record.container.id,
-            detach_keys=config.detach_keys,
+            detach_keys=_shown_keys(config.detach_keys),
             pid=record.pid,
         )
 
     async def resize(self, exec_id: str, rows: int, columns: int) -> None:
-        """Gives the exec's terminal a size. Raises: NotFound; Conflict when it does not run."""
+        """Gives the exec's terminal a size; without a terminal nothing changes.
+
+        Raises: NotFound, also when it has ended; Conflict when it was not started.
+        """
         record = self._find(exec_id)
+        if record.exit_code is not None:
+            raise NotFound("no such exec", why="it has ended")
         if not record.running:
             raise Conflict(f"exec {exec_id} is not running")
-        await self._driver.resize(record.container.id, record.id, rows, columns)
+        if record.config.tty:
+            await self._driver.resize(record.container.id, record.id, *console_size((rows, columns)))
 
     def _tell(self, record: ExecRecord, action: str, **more: str) -> None:
         attributes = {**record.container.attributes(), "execID": record.id, **more}
         self._events.publish("container", action, record.container.id, attributes)
+
+
+def _shown_keys(text: str) -> str:
+    """The key sequence as inspections show it: its bytes in base64, nothing for the default."""
+    return b64encode(parse_detach_keys(text)).decode() if text else ""
 
 
 class ExecAttachment:

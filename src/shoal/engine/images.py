@@ -252,7 +252,9 @@ class Images:
                     removed += await self.remove(ref, force=False, prune=True)
                 except (Conflict, NotFound):
                     break  # something came to use it just now, or took it away
-        return ImagesPruneReport(images_deleted=removed or None, space_reclaimed=before - await self.layers_size())
+        reclaimed = before - await self.layers_size()
+        self._events.publish("image", "prune", "", {"reclaimed": str(reclaimed)})
+        return ImagesPruneReport(images_deleted=removed or None, space_reclaimed=reclaimed)
 
     def _tell(self, action: str, id: str, name: str) -> None:
         image = self._store.find(id)

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from shoal.api.filters import Filters
-from shoal.api.network import IPAM, IPAMPool, NetworkContainer, NetworkResource
+from shoal.api.network import IPAM, IPAMPool, NetworkContainer, NetworkResource, NetworksPruneReport
 from shoal.api.timestamps import format_rfc3339
 from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.events import EventLog
 from shoal.errors import NotFound
 from shoal.network.driver import NetworkDriver
 from shoal.network.endpoint import Endpoint
 
+_PRUNE_ACCEPTED = ("label", "label!", "until")
 _ACCEPTED = ("dangling", "driver", "id", "label", "name", "scope", "type")
 
 
 class Networks:
     """What the server calls `NetworkBackend`."""
 
-    def __init__(self, drivers: Mapping[str, NetworkDriver], registry: ContainerRegistry) -> None:
+    def __init__(self, drivers: Mapping[str, NetworkDriver], registry: ContainerRegistry, events: EventLog) -> None:
         self._drivers = drivers
         self._registry = registry
+        self._events = events
 
     async def list(self, filters: Filters) -> Sequence[NetworkResource]:
         """The networks that the filters let through. Raises: InvalidArgument for a filter."""
@@ -35,6 +38,12 @@ class Networks:
             if ref == info.name or (ref and info.id.startswith(ref)):
                 return self._show(driver, with_containers=True)
         raise NotFound(f"network {ref} not found", fix="docker network ls")
+
+    async def prune(self, filters: Filters) -> NetworksPruneReport:
+        """What was removed: there are no networks of a user's own, so none is. Raises: InvalidArgument for a filter."""
+        filters.validate(_PRUNE_ACCEPTED)
+        self._events.publish("network", "prune", "", {"reclaimed": "0"})
+        return NetworksPruneReport()
 
     def _show(self, driver: NetworkDriver, *, with_containers: bool) -> NetworkResource:
         info = driver.inspect()

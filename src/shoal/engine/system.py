@@ -11,8 +11,18 @@ from pathlib import Path
 
 from shoal import __version__
 from shoal.api.event import EventMessage
+from shoal.api.filters import Filters
 from shoal.api.options import EventOptions, ImageListOptions, ListOptions
-from shoal.api.system import Component, DiskUsage, PlatformName, Runtime, SystemInfo, SystemVersion
+from shoal.api.system import (
+    BuildPruneReport,
+    Component,
+    DiskUsage,
+    FirewallInfo,
+    PlatformName,
+    Runtime,
+    SystemInfo,
+    SystemVersion,
+)
 from shoal.api.timestamps import format_rfc3339
 from shoal.api.version import MAXIMUM, MINIMUM
 from shoal.engine.clock import Clock
@@ -25,6 +35,7 @@ from shoal.engine.paths import Paths
 from shoal.engine.volumes import Volumes
 from shoal.linux.cgroups.layout import Layout
 
+_BUILD_FILTERS = ("until", "id", "parent", "type", "description", "inuse", "shared", "private", "unused-for")
 DAEMON_ID_FILE = "engine-id"
 
 
@@ -51,9 +62,14 @@ class System:
         """The engine's version and its parts'."""
         details = {
             "ApiVersion": str(MAXIMUM),
+            "Arch": self.machine.architecture,
+            "BuildTime": "",
+            "Experimental": "false",
+            "GitCommit": "",
+            "GoVersion": "",
+            "KernelVersion": self.machine.kernel,
             "MinAPIVersion": str(MINIMUM),
             "Os": "linux",
-            "Arch": self.machine.architecture,
         }
         return SystemVersion(
             platform=PlatformName(name="shoal"),
@@ -73,6 +89,7 @@ class System:
         states = [record.state.status for record in self.registry]
         running, paused = states.count("running") + states.count("restarting"), states.count("paused")
         has = self.cgroups.controllers.__contains__
+        forwards = _is_on("/proc/sys/net/ipv4/ip_forward")
         return SystemInfo(
             id=self.id,
             containers=len(states),
@@ -81,7 +98,7 @@ class System:
             containers_stopped=len(states) - running - paused,
             images=await self.images.count(),
             driver=self.storage_driver,
-            driver_status=[],
+            driver_status=_storage_status(self.storage_driver, str(self.paths.data_root)),
             memory_limit=has("memory"),
             swap_limit=has("memory"),
             cpu_cfs_period=has("cpu"),
@@ -89,10 +106,11 @@ class System:
             cpu_shares=has("cpu"),
             cpu_set=has("cpuset"),
             pids_limit=has("pids"),
-            ipv4_forwarding=_is_on("/proc/sys/net/ipv4/ip_forward"),
+            ipv4_forwarding=forwards,
             debug=self.debug,
             nfd=len(os.listdir("/proc/self/fd")),
             oom_kill_disable=self.cgroups.version == "v1",
+            n_events_listener=self.event_log.listeners,
             n_goroutines=threading.active_count() + len(asyncio.all_tasks()),
             system_time=format_rfc3339(self.clock()),
             cgroup_version=self.cgroups.version.removeprefix("v"),
@@ -110,11 +128,19 @@ class System:
             default_runtime="shoal",
             init_binary=self.init_path,
             security_options=["name=seccomp,profile=builtin"],
+            firewall_backend=FirewallInfo(driver="nftables"),
+            warnings=_warnings(self.cgroups.controllers, forwards=forwards),
         )
 
     async def events(self, options: EventOptions) -> AsyncIterator[EventMessage]:
         """Events that the options let through."""
         return self.event_log.subscribe(options.since_ns, options.until_ns, options.filters)
+
+    async def prune_builds(self, filters: Filters) -> BuildPruneReport:
+        """What was removed: there is no build cache, so nothing is. Raises: InvalidArgument for a filter."""
+        filters.validate(_BUILD_FILTERS)
+        self.event_log.publish("builder", "prune", "", {"reclaimed": "0"})
+        return BuildPruneReport()
 
     async def disk_usage(self, kinds: Collection[str]) -> DiskUsage:
         """What is on disk, of the kinds asked for."""
@@ -128,6 +154,31 @@ class System:
         if "build-cache" in kinds:
             usage.build_cache = []
         return usage
+
+
+_LIMITS = {
+    "memory": "No memory limit support",
+    "cpu": "No cpu shares support",
+    "cpuset": "No cpuset support",
+    "pids": "No pids limit support",
+}
+
+
+def _warnings(controllers: Collection[str], *, forwards: bool) -> list[str] | None:
+    """What containers on this machine have to do without, in Docker's words."""
+    found = [f"WARNING: {words}" for name, words in _LIMITS.items() if name not in controllers]
+    if not forwards:
+        found.append("WARNING: IPv4 forwarding is disabled")
+    return found or None
+
+
+def _storage_status(driver: str, path: str) -> list[tuple[str, str]]:
+    """What the file system below the layers is."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    holders = [(fields[1], fields[2]) for fields in mounts if f"{path}/".startswith(fields[1].rstrip("/") + "/")]
+    _, kind = max(holders, key=lambda holder: len(holder[0]), default=("", "unknown"))
+    status = [("Backing Filesystem", "extfs" if kind.startswith("ext") else kind)]
+    return [*status, ("Supports d_type", "true")] if driver.startswith("overlay") else status
 
 
 def _is_on(path: str) -> bool:

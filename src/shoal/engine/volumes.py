@@ -112,7 +112,8 @@ class Volumes:
         removed: list[str] = []
         reclaimed = 0
         for volume in self._store:
-            if (takes_all or volume.is_anonymous) and _matches(volume, filters):
+            # As the reference does: what somebody took the trouble to give options to stays.
+            if (takes_all or volume.is_anonymous) and not volume.options and _matches(volume, filters):
                 size = await self._size(volume)
                 # Again after the wait: a container may have come, another client may have been quicker.
                 if self._store.find(volume.name) is volume and self._of_containers.is_free(volume.name):

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from shoal.api.filters import Filters
     from shoal.api.image import HistoryItem, ImageDeleteItem, ImageInspect, ImagesPruneReport, ImageSummary
     from shoal.api.log import LogStream
-    from shoal.api.network import NetworkResource
+    from shoal.api.network import NetworkResource, NetworksPruneReport
     from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
     from shoal.api.progress import JSONMessage
     from shoal.api.stats import ContainerStats
-    from shoal.api.system import DiskUsage, SystemInfo, SystemVersion
+    from shoal.api.system import BuildPruneReport, DiskUsage, SystemInfo, SystemVersion
     from shoal.api.top import ContainerTopResponse
     from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
     from shoal.api.volume import Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneReport
@@ -295,9 +295,13 @@ class SystemBackend(Protocol):
         """What is on disk; `kinds` out of container, image, volume, build-cache: what was asked for."""
         ...
 
+    async def prune_builds(self, filters: Filters) -> BuildPruneReport:
+        """What was removed of the build cache. Raises: InvalidArgument for a filter."""
+        ...
+
 
 class NetworkBackend(Protocol):
-    """Networks, read only."""
+    """Networks."""
 
     async def list(self, filters: Filters) -> Sequence[NetworkResource]:
         """The networks that the filters let through. Raises: InvalidArgument for a filter."""
@@ -305,6 +309,10 @@ class NetworkBackend(Protocol):
 
     async def inspect(self, ref: str) -> NetworkResource:
         """One network with its containers. Raises: NotFound `network … not found`."""
+        ...
+
+    async def prune(self, filters: Filters) -> NetworksPruneReport:
+        """What was removed: networks that no container is in. Raises: InvalidArgument for a filter."""
         ...
 
 

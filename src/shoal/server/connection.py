@@ -22,7 +22,7 @@ from shoal.server.backend import Backend
 from shoal.server.errors import error_body, status_of
 from shoal.server.hangup import HangupWatch
 from shoal.server.http1 import RAW_HEAD, Clock, Malformed, Need, OutOfTurn, RequestHead, ServerProtocol
-from shoal.server.messages import JSON, AnyReply, Body, Header, HijackReply, Reply, Request, StreamReply
+from shoal.server.messages import JSON, AnyReply, Body, Header, HijackReply, RelayReply, Reply, Request, StreamReply
 from shoal.server.pages import refuse_pages
 from shoal.server.query import Query
 from shoal.server.router import Router
@@ -98,6 +98,8 @@ class Connection:
                 raise
         except (OSError, OutOfTurn):
             pass  # the client is gone, or cut its own request short: nobody is left to tell
+        except Exception:  # noqa: BLE001 (an edge: one connection must not end the daemon)
+            _log.exception("a connection broke off")
         finally:
             self.close()
 
@@ -119,6 +121,9 @@ class Connection:
         reply = await self._answer(head)
         if isinstance(reply, HijackReply):
             await self._hand_over(head, reply)
+            return False
+        if isinstance(reply, RelayReply):
+            await self._relay(reply)
             return False
         if isinstance(reply, StreamReply):
             await self._send_stream(reply)
@@ -191,8 +196,7 @@ class Connection:
             raise
         except Exception as error:  # noqa: BLE001 (an edge: one request must not end the daemon)
             _log.exception("%s %s failed", head.method, path)
-            internal = ShoalError("internal error", why=f"{type(error).__name__}: {error}")
-            return Reply(500, error_body(internal), JSON)
+            return Reply(500, error_body(_internal(error)), JSON)
 
     # -- answers
 
@@ -283,6 +287,16 @@ class Connection:
         except (OSError, TimeoutError):
             pass
 
+    # -- other protocols
+
+    async def _relay(self, reply: RelayReply) -> None:
+        self.activity = Activity.ENDLESS
+        self._service.hangups.add(self._socket, self._on_hangup)
+        try:
+            await reply.serve(self._socket, self._protocol.unread)
+        finally:
+            self._service.hangups.remove(self._socket)
+
     # -- hand-over
 
     async def _hand_over(self, head: RequestHead, reply: HijackReply) -> None:
@@ -294,8 +308,18 @@ class Connection:
         try:
             await reply.connect(Fd(os.dup(self._socket.fileno())), early)
         except ShoalError as error:
-            text = f"{error}\r\n".encode()
-            await self._write(encode_frame(STDOUT, text) if reply.mux else text)
+            await self._write_refusal(reply, error)
+        except Exception as error:
+            await self._write_refusal(reply, _internal(error))
+            raise
+
+    async def _write_refusal(self, reply: HijackReply, error: ShoalError) -> None:
+        text = f"{error}\r\n".encode()
+        await self._write(encode_frame(STDOUT, text) if reply.mux else text)
+
+
+def _internal(error: Exception) -> ShoalError:
+    return ShoalError("internal error", why=f"{type(error).__name__}: {error}")
 
 
 def _origin_form(target: str) -> str:

@@ -1,13 +1,15 @@
-"""What a handler gets and what it gives: a request, and the three forms of an answer.
+"""What a handler gets and what it gives: a request, and the four forms of an answer.
 
 Reply         everything is known: status, headers, body
 StreamReply   the head goes out at once, the pieces as they come
 HijackReply   the connection stops being HTTP and is handed over
+RelayReply    the connection stops being HTTP, and the server carries its bytes on
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -148,7 +150,14 @@ class HijackReply:
     content_type: bytes
 
 
-AnyReply: TypeAlias = Reply | StreamReply | HijackReply
+@dataclass(frozen=True, slots=True)
+class RelayReply:
+    """An answer in another protocol: `serve` gets the socket, on loan, and the early bytes, and ends when it does."""
+
+    serve: Callable[[socket.socket, bytes], Awaitable[None]]
+
+
+AnyReply: TypeAlias = Reply | StreamReply | HijackReply | RelayReply
 if TYPE_CHECKING:
     Handler: TypeAlias = Callable[[Backend, Request], Awaitable[AnyReply]]
 

@@ -2,7 +2,7 @@
 
     SERVED    a handler in `handlers/`
     LATER     501: this version of shoal does not serve it yet; `words` say what it is to a user
-    SWARM     503 in Docker's words: shoal is never part of a swarm
+    SWARM     503 in Docker's words: shoal is never part of a swarm; `words` are the sentence, where it is a special one
     PLUGIN    404 in Docker's words: shoal has no plugins, so none has that name
 
 Source: Docker API v1.50, `paths`; a test holds the table against the published description.
@@ -29,7 +29,7 @@ SERVED, LATER, SWARM, PLUGIN = Answer.SERVED, Answer.LATER, Answer.SWARM, Answer
 
 
 class Operation(NamedTuple):
-    """One operation: `words` continue "shoal does not serve … yet"."""
+    """One operation: `words` continue "shoal does not serve … yet", or are the whole sentence of a 503."""
 
     method: str
     path: str
@@ -39,7 +39,14 @@ class Operation(NamedTuple):
     since: ApiVersion = MINIMUM
 
 
-_1_25, _1_30, _1_31 = ApiVersion(1, 25), ApiVersion(1, 30), ApiVersion(1, 31)
+_1_25, _1_30, _1_31, _1_42 = (ApiVersion(1, minor) for minor in (25, 30, 31, 42))
+
+NO_MANAGER = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
+)
+NO_MEMBER = "This node is not part of a swarm"
+NO_CLUSTER_VOLUMES = "volume update only valid for cluster volumes, but swarm is unavailable"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/containers/json", "ContainerList"),
@@ -60,7 +67,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/containers/{id}/pause", "ContainerPause"),
     Operation("POST", "/containers/{id}/unpause", "ContainerUnpause"),
     Operation("POST", "/containers/{id}/attach", "ContainerAttach"),
-    Operation("GET", "/containers/{id}/attach/ws", "ContainerAttachWebsocket", LATER, "attach over a WebSocket"),
+    Operation("GET", "/containers/{id}/attach/ws", "ContainerAttachWebsocket"),
     Operation("POST", "/containers/{id}/wait", "ContainerWait"),
     Operation("DELETE", "/containers/{id}", "ContainerDelete"),
     Operation("HEAD", "/containers/{id}/archive", "ContainerArchiveInfo"),
@@ -96,7 +103,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/volumes", "VolumeList"),
     Operation("POST", "/volumes/create", "VolumeCreate"),
     Operation("GET", "/volumes/{name}", "VolumeInspect"),
-    Operation("PUT", "/volumes/{name}", "VolumeUpdate", SWARM),
+    Operation("PUT", "/volumes/{name}", "VolumeUpdate", SWARM, NO_CLUSTER_VOLUMES, _1_42),
     Operation("DELETE", "/volumes/{name}", "VolumeDelete"),
     Operation("POST", "/volumes/prune", "VolumePrune", since=_1_25),
     Operation("GET", "/networks", "NetworkList"),
@@ -124,7 +131,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/swarm", "SwarmInspect", SWARM),
     Operation("POST", "/swarm/init", "SwarmInit", LATER, "swarms"),
     Operation("POST", "/swarm/join", "SwarmJoin", LATER, "swarms"),
-    Operation("POST", "/swarm/leave", "SwarmLeave", SWARM),
+    Operation("POST", "/swarm/leave", "SwarmLeave", SWARM, NO_MEMBER),
     Operation("POST", "/swarm/update", "SwarmUpdate", SWARM),
     Operation("GET", "/swarm/unlockkey", "SwarmUnlockkey", SWARM),
     Operation("POST", "/swarm/unlock", "SwarmUnlock", SWARM),

@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from shoal import __version__
 from shoal.errors import NotFound, ShoalError, Unavailable, Unsupported
-from shoal.server.operations import Answer, Operation
+from shoal.server.operations import NO_MANAGER, Answer, Operation
 
 if TYPE_CHECKING:
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler, Request
-
-NO_SWARM = (
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
-    "and try again."
-)
 
 
 def unserved(operation: Operation) -> Handler:
@@ -29,7 +24,7 @@ def unserved(operation: Operation) -> Handler:
 
 def _refusal(operation: Operation, name: str) -> ShoalError:
     if operation.answer is Answer.SWARM:
-        return Unavailable(NO_SWARM)
+        return Unavailable(operation.words or NO_MANAGER)
     if operation.answer is Answer.PLUGIN:
         return NotFound(f'plugin "{name}" not found')
     return Unsupported(f"shoal {__version__} does not serve {operation.words} yet")

@@ -18,7 +18,7 @@ from shoal.errors import InvalidArgument
         ("null", {}),
         ('{"label":["a","b"]}', {"label": ["a", "b"]}),
         ('{"label":{"a":true,"b":true}}', {"label": ["a", "b"]}),
-        ('{"label":{"a":true,"b":false}}', {"label": ["a"]}),
+        ('{"label":{"a":true,"b":false}}', {"label": ["a", "b"]}),
         ('{"label":null,"id":[]}', {}),
         ('{"a":["x"],"b":{"y":true}}', {"a": ["x"], "b": ["y"]}),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from shoal.api.exec import ExecConfig, ExecStartConfig
 from shoal.engine.execs import Execs
-from shoal.errors import Conflict, InvalidArgument, ShoalError, SyscallError
+from shoal.errors import Conflict, InvalidArgument, NotFound, ShoalError, SyscallError
 from tests.unit.engine.container.bench import ID, Bench, run
 
 
@@ -53,6 +53,40 @@ def test_start_of_an_exec_in_a_container_that_just_ended_is_a_conflict() -> None
         with pytest.raises(Conflict) as caught:
             await _start(bench, execs)
         assert caught.value.what == f"container {ID} is not running"
+
+    run(test)
+
+
+def test_exec_that_was_never_started_leaves_with_its_containers_run() -> None:
+    """It is listed and found while the container runs, and neither once that run is over, also in the next one."""
+
+    async def test(bench: Bench) -> None:
+        execs = _execs(bench, InvalidArgument("unused"))
+        record = bench.add()
+        await bench.lifecycle.start(record)
+        record.state.started_at_ns = 5
+        id = await execs.create("web", ExecConfig(cmd=["true"]))
+        assert execs.ids_of(ID) == [id]
+        record.state.started_at_ns = 9  # another run
+        assert execs.ids_of(ID) == []
+        with pytest.raises(NotFound, match="No such exec instance"):
+            await execs.inspect(id)
+        await execs.create("web", ExecConfig(cmd=["true"]))
+        assert id not in execs._execs
+
+    run(test)
+
+
+@pytest.mark.parametrize("size", [[1], [], [1, 2, 3], [100_000, 5]])
+def test_start_with_a_console_size_of_any_length_is_taken(size: list[int]) -> None:
+    """As an array of Go's: what is missing is 0, what is too much is dropped, what the kernel cannot hold is cut."""
+
+    async def test(bench: Bench) -> None:
+        execs = _execs(bench, InvalidArgument("reached the driver"))
+        await bench.lifecycle.start(bench.add())
+        id = await execs.create("web", ExecConfig(cmd=["true"], console_size=size))
+        with pytest.raises(InvalidArgument, match="reached the driver"):
+            await execs.prepare_start(id, ExecStartConfig(detach=True))
 
     run(test)
 

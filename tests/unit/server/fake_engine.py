@@ -37,16 +37,17 @@ from shoal.api.image import (
     RootFS,
 )
 from shoal.api.log import LogEntry, LogStream
-from shoal.api.network import NetworkResource, NetworkSettings
+from shoal.api.network import NetworkSettings
 from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
 from shoal.api.progress import JSONMessage
 from shoal.api.stdcopy import encode_frame
-from shoal.api.system import Component, DiskUsage, PlatformName, Runtime, SystemInfo, SystemVersion
+from shoal.api.system import BuildPruneReport, Component, DiskUsage, PlatformName, Runtime, SystemInfo, SystemVersion
 from shoal.api.timestamps import NEVER
 from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified, Unsupported
 from shoal.linux.fd import Fd
 from shoal.server.backend import Attachment
 from tests.unit.server.fake_archives import FakeArchives
+from tests.unit.server.fake_networks import FakeNetworks
 from tests.unit.server.fake_upkeep import FakeUpkeep
 from tests.unit.server.fake_volumes import FakeVolumes
 
@@ -90,6 +91,7 @@ class FakeContainers:
     exit: asyncio.Future[WaitResponse] | None = None
     waiters_left: int = 0
     tty: bool = False
+    attach_refusal: bool = False
     log: list[LogEntry] = field(default_factory=list)
     log_goes_on: bool = False
     log_was_closed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -187,7 +189,8 @@ class FakeContainers:
     async def prepare_attach(self, ref: str, options: AttachOptions) -> Attachment:
         self._check(ref)
         self.notes.append(("attach", options))
-        return EchoAttachment(self.engine, mux=not self.tty)
+        refusal = NotFound(f"No such container: {ref}") if self.attach_refusal else None
+        return EchoAttachment(self.engine, mux=options.framed and not self.tty, refusal=refusal)
 
     async def logs(self, ref: str, options: LogOptions) -> LogStream:
         self._check(ref)
@@ -214,6 +217,7 @@ class FakeExecs:
 
     engine: FakeEngine
     notes: list[tuple[object, ...]] = field(default_factory=list)
+    breakdown: Exception = field(default_factory=lambda: InvalidArgument('exec: "x": not found'))
 
     async def create(self, ref: str, config: ExecConfig) -> str:
         if ref not in ("c1", CONTAINER_ID):
@@ -224,7 +228,7 @@ class FakeExecs:
     async def prepare_start(self, exec_id: str, config: ExecStartConfig) -> Attachment | None:
         self.notes.append(("start", exec_id, config))
         if exec_id == "broken":
-            return EchoAttachment(self.engine, mux=True, refusal=InvalidArgument('exec: "x": not found'))
+            return EchoAttachment(self.engine, mux=True, refusal=self.breakdown)
         if exec_id not in ("e1", "e2", "detached"):
             raise NotFound(f"No such exec instance: {exec_id}")
         return None if exec_id == "detached" else EchoAttachment(self.engine, mux=exec_id == "e2")
@@ -414,21 +418,13 @@ class FakeSystem:
         finally:
             self.closed.set()
 
+    async def prune_builds(self, filters: Filters) -> BuildPruneReport:
+        self.notes.append(("prune builds", filters.names))
+        return BuildPruneReport()
+
     async def disk_usage(self, kinds: Collection[str]) -> DiskUsage:
         self.notes.append(("df", frozenset(kinds)))
         return DiskUsage()
-
-
-class FakeNetworks:
-    """The network `bridge`."""
-
-    async def list(self, filters: Filters) -> Sequence[NetworkResource]:
-        return [NetworkResource(name="bridge", id="b" * 64, created=NEVER)]
-
-    async def inspect(self, ref: str) -> NetworkResource:
-        if ref != "bridge":
-            raise NotFound(f"network {ref} not found")
-        return NetworkResource(name="bridge", id="b" * 64, created=NEVER)
 
 
 class FakeEngine:

@@ -133,7 +133,7 @@ def test_connection_body_that_nobody_reads_is_dropped_and_the_next_request_serve
 
     async def scenario(server: Serving) -> None:
         client = server.connect()
-        answer = await client.ask("POST", "/containers/c1/start", PING * 500)
+        answer = await client.ask("POST", "/containers/c1/pause", PING * 500)
         assert answer.status == 204
         assert (await client.ask("GET", "/_ping")).status == 200
 

@@ -123,6 +123,21 @@ def test_exec_start_detached_is_answered_in_http() -> None:
     run(scenario)
 
 
+def test_exec_start_that_breaks_down_ends_its_own_connection_only(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure that nobody thought of is told in the stream and logged, and the daemon serves on."""
+    engine = FakeEngine()
+    engine.execs.breakdown = RuntimeError("unforeseen")
+
+    async def scenario(server: Serving) -> None:
+        client = server.connect()
+        await talk(client, "/exec/broken/start", early=b"", upgrade=True, body=b"{}")
+        assert b"internal error: RuntimeError: unforeseen" in await client.read_to_end()
+        assert (await server.connect().ask("GET", "/_ping")).status == 200
+
+    run(scenario, engine=engine)
+    assert "a connection broke off" in caplog.text
+
+
 def test_exec_start_that_fails_after_the_head_tells_it_in_the_stream() -> None:
     """A command that is not there is told as output, framed, and the stream ends: what the docker command prints."""
 

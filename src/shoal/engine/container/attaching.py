@@ -46,8 +46,8 @@ class ContainerAttachment:
 
     @property
     def mux(self) -> bool:
-        """Whether the streams are framed: they are without a terminal."""
-        return not self._record.config.tty
+        """Whether the streams are framed: they are without a terminal, if the client wants it so."""
+        return self._options.framed and not self._record.config.tty
 
     async def connect(self, client: Fd, early: bytes) -> None:
         """Puts `client` at the streams: now when the container runs, else when it starts.
@@ -57,7 +57,7 @@ class ContainerAttachment:
         record, options = self._record, self._options
         if options.logs:
             await self._replay(client)
-        if not options.stream:
+        if not options.stream or not (options.stdin or options.stdout or options.stderr):
             client.close()
             return
         streams = StreamOptions(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from shoal.api.exec import ExecConfig
+from shoal.api.exec import ExecConfig, console_size
 from shoal.engine.container.bind_sources import check_propagation, make_bind_sources
 from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.container_volumes import ContainerVolumes
@@ -76,7 +76,7 @@ class LaunchBuilder:
     def _launch(
         self, record: ContainerRecord, spec: RuntimeSpec, endpoint: Endpoint | None, clients: tuple[Client, ...]
     ) -> Launch:
-        rows, columns = (*record.host_config.console_size, 0, 0)[:2]
+        rows, columns = console_size(record.host_config.console_size)
         return Launch(
             id=record.id,
             spec=spec,

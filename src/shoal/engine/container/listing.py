@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from shoal.api.filters import Filters
 from shoal.api.options import ListOptions
 from shoal.engine.container.record import ContainerRecord
-from shoal.engine.container.view import mount_points
+from shoal.engine.container.view import NetworkView, mount_points, port_rows
 from shoal.engine.health.record import NO_HEALTH_CHECK, HealthRecord
 from shoal.errors import InvalidArgument
 
@@ -39,18 +39,19 @@ def select(
     find: Callable[[str], ContainerRecord],
     ancestors: Callable[[str], Collection[str]],
     health: Callable[[str], HealthRecord | None],
+    network: Callable[[ContainerRecord], NetworkView],
 ) -> list[ContainerRecord]:
     """The containers that the options let through, the newest first.
 
     `find` resolves a reference to a container, `ancestors` gives the ids of the images that descend from one, `health`
-    the health of the container with an id.
+    the health of the container with an id, `network` what a container has of its network.
 
     Raises: InvalidArgument for a filter or a value that there is not; what `find` raises.
     """
     filters = options.filters
     filters.validate(_ACCEPTED)
-    shows_all = options.all or options.limit is not None or "status" in filters or "exited" in filters
-    tests = _tests(filters, find, ancestors)
+    shows_all = options.all or options.limit is not None or "status" in filters
+    tests = [*_tests(filters, find, ancestors), *_network_tests(filters, network)]
     if "health" in filters:
         tests.append(_health_test(filters, health))
     newest_first = sorted(records, key=lambda record: record.created_ns, reverse=True)
@@ -88,13 +89,8 @@ def _tests(
     if "ancestor" in filters:
         images = {image for ref in filters.get("ancestor") for image in ancestors(ref)}
         tests.append(lambda record: record.image_id in images)
-    if "network" in filters:
-        tests.append(lambda record: (network_name(record)) in filters.get("network"))
     if "volume" in filters:
         tests.append(lambda record: _has_mount(record, filters.get("volume")))
-    for name in ("publish", "expose"):
-        if name in filters:
-            tests.append(_port_test(name, filters))
     return tests
 
 
@@ -111,6 +107,33 @@ def _health_test(filters: Filters, health: Callable[[str], HealthRecord | None])
         return (known.status if known else NO_HEALTH_CHECK) in wanted
 
     return test
+
+
+def _network_tests(filters: Filters, network: Callable[[ContainerRecord], NetworkView]) -> Sequence[_Test]:
+    tests: list[_Test] = []
+    if "network" in filters:
+        tests.append(lambda record: _is_in_network(network(record), filters.get("network")))
+    if "publish" in filters or "expose" in filters:
+        public = {port for text in filters.get("publish") for port in _port_range("publish", text)}
+        private = {port for text in filters.get("expose") for port in _port_range("expose", text)}
+        tests.append(lambda record: _has_port(network(record), public, private))
+    return tests
+
+
+def _is_in_network(view: NetworkView, wanted: Collection[str]) -> bool:
+    """Whether a network of the container has one of the names, or an id that begins with one."""
+    return any(
+        name in wanted or any(settings.network_id.startswith(id) for id in wanted if id)
+        for name, settings in view.endpoints.items()
+    )
+
+
+def _has_port(view: NetworkView, public: Collection[str], private: Collection[str]) -> bool:
+    """Whether a running container shows one of the ports: by its number on the host, or by its own."""
+    return any(
+        f"{row.public_port}/{row.type}" in public or f"{row.private_port}/{row.type}" in private
+        for row in port_rows(view)
+    )
 
 
 def network_name(record: ContainerRecord) -> str:
@@ -145,16 +168,6 @@ def _has_mount(record: ContainerRecord, wanted: Collection[str]) -> bool:
     )
 
 
-def _port_test(name: str, filters: Filters) -> _Test:
-    wanted = {port for value in filters.get(name) for port in _port_range(name, value)}
-
-    def test(record: ContainerRecord) -> bool:
-        has = record.host_config.port_bindings if name == "publish" else record.config.exposed_ports
-        return any(port in wanted for port in has)
-
-    return test
-
-
 def _port_range(name: str, text: str) -> list[str]:
     """`80`, `80/udp`, `8000-8010/tcp` as a list of `port/protocol`."""
     numbers, _, protocol = text.partition("/")
@@ -163,6 +176,6 @@ def _port_range(name: str, text: str) -> list[str]:
         low, high = int(first), int(last or first)
     except ValueError as cause:
         raise InvalidArgument(f"invalid filter '{name}={text}'", why="a port is a number or a range") from cause
-    if not 0 < low <= high < 65536:
-        raise InvalidArgument(f"invalid filter '{name}={text}'", why="ports go from 1 to 65535")
+    if not 0 <= low <= high < 65536:
+        raise InvalidArgument(f"invalid filter '{name}={text}'", why="ports go from 0 to 65535")
     return [f"{port}/{protocol or 'tcp'}" for port in range(low, high + 1)]

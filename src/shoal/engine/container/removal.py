@@ -12,6 +12,7 @@ from shoal.engine.container.image_mounts import remove_image_mounts
 from shoal.engine.container.links import Links
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.removal_claims import RemovalClaims
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.database import Reserve
 from shoal.engine.events import EventLog
@@ -59,6 +60,7 @@ class Remover:
         self._links = links
         self._trash = Trash(paths.trash)
         self._purging = False
+        self.claims = RemovalClaims()
 
     async def remove(self, record: ContainerRecord, *, volumes: bool = False) -> None:
         """Removes the container's layer, files and record, with `volumes` its anonymous volumes. The caller holds its
@@ -66,6 +68,10 @@ class Remover:
 
         Raises: Internal when a file cannot be removed: the container is then `dead`, and can be removed again.
         """
+        with self.claims.join(record):
+            await self._remove(record, volumes=volumes)
+
+    async def _remove(self, record: ContainerRecord, *, volumes: bool) -> None:
         record.move("remove")
         record.drops_volumes = record.drops_volumes or volumes or record.host_config.auto_remove
         self._registry.save(record)

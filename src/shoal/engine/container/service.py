@@ -15,6 +15,7 @@ from shoal.api.container import (
     WaitResponse,
 )
 from shoal.api.detach_keys import parse_detach_keys
+from shoal.api.exec import console_size
 from shoal.api.log import LogEntry, LogStream
 from shoal.api.options import AttachOptions, ListOptions, LogOptions
 from shoal.engine.background import Background
@@ -87,6 +88,7 @@ class Containers:
             find=self.registry.find,
             ancestors=self.image_names.descendants,
             health=self.health.health,
+            network=self.networks.view,
         )
         now_ns = self.clock()
         rows = []
@@ -165,7 +167,12 @@ class Containers:
         if link:
             self.links.remove(ref)
             return
-        await self.background.complete(self._remove(self.registry.find(ref), force=force, volumes=volumes))
+        record = self.registry.find(ref)
+        await self.background.complete(self._claim_and_remove(record, ref, force=force, volumes=volumes))
+
+    async def _claim_and_remove(self, record: ContainerRecord, ref: str, *, force: bool, volumes: bool) -> None:
+        with self.remover.claims.claim(record, ref):
+            await self._remove(record, force=force, volumes=volumes)
 
     async def _remove(self, record: ContainerRecord, *, force: bool, volumes: bool) -> None:
         while True:
@@ -264,11 +271,14 @@ class Containers:
             over.cancel()
 
     async def resize(self, ref: str, rows: int, columns: int) -> None:
-        """Gives the container's terminal a size. Raises: NotFound, Conflict."""
+        """Gives the container's terminal a size; without a terminal nothing changes. Raises: NotFound, Conflict."""
         record = self.registry.find(ref)
         if not record.is_running:
             raise Conflict(f"container {record.id} is not running")
-        await self.driver.resize(record.id, None, rows, columns)
+        if record.config.tty:
+            await self.driver.resize(record.id, None, *console_size((rows, columns)))
+        told = {**record.attributes(), "height": str(rows), "width": str(columns)}
+        self.events.publish("container", "resize", record.id, told)
 
 
 def _still_active(record: ContainerRecord) -> Conflict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 
 import msgspec
@@ -14,7 +15,7 @@ from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.restart import check_policy
 from shoal.engine.events import EventLog
 from shoal.engine.specgen import SpecGenerator
-from shoal.errors import Conflict, ShoalError
+from shoal.errors import Conflict, ShoalError, SyscallError
 from shoal.linux.cgroups.layout import Layout
 from shoal.oci.runtime_spec import Resources
 
@@ -42,8 +43,8 @@ class Updater:
     async def update(self, record: ContainerRecord, request: ContainerUpdateRequest) -> list[str]:
         """What the engine could not do quite as asked. A container that does not run has its limits at its next start.
 
-        Raises: InvalidArgument for values out of range; Conflict for what contradicts the limits that it has, or when
-        it is being removed; SyscallError when the kernel refuses a value: then the record keeps the old ones.
+        Raises: InvalidArgument for values out of range; Conflict for what contradicts the limits that it has, when it
+        is being removed, or when the kernel refuses a value: then the record keeps the old ones.
         """
         check_policy(request.restart_policy, auto_remove=False)
         request, warnings = self._generator.check_update(request)
@@ -71,4 +72,9 @@ class Updater:
             raise
 
     def _apply(self, record: ContainerRecord, limits: Resources) -> None:
-        self._cgroups.open(self._cgroup_path(record)).apply(msgspec.to_builtins(limits))
+        try:
+            self._cgroups.open(self._cgroup_path(record)).apply(msgspec.to_builtins(limits))
+        except SyscallError as problem:
+            if problem.errno not in (errno.EINVAL, errno.EBUSY, errno.ERANGE):
+                raise
+            raise Conflict(problem.what, why=problem.why, fix=problem.fix) from problem

@@ -183,7 +183,7 @@ def summary_view(
         image_id=record.image_id,
         command=command_text(record.path, record.args),
         created=record.created_ns // _NS,
-        ports=_ports(network),
+        ports=port_rows(network),
         size_rw=sizes.writable if sizes else None,
         size_root_fs=sizes.total if sizes else None,
         labels=record.config.labels,
@@ -200,7 +200,8 @@ def command_text(path: str, args: Sequence[str]) -> str:
     return " ".join([path, *(f"'{arg}'" if " " in arg else arg for arg in args)])
 
 
-def _ports(network: NetworkView) -> list[Port]:
+def port_rows(network: NetworkView) -> list[Port]:
+    """The ports of a container that runs, as lists show them: published ones once for each address."""
     rows = []
     for name, bindings in network.ports.items():
         number, _, protocol = name.partition("/")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from shoal.api.container import ContainerConfig, ContainerCreateRequest
-from shoal.api.exec import ExecConfig
+from shoal.api.exec import ExecConfig, console_size
 from shoal.api.host_config import HostConfig
 from shoal.api.update import ContainerUpdateRequest
 from shoal.engine.specgen import namespaces as ns
@@ -129,7 +129,7 @@ class SpecGenerator:
     def _process(self, config: ContainerConfig, host: HostConfig, facts: ContainerFacts, *, init: bool) -> oci.Process:
         options = read_security_options(host.security_opt)
         arguments = command_line(config)
-        rows, columns = (*host.console_size, 0, 0)[:2]
+        rows, columns = console_size(host.console_size)
         no_new_privileges = options.no_new_privileges
         if no_new_privileges is None:
             no_new_privileges = self._defaults.no_new_privileges

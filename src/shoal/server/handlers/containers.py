@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from shoal.api.container import ContainerCreateRequest, WaitExitError, WaitResponse
 from shoal.api.detach_keys import parse_detach_keys
+from shoal.api.gates import gate_create, gate_inspection, gate_summaries
 from shoal.api.options import AttachOptions, ListOptions, LogOptions
 from shoal.api.timestamps import parse_unix
+from shoal.api.version import V1_28, V1_30, V1_41, V1_42
 from shoal.api.wire import decode
 from shoal.errors import InvalidArgument, ShoalError
 from shoal.server.messages import (
@@ -15,6 +17,7 @@ from shoal.server.messages import (
     MOST_JSON_BYTES,
     NO_CONTENT,
     HijackReply,
+    RelayReply,
     Reply,
     Request,
     StreamReply,
@@ -23,11 +26,15 @@ from shoal.server.messages import (
 from shoal.server.streams import SingleJSON, log_bytes, stream_type
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler
     from shoal.server.query import Query
+
+
+_EMPTY_BODY_BYTES = 7  # "null" and "{}", which old clients send for nothing
 
 
 async def list_containers(backend: Backend, request: Request) -> Reply:
@@ -40,7 +47,9 @@ async def list_containers(backend: Backend, request: Request) -> Reply:
         size=query.flag("size"),
         filters=query.filters(),
     )
-    return json_reply(await backend.containers.list(options))
+    rows = await backend.containers.list(options)
+    gate_summaries(rows, request.version)
+    return json_reply(rows)
 
 
 async def create(backend: Backend, request: Request) -> Reply:
@@ -51,19 +60,25 @@ async def create(backend: Backend, request: Request) -> Reply:
         raise InvalidArgument("invalid JSON", why="got EOF while reading request body")
     if body.strip() == b"null":
         raise InvalidArgument("config cannot be empty in order to create a container")
-    created = await backend.containers.create(
-        request.query.optional("name"), decode(body, ContainerCreateRequest), request.query.optional("platform")
-    )
-    return json_reply(created, 201)
+    wanted = decode(body, ContainerCreateRequest)
+    gate_create(wanted, request.version)
+    platform = request.query.optional("platform") if request.version >= V1_41 else None
+    return json_reply(await backend.containers.create(request.query.optional("name"), wanted, platform), 201)
 
 
 async def inspect(backend: Backend, request: Request) -> Reply:
     """ContainerInspect."""
-    return json_reply(await backend.containers.inspect(request.name, size=request.query.flag("size")))
+    shown = await backend.containers.inspect(request.name, size=request.query.flag("size"))
+    gate_inspection(shown, request.version)
+    return json_reply(shown)
 
 
 async def start(backend: Backend, request: Request) -> Reply:
     """ContainerStart."""
+    if int(request.header(b"content-length") or 0) > _EMPTY_BODY_BYTES or request.header(b"transfer-encoding"):
+        raise InvalidArgument(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+        )
     keys = request.query.text("detachKeys")
     parse_detach_keys(keys)
     if request.query.text("checkpoint"):
@@ -74,16 +89,19 @@ async def start(backend: Backend, request: Request) -> Reply:
 
 async def stop(backend: Backend, request: Request) -> Reply:
     """ContainerStop."""
-    query = request.query
-    await backend.containers.stop(request.name, signal=query.optional("signal"), timeout_s=query.integer("t"))
+    await backend.containers.stop(request.name, signal=_signal(request), timeout_s=request.query.integer("t"))
     return NO_CONTENT
 
 
 async def restart(backend: Backend, request: Request) -> Reply:
     """ContainerRestart."""
-    query = request.query
-    await backend.containers.restart(request.name, signal=query.optional("signal"), timeout_s=query.integer("t"))
+    await backend.containers.restart(request.name, signal=_signal(request), timeout_s=request.query.integer("t"))
     return NO_CONTENT
+
+
+def _signal(request: Request) -> str | None:
+    """The signal to stop with, which came with API 1.42."""
+    return request.query.optional("signal") if request.version >= V1_42 else None
 
 
 async def kill(backend: Backend, request: Request) -> Reply:
@@ -125,7 +143,8 @@ async def unpause(backend: Backend, request: Request) -> Reply:
 
 async def wait(backend: Backend, request: Request) -> StreamReply:
     """ContainerWait. The head goes out at once: `docker run` starts the container only when it has seen it."""
-    ticket = await backend.containers.wait(request.name, request.query.text("condition") or "not-running")
+    condition = request.query.text("condition") if request.version >= V1_30 else ""
+    ticket = await backend.containers.wait(request.name, condition or "not-running")
     return StreamReply(SingleJSON(ticket, _lost), JSON, is_endless=True)
 
 
@@ -133,17 +152,35 @@ def _lost(error: ShoalError) -> WaitResponse:
     return WaitResponse(status_code=-1, error=WaitExitError(message=str(error)))
 
 
-async def attach(backend: Backend, request: Request) -> HijackReply:
-    """ContainerAttach."""
-    query = request.query
-    options = AttachOptions(
+def _attach_options(query: Query, *, all_streams: bool = False, framed: bool = True) -> AttachOptions:
+    return AttachOptions(
         stream=query.flag("stream"),
-        stdin=query.flag("stdin"),
-        stdout=query.flag("stdout"),
-        stderr=query.flag("stderr"),
+        stdin=all_streams or query.flag("stdin"),
+        stdout=all_streams or query.flag("stdout"),
+        stderr=all_streams or query.flag("stderr"),
         logs=query.flag("logs"),
         detach_keys=parse_detach_keys(query.text("detachKeys")),
+        framed=framed,
     )
+
+
+async def attach_websocket(backend: Backend, request: Request) -> RelayReply:
+    """ContainerAttachWebsocket. Before API 1.42 it was at every stream; before 1.28 output came as text."""
+    from shoal.server.websocket import WebSocket  # 14 ms that most daemons never need
+
+    options = _attach_options(request.query, all_streams=request.version < V1_42, framed=False)
+    websocket = WebSocket(request.headers, binary=request.version >= V1_28, takes_input=options.stdin)
+    attachment = await backend.containers.prepare_attach(request.name, options)
+
+    async def serve(client: socket.socket, early: bytes) -> None:
+        await websocket.serve(client, early, attachment.connect)
+
+    return RelayReply(serve)
+
+
+async def attach(backend: Backend, request: Request) -> HijackReply:
+    """ContainerAttach."""
+    options = _attach_options(request.query)
     attachment = await backend.containers.prepare_attach(request.name, options)
     content_type = stream_type(mux=attachment.mux, version=request.version)
     return HijackReply(attachment.connect, attachment.mux, content_type)
@@ -195,7 +232,7 @@ async def resize(backend: Backend, request: Request) -> Reply:
 def window_size(query: Query) -> tuple[int, int]:
     """Rows and columns of a terminal. Raises: InvalidArgument."""
     rows, columns = query.integer("h"), query.integer("w")
-    if rows is None or columns is None or not (0 <= rows < 65536 and 0 <= columns < 65536):
+    if rows is None or columns is None or not (0 <= rows < 1 << 32 and 0 <= columns < 1 << 32):
         raise InvalidArgument(f"invalid terminal size {query.text('h')!r}x{query.text('w')!r}")
     return rows, columns
 
@@ -214,6 +251,7 @@ HANDLERS: Mapping[str, Handler] = {
     "ContainerPause": pause,
     "ContainerUnpause": unpause,
     "ContainerAttach": attach,
+    "ContainerAttachWebsocket": attach_websocket,
     "ContainerWait": wait,
     "ContainerDelete": remove,
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoal.api.detach_keys import parse_detach_keys
 from shoal.api.exec import ExecConfig, ExecStartConfig, IDResponse
+from shoal.api.version import V1_42
 from shoal.errors import InvalidArgument
 from shoal.server.handlers.containers import window_size
 from shoal.server.messages import AnyReply, HijackReply, Reply, Request, json_reply
@@ -24,12 +25,16 @@ async def create(backend: Backend, request: Request) -> Reply:
     if not config.cmd:
         raise InvalidArgument("No exec command specified")
     parse_detach_keys(config.detach_keys)
+    if request.version < V1_42:
+        config.console_size = None
     return json_reply(IDResponse(id=await backend.execs.create(request.name, config)), 201)
 
 
 async def start(backend: Backend, request: Request) -> AnyReply:
     """ExecStart: 200 and nothing for a detached one, else the connection is handed over."""
     config = await request.json(ExecStartConfig)
+    if request.version < V1_42 or not config.tty:
+        config.console_size = None
     attachment = await backend.execs.prepare_start(request.name, config)
     if attachment is None:
         return Reply(200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoal.errors import Forbidden
-from shoal.server.messages import JSON, Reply, Request, json_reply
+from shoal.server.messages import Reply, Request, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +30,9 @@ async def remove(backend: Backend, request: Request) -> Reply:
     raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
 
 
-async def prune(_backend: Backend, request: Request) -> Reply:
-    """NetworkPrune: there are no networks of a user's own, so none is removed."""
-    request.query.filters()
-    return Reply(200, b'{"NetworksDeleted":null}\n', JSON)
+async def prune(backend: Backend, request: Request) -> Reply:
+    """NetworkPrune."""
+    return json_reply(await backend.networks.prune(request.query.filters()))
 
 
 HANDLERS: Mapping[str, Handler] = {

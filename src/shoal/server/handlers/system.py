@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shoal.api.gates import gate_info
 from shoal.api.options import EventOptions
 from shoal.api.timestamps import parse_unix
-from shoal.api.version import V1_44
+from shoal.api.version import V1_42, V1_44
 from shoal.errors import InvalidArgument
-from shoal.server.messages import JSON, TEXT, Reply, Request, StreamReply, json_reply
+from shoal.server.messages import TEXT, Reply, Request, StreamReply, json_reply
 from shoal.server.streams import as_json, json_stream_type
 
 if TYPE_CHECKING:
@@ -26,12 +27,18 @@ _PING_HEADERS = (
     (b"Swarm", b"inactive"),
 )
 _PONG = Reply(200, b"OK", TEXT, _PING_HEADERS)
+_PONG_HEAD = Reply(200, b"", TEXT, _PING_HEADERS)
 _ALL_KINDS = frozenset({"container", "image", "volume", "build-cache"})
 
 
 async def ping(_backend: Backend, _request: Request) -> Reply:
-    """SystemPing and SystemPingHead."""
+    """SystemPing."""
     return _PONG
+
+
+async def ping_head(_backend: Backend, _request: Request) -> Reply:
+    """SystemPingHead: the headers alone."""
+    return _PONG_HEAD
 
 
 async def version(backend: Backend, _request: Request) -> Reply:
@@ -39,9 +46,11 @@ async def version(backend: Backend, _request: Request) -> Reply:
     return json_reply(await backend.system.version())
 
 
-async def info(backend: Backend, _request: Request) -> Reply:
+async def info(backend: Backend, request: Request) -> Reply:
     """SystemInfo."""
-    return json_reply(await backend.system.info())
+    shown = await backend.system.info()
+    gate_info(shown, request.version)
+    return json_reply(shown)
 
 
 async def events(backend: Backend, request: Request) -> StreamReply:
@@ -63,25 +72,27 @@ def _moment(query: Query, name: str) -> int | None:
 
 async def disk_usage(backend: Backend, request: Request) -> Reply:
     """SystemDataUsage."""
-    kinds = frozenset(request.query.all("type"))
+    is_choosy = request.version >= V1_42
+    kinds = frozenset(request.query.all("type")) if is_choosy else _ALL_KINDS
     for unknown in sorted(kinds - _ALL_KINDS):
         raise InvalidArgument(f"unknown object type: {unknown}")
     usage = await backend.system.disk_usage(kinds or _ALL_KINDS)
+    if not is_choosy:
+        usage.builder_size = sum(record.size for record in usage.build_cache or ())
     if request.version < V1_44:
         for image in usage.images or ():
             image.virtual_size = image.size
     return json_reply(usage)
 
 
-async def prune_builds(_backend: Backend, request: Request) -> Reply:
-    """BuildPrune: there is no build cache, so nothing is reclaimed."""
-    request.query.filters()
-    return Reply(200, b'{"CachesDeleted":null,"SpaceReclaimed":0}\n', JSON)
+async def prune_builds(backend: Backend, request: Request) -> Reply:
+    """BuildPrune."""
+    return json_reply(await backend.system.prune_builds(request.query.filters()))
 
 
 HANDLERS: Mapping[str, Handler] = {
     "SystemPing": ping,
-    "SystemPingHead": ping,
+    "SystemPingHead": ping_head,
     "SystemVersion": version,
     "SystemInfo": info,
     "SystemEvents": events,

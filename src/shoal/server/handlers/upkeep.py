@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shoal.api.gates import gate_update
 from shoal.api.update import ContainerUpdateRequest
 from shoal.api.version import V1_41
 from shoal.errors import InvalidArgument
@@ -40,7 +41,9 @@ async def changes(backend: Backend, request: Request) -> Reply:
 
 async def update(backend: Backend, request: Request) -> Reply:
     """ContainerUpdate."""
-    return json_reply(await backend.upkeep.update(request.name, await request.json(ContainerUpdateRequest)))
+    wanted = await request.json(ContainerUpdateRequest)
+    gate_update(wanted, request.version)
+    return json_reply(await backend.upkeep.update(request.name, wanted))
 
 
 async def prune(backend: Backend, request: Request) -> Reply:

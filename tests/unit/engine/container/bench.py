@@ -24,6 +24,7 @@ from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
+from shoal.engine.container.removal_claims import RemovalClaims
 from shoal.engine.container.service import Containers
 from shoal.engine.container.stopping import Stopper
 from shoal.engine.container.view import NetworkView
@@ -117,9 +118,13 @@ class FakeRemover:
 
     registry: ContainerRegistry
     removed: list[str] = field(default_factory=list)
+    claims: RemovalClaims = field(default_factory=RemovalClaims)
+    gate: asyncio.Event | None = None
 
     async def remove(self, record: ContainerRecord, *, volumes: bool = False) -> None:
         del volumes
+        if self.gate is not None:
+            await self.gate.wait()
         record.move("remove")
         self.removed.append(record.id)
         self.registry.delete(record)

@@ -9,11 +9,12 @@ import pytest
 from shoal.api.container import ContainerConfig
 from shoal.api.filters import Filters
 from shoal.api.host_config import HostConfig, PortBinding
-from shoal.api.network import NetworkingConfig
+from shoal.api.network import EndpointSettings, NetworkingConfig
 from shoal.api.options import ListOptions
 from shoal.engine.container.listing import select
 from shoal.engine.container.record import ContainerRecord, StateRecord
 from shoal.engine.container.states import Status
+from shoal.engine.container.view import NetworkView
 from shoal.engine.health.record import HealthRecord
 from shoal.errors import InvalidArgument, NotFound
 from shoal.oci.rootfs import PlainRootfs
@@ -50,11 +51,25 @@ def _find(ref: str) -> ContainerRecord:
     raise NotFound(f"No such container: {ref}")
 
 
+def _network(record: ContainerRecord) -> NetworkView:
+    """As the engine tells it: a container that does not run has no ports."""
+    bindings = record.host_config.port_bindings
+    ports = {"80/tcp": bindings.get("80/tcp")} if record.is_running else {}
+    return NetworkView({"bridge": EndpointSettings(network_id="abcdef")}, ports)
+
+
 def _names(*, filters: dict[str, list[str]] | None = None, **options: Any) -> list[str]:
     asked = ListOptions(filters=Filters(filters or {}), **options)
     ancestors = {"odd": ["sha256:1"], "even": ["sha256:0"]}
     healths = {_ALL[0].id: HealthRecord(status="healthy")}
-    chosen = select(_ALL, asked, find=_find, ancestors=lambda ref: ancestors.get(ref, []), health=healths.get)
+    chosen = select(
+        _ALL,
+        asked,
+        find=_find,
+        ancestors=lambda ref: ancestors.get(ref, []),
+        health=healths.get,
+        network=_network,
+    )
     return [record.name for record in chosen]
 
 
@@ -74,11 +89,12 @@ def test_select_all_and_limit() -> None:
     [
         ({"status": ["exited"]}, ["db"]),
         ({"status": ["created", "paused"]}, ["new", "cache"]),
-        ({"exited": ["3"]}, ["db"]),
-        ({"exited": ["0"]}, []),
+        ({"exited": ["3"]}, []),
+        ({"exited": ["3"], "status": ["exited"]}, ["db"]),
         ({"name": ["^/?web$"]}, ["web"]),
         ({"name": ["e"]}, ["cache", "web"]),
         ({"id": ["1111"]}, ["web"]),
+        ({"id": [""]}, []),
         ({"label": ["tier=web"]}, ["web"]),
         ({"label": ["tier", "tier=db"]}, []),
         ({"before": ["cache"]}, ["web"]),
@@ -87,10 +103,13 @@ def test_select_all_and_limit() -> None:
         ({"ancestor": ["unknown"]}, []),
         ({"network": ["bridge"]}, ["cache", "web"]),
         ({"network": ["host"]}, []),
-        ({"publish": ["80"]}, ["web"]),
-        ({"publish": ["79-81/tcp"]}, ["web"]),
-        ({"publish": ["80/udp"]}, []),
+        ({"network": ["abc"]}, ["cache", "web"]),
+        ({"publish": ["80"]}, []),
+        ({"publish": ["8080"]}, ["web"]),
+        ({"publish": ["8000-8100/tcp"]}, ["web"]),
+        ({"publish": ["8080/udp"]}, []),
         ({"expose": ["80"]}, ["cache", "web"]),
+        ({"expose": ["81"], "publish": ["8080"]}, ["web"]),
         ({"health": ["healthy"]}, ["web"]),
         ({"health": ["none", "starting"]}, ["cache"]),
         ({"is-task": ["true"]}, []),
@@ -109,7 +128,13 @@ def test_select_volume_filter_takes_source_or_destination() -> None:
 
 @pytest.mark.parametrize(
     "filters",
-    [{"status": ["sleeping"]}, {"exited": ["zero"]}, {"publish": ["0"]}, {"expose": ["9-1"]}, {"color": ["red"]}],
+    [
+        {"status": ["sleeping"]},
+        {"exited": ["zero"]},
+        {"publish": ["70000"]},
+        {"expose": ["9-1"]},
+        {"color": ["red"]},
+    ],
 )
 def test_select_bad_filter_is_refused(filters: dict[str, list[str]]) -> None:
     """A filter or a value that there is not is an error, never an empty list."""

@@ -114,6 +114,25 @@ def test_start_after_the_stop_of_a_restarting_container_is_not_doubled() -> None
     run(test)
 
 
+def test_remove_during_a_removal_is_refused() -> None:
+    """The second client is told that the first one is at it; afterwards the container is gone."""
+
+    async def test(bench: Bench) -> None:
+        bench.add()
+        bench.remover.gate = asyncio.Event()
+        first = asyncio.create_task(bench.containers.remove("web", force=False, volumes=False, link=False))
+        await bench.until(lambda: ID in bench.remover.claims._claimed)
+        with pytest.raises(Conflict, match="removal of container web is already in progress"):
+            await bench.containers.remove("web", force=True, volumes=False, link=False)
+        bench.remover.gate.set()
+        await first
+        with pytest.raises(NotFound):
+            await bench.containers.remove("web", force=True, volumes=False, link=False)
+        assert not bench.remover.claims._claimed
+
+    run(test)
+
+
 def test_remove_restarting_without_force_is_refused() -> None:
     """A container that will be started again is not removed by the way."""
 

@@ -76,12 +76,12 @@ def test_update_of_a_stopped_container_changes_the_record_alone() -> None:
 
 
 def test_update_that_the_kernel_refuses_leaves_the_record_as_it_was() -> None:
-    """The sentence names the container, the kind of the error stays."""
+    """The sentence names the container; it is the client's to mend, and no failure of the engine's."""
 
     async def scenario(bench: Bench) -> None:
         groups, record = _Groups(failure=SyscallError("write", "memory.limit_in_bytes", 16)), bench.add(memory_swap=-1)
         record.state.status = "running"
-        with pytest.raises(SyscallError) as caught:
+        with pytest.raises(Conflict) as caught:
             await _updater(bench, groups).update(record, ContainerUpdateRequest(memory=6 * MIB, memory_swap=-1))
         assert caught.value.what.startswith(f"Cannot update container {record.id}: ")
         assert record.host_config.memory == 0
