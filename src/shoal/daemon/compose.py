@@ -13,6 +13,7 @@ import msgspec
 from shoal.daemon.config import Config
 from shoal.daemon.host_devices import HostDevices
 from shoal.engine.background import Background
+from shoal.engine.boots import Boots
 from shoal.engine.clock import system_clock
 from shoal.engine.container.archives import Archives
 from shoal.engine.container.clients import WaitingClients
@@ -60,6 +61,7 @@ from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.store import ImageStore
 from shoal.linux import capabilities
 from shoal.linux.cgroups.layout import Layout, detect
+from shoal.linux.procfs import boot_id
 from shoal.linux.seccomp_compile import FilterCache
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
 from shoal.network.driver import NetworkDriver
@@ -172,6 +174,7 @@ def _host_facts(config: Config, cgroups: Layout) -> HostFacts:
         hierarchies=_hierarchies(cgroups),
         last_capability=capabilities.last_cap(),
         compile_filter=compile_filter,
+        mount_namespace="/proc/self/ns/mnt",
     )
 
 
@@ -252,6 +255,7 @@ class _Parts:
                 remover=remover,
                 locks=self.locks,
                 volumes=volumes,
+                boots=Boots(database.connection, boot_id()),
                 health=health,
             ),
             registry=self.registry,

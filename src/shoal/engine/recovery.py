@@ -1,5 +1,6 @@
 """What shoald does when it starts: compares database, directories and kernel, and repairs what a killed daemon left.
 
+    after a boot of the machine ─▶ no process id is believed any more
     removals cut short ─▶ finished
     containers that ran ─▶ taken up again with their health checks, or their end noted (exit record, reaped, or unknown)
     addresses and ports ─▶ kept for those that run, free for the rest
@@ -18,6 +19,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from shoal.engine.boots import Boots
 from shoal.engine.container.image_mounts import owner_of
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
@@ -54,6 +56,7 @@ class Recovery:
         remover: Remover,
         locks: ContainerLocks,
         volumes: Volumes,
+        boots: Boots,
         health: HealthMonitor,
     ) -> None:
         self._paths = paths
@@ -66,11 +69,17 @@ class Recovery:
         self._remover = remover
         self._locks = locks
         self._volumes = volumes
+        self._boots = boots
         self._health = health
 
     async def run(self) -> None:
         """Brings everything in line; the API is served afterwards only. Raises: ShoalError when that is impossible."""
         ran = [record for record in self._registry if record.is_running]
+        if self._boots.is_another:
+            _log.info("the machine was booted anew: whatever ran has ended")
+            for record in ran:
+                # The numbers are others' by now. An exit record that was written before is still believed.
+                record.state.pid, record.state.start_ticks = 0, None
         found = await self._recover(ran)
         live = {record.id for record, told in found if told.exit is None}
         for note in await self._networks.start(live):
@@ -87,6 +96,7 @@ class Recovery:
         for note in self._volumes.repair():
             _log.warning("%s", note)
         await asyncio.to_thread(self._volumes.purge)
+        self._boots.note()
         self._apply_policies()
 
     async def _recover(self, ran: list[ContainerRecord]) -> list[tuple[ContainerRecord, Recovered]]:

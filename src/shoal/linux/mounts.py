@@ -298,18 +298,29 @@ def bind_mount(
             raise
         return _bind_legacy(source, target_dirfd, recursive, readonly, propagation, attrs)
     with tree:
-        try:
-            _set_attributes(tree, readonly, propagation, attrs)
-        except SyscallError as error:
-            if error.errno != errno.ENOSYS:
-                raise
-            # Linux 5.2 to 5.11: the attributes can only be set once it is attached.
+        if not attach_tree(tree, target_dirfd, readonly, propagation, attrs, name):
             return _bind_legacy(source, target_dirfd, recursive, readonly, propagation, attrs)
-        try:
-            move_mount(tree, target_dirfd, object=name)
-        except SyscallError as error:
-            raise _of_unlike_kinds(error, tree, target_dirfd) from None
         return Fd(tree.detach())
+
+
+def attach_tree(
+    tree: Fd, target_dirfd: FdLike, readonly: str, propagation: int | None, attrs: int, object: str
+) -> bool:
+    """Attach a detached tree with the attributes of `bind_mount`; False, and nothing done, on Linux before 5.12.
+
+    There attributes can only be set once it is attached. Raises: SyscallError.
+    """
+    try:
+        _set_attributes(tree, readonly, propagation, attrs)
+    except SyscallError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        return False
+    try:
+        move_mount(tree, target_dirfd, object=object)
+    except SyscallError as error:
+        raise _of_unlike_kinds(error, tree, target_dirfd) from None
+    return True
 
 
 def _of_unlike_kinds(error: SyscallError, tree: Fd, target: FdLike) -> SyscallError:

@@ -21,6 +21,9 @@ GROUP_NAMES_ANNOTATION = "io.shoal.process.groups"
 # Mount option of a bind with the part of its source that is bound; resolved inside the source, at the last moment.
 SUBPATH_OPTION = "x-shoal.subpath="
 
+# Mount option of a bind whose source may lie on a mount that is younger than the process that prepares the container.
+LATEST_OPTION = "x-shoal.latest"
+
 # Type of a mount that shows an image, and its option for each layer, the top one first.
 IMAGE_TYPE = "x-shoal.image"
 LAYER_OPTION = "x-shoal.layer="

@@ -10,7 +10,7 @@ from shoal.engine.specgen.process import INIT_DESTINATION
 from shoal.engine.specgen.requested import RequestedMount
 from shoal.engine.specgen.security import read_security_options
 from shoal.errors import Internal
-from shoal.oci.runtime_spec import IMAGE_TYPE, LAYER_OPTION, SUBPATH_OPTION, Mount
+from shoal.oci.runtime_spec import IMAGE_TYPE, LATEST_OPTION, LAYER_OPTION, SUBPATH_OPTION, Mount
 
 _SAFE = ("nosuid", "noexec", "nodev")
 # The system's own places in a read-only container stay as they are.
@@ -97,7 +97,7 @@ def _requested(mount: RequestedMount) -> Mount:
     access = {"no": "rw", "mount": "ro", "recursive": "rro"}[mount.read_only]
     kind = "rbind" if mount.recursive else "bind"
     part = (f"{SUBPATH_OPTION}{mount.subpath}",) if mount.subpath else ()
-    options = (kind, access, mount.propagation or "rprivate", *part)
+    options = (kind, access, mount.propagation or "rprivate", *part, LATEST_OPTION)
     return Mount(destination=mount.target, type="bind", source=mount.source, options=options)
 
 

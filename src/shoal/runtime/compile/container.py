@@ -9,7 +9,7 @@ from shoal.errors import Internal
 from shoal.linux.namespaces import FLAGS, OCI_NAMES
 from shoal.oci.rootfs import OverlayRootfs
 from shoal.oci.runtime_spec import Linux, Mount, Process, RuntimeSpec, resources_data
-from shoal.runtime.compile.mounts import cgroup_step, mount_step, trees_before_cut, trees_of_others
+from shoal.runtime.compile.mounts import cgroup_step, mount_step, namespace_of_binds, trees_before_cut, trees_of_others
 from shoal.runtime.compile.plan import HostFacts, Plan
 from shoal.runtime.compile.process import limits_first, process_steps
 from shoal.runtime.driver import ExecLaunch, Launch
@@ -40,7 +40,7 @@ def compile_plan(launch: Launch, host: HostFacts) -> Plan:
     steps = [
         *limits_first(process),
         *_join_steps(joins),
-        *trees_before_cut(spec.mounts),
+        *trees_before_cut(spec.mounts, latest=bool(host.mount_namespace)),
         CutPropagation(),
         *trees_of_others(spec.mounts),
         _root_step(launch, host),
@@ -59,7 +59,7 @@ def compile_plan(launch: Launch, host: HostFacts) -> Plan:
         steps=tuple(steps),
         clone_flags=flags,
         cgroup_path=launch.cgroup_path,
-        joins=joins,
+        joins=(*joins, *namespace_of_binds(spec.mounts, host.mount_namespace)),
         resources=resources_data(linux.resources),
     )
 

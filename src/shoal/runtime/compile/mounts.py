@@ -5,26 +5,41 @@ from __future__ import annotations
 import re
 
 from shoal.linux.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SHARED
-from shoal.oci.runtime_spec import IMAGE_TYPE, LAYER_OPTION, SUBPATH_OPTION, Mount
+from shoal.oci.runtime_spec import IMAGE_TYPE, LATEST_OPTION, LAYER_OPTION, SUBPATH_OPTION, Mount
 from shoal.runtime.compile.options import read_options
 from shoal.runtime.compile.plan import HostFacts
 from shoal.supervisor.steps.cgroup import MountCgroupV1, MountCgroupV2
 from shoal.supervisor.steps.mounts import BindMount, BindSubpath, MountFilesystem, MountImage, ShareTree
-from shoal.supervisor.steps.rootfs import TakeTree
+from shoal.supervisor.steps.rootfs import HOST_MOUNTS, TakeTree, TakeTrees
 from shoal.supervisor.steps.step import Step
 
 # A path as another process sees it, for `--ipc container:ID`.
 _SEEN_BY = re.compile(r"/proc/(\d+)/root(/.*)")
 
 
-def trees_before_cut(mounts: tuple[Mount, ...]) -> list[Step]:
-    """Steps that take mount trees of the host while they still are its peers, for `shared` binds."""
+def namespace_of_binds(mounts: tuple[Mount, ...], path: str) -> tuple[tuple[str, str], ...]:
+    """The namespace at `path` as one to be passed to the child, if a mount needs it."""
+    return ((HOST_MOUNTS, path),) if path and any(LATEST_OPTION in mount.options for mount in mounts) else ()
+
+
+def trees_before_cut(mounts: tuple[Mount, ...], *, latest: bool) -> list[Step]:
+    """Steps that take mount trees of the host while they still are its peers.
+
+    For `shared` binds; with `latest` for all whose sources have to be looked up where the host is now.
+    """
+    if latest:
+        binds = [(m.source, m.destination, read_options(m.options).recursive) for m in mounts if _is_latest(m)]
+        return [TakeTrees(binds)] if binds else []
     steps: list[Step] = []
     for mount in mounts:
         words = read_options(mount.options)
         if mount.type == "bind" and words.propagation == MS_SHARED and not _SEEN_BY.fullmatch(mount.source):
             steps.append(TakeTree(mount.source, mount.destination, words.recursive))
     return steps
+
+
+def _is_latest(mount: Mount) -> bool:
+    return LATEST_OPTION in mount.options and not _values(mount, SUBPATH_OPTION)
 
 
 def trees_of_others(mounts: tuple[Mount, ...]) -> list[Step]:

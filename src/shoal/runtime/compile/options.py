@@ -18,6 +18,7 @@ from shoal.linux.mounts import (
     MS_SLAVE,
     MS_UNBINDABLE,
 )
+from shoal.oci.runtime_spec import LATEST_OPTION
 
 _ATTRIBUTES = {
     "ro": MOUNT_ATTR_RDONLY,
@@ -51,7 +52,9 @@ _PROPAGATIONS = {
     "runbindable": MS_UNBINDABLE,
 }
 # Said by other words, or the kernel's default, or of no meaning for the file systems mounted here.
-_SKIPPED = frozenset(("bind", "rbind", "defaults", "norelatime", "async", "nomand", "mand", "rro", "nocopy"))
+_SKIPPED = frozenset(
+    ("bind", "rbind", "defaults", "norelatime", "async", "nomand", "mand", "rro", "nocopy", LATEST_OPTION)
+)
 
 
 @dataclass(frozen=True, slots=True)

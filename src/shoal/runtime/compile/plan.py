@@ -30,7 +30,9 @@ class HostFacts:
 
     `rootfs_mount_point` is an empty directory (EXEC_ROOT/rootfs) on which every container mounts its root, each
     in its own mount namespace. `hierarchies` are the v1 ones and, in the hybrid layout, "unified"; with v2
-    the single one, named "". `compile_filter` turns a seccomp profile into BPF (linux/seccomp_compile, cached).
+    the single one, named "". `mount_namespace` is where the sources of the request's binds are looked up, "" for where
+    the child is: one that was cloned ahead does not see what was mounted on the host meanwhile, unless the host's
+    root is a shared mount. `compile_filter` turns a seccomp profile into BPF (linux/seccomp_compile, cached).
     """
 
     rootfs_mount_point: str
@@ -38,6 +40,7 @@ class HostFacts:
     hierarchies: tuple[Hierarchy, ...]
     last_capability: int
     compile_filter: Callable[[Seccomp], bytes]
+    mount_namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

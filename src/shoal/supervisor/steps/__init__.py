@@ -67,6 +67,7 @@ STEPS: dict[str, type[Step]] = {
         rootfs.Pivot,
         rootfs.ReadonlyRoot,
         rootfs.TakeTree,
+        rootfs.TakeTrees,
     )
 }
 

@@ -15,13 +15,11 @@ from shoal.linux.fd import Fd
 from shoal.linux.layers import mount_layers
 from shoal.linux.libc import AT_FDCWD, AT_RECURSIVE
 from shoal.linux.mounts import (
-    MOUNT_ATTR_RDONLY,
     MS_PRIVATE,
     OPEN_TREE_CLONE,
+    attach_tree,
     bind_mount,
     mount_filesystem,
-    mount_setattr,
-    move_mount,
     open_tree,
 )
 from shoal.linux.namespaces import CLONE_NEWNS, namespace_fd, setns
@@ -115,11 +113,12 @@ class BindMount(Step):
 
     def run(self, ctx: Context) -> None:
         try:
+            taken = ctx.trees.pop(self.target, -1)
+            if taken >= 0:
+                with Fd(taken) as tree, _place_for(ctx.root_fd, self.source, self.target, taken) as place:
+                    if attach_tree(tree, place, self.readonly, self.propagation, 0, self.target):
+                        return
             with _place_for(ctx.root_fd, self.source, self.target) as place:
-                taken = ctx.trees.pop(self.target, -1)
-                if taken >= 0:
-                    self._attach(Fd(taken), place)
-                    return
                 bind_mount(
                     self.source,
                     place,
@@ -130,18 +129,6 @@ class BindMount(Step):
                 ).close()
         except SyscallError as error:
             raise _in_dockers_words(error, self.source, self.target) from None
-
-    def _attach(self, tree: Fd, place: Fd) -> None:
-        """Attaches a tree that was taken before the propagation was cut (`TakeTree`)."""
-        with tree:
-            if self.readonly != "no" or self.propagation:
-                mount_setattr(
-                    tree,
-                    attr_set=MOUNT_ATTR_RDONLY if self.readonly != "no" else 0,
-                    propagation=self.propagation,
-                    recursive=self.recursive and self.readonly != "mount",
-                )
-            move_mount(tree, place, object=self.target)
 
 
 class BindSubpath(Step):
@@ -238,10 +225,13 @@ class ShareTree(Step):
         ctx.trees[self.target] = tree.detach()
 
 
-def _place_for(root_fd: int, source: str, target: str) -> Fd:
-    """The target of a bind mount, made if missing: a directory for a directory, else an empty file."""
+def _place_for(root_fd: int, source: str, target: str, tree: int = -1) -> Fd:
+    """The target of a bind mount, made if missing: a directory for a directory, else an empty file.
+
+    `tree` is a descriptor of the source, where it was taken ahead.
+    """
     try:
-        is_directory = stat.S_ISDIR(os.stat(source).st_mode)
+        is_directory = stat.S_ISDIR((os.fstat(tree) if tree >= 0 else os.stat(source)).st_mode)
     except OSError as error:
         raise SyscallError("stat", source, error.errno or 0) from None
     if is_directory:

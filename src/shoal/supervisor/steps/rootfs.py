@@ -15,6 +15,7 @@ from shoal.linux.mounts import (
     open_tree,
     set_propagation,
 )
+from shoal.linux.namespaces import CLONE_NEWNS, namespace_fd, setns
 from shoal.linux.overlay import SELF_CONTAINED, mount_overlay
 from shoal.linux.rootfs import pivot_into
 from shoal.supervisor.steps.step import Step
@@ -22,6 +23,10 @@ from shoal.supervisor.steps.step import Step
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shoal.supervisor.steps.context import Context
+
+
+# Among the namespaces that a child is given: where the host's mounts are.
+HOST_MOUNTS = "host-mounts"
 
 
 class TakeTree(Step):
@@ -45,6 +50,36 @@ class TakeTree(Step):
     def run(self, ctx: Context) -> None:
         tree = open_tree(AT_FDCWD, self.source, OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0))
         ctx.trees[self.target] = tree.detach()
+
+
+class TakeTrees(Step):
+    """Takes copies of mount trees from the host's mount namespace as it is now, for bind mounts.
+
+    Ours may have been made long ago. Before the root is built, because going to the other namespace and back resets
+    our root and directory. What cannot be taken is left to the bind mount, which finds it itself, or tells why not.
+    """
+
+    name = "take-trees"
+    __slots__ = ("binds",)
+
+    def __init__(self, binds: list[tuple[str, str, bool]]) -> None:
+        self.binds = binds
+
+    def describe(self) -> str:
+        return "take from the host: " + ", ".join(f"{source} for {target}" for source, target, _ in self.binds)
+
+    def run(self, ctx: Context) -> None:
+        with namespace_fd("self", "mnt") as home:
+            setns(ctx.joins[HOST_MOUNTS], CLONE_NEWNS)
+            try:
+                for source, target, recursive in self.binds:
+                    try:
+                        tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0))
+                    except SyscallError:
+                        continue
+                    ctx.trees[target] = tree.detach()
+            finally:
+                setns(home, CLONE_NEWNS)
 
 
 class CutPropagation(Step):
