@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Context:
     """One invocation of `shoal`."""
 
-    __slots__ = ("_client", "_open_client", "environment", "globals", "stderr", "stdin", "stdout")
+    __slots__ = ("_client", "_open_client", "environment", "globals", "may_start_engine", "stderr", "stdin", "stdout")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Context:
         self.stderr = stderr
         self.environment = environment
         self.globals = GlobalFlags()
+        self.may_start_engine = True
         self._client: Client | None = None
 
     @property

@@ -21,10 +21,10 @@ _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 
 def open_client(context: Context) -> Client:
     """The client of the engine that the command line and the environment name; the default socket's starts the engine
-    where none runs. Raises: InvalidArgument, NotFound for a context that there is not."""
+    where none runs, if it may. Raises: InvalidArgument, NotFound for a context that there is not."""
     name = context_name(context)
     transport = _default_transport(context) if name == DEFAULT_CONTEXT else _transport_of(name, context)
-    if isinstance(transport, UnixTransport) and transport.address == DEFAULT_HOST:
+    if context.may_start_engine and isinstance(transport, UnixTransport) and transport.address == DEFAULT_HOST:
         from shoal.cli.autostart import StartingTransport, find_shoald
 
         transport = StartingTransport(transport, lambda text: context.warn(f"shoal: {text}"), program=find_shoald())

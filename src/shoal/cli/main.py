@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_words(words: Sequence[str], context: Context) -> int:
     """The exit code of one command line; errors are reported to the context's stderr."""
     try:
+        if words and words[0] == "__complete":
+            from shoal.cli.completion import complete
+
+            return complete(list(words[1:]), context)
         rest = take_global_flags(words, context)
         entry, called, rest = _find_verb(rest)
         verb = load_verb(entry)

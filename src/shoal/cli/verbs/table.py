@@ -116,6 +116,7 @@ VERBS = (
     VerbEntry("system df", "[OPTIONS]", "Show what is used on disk"),
     VerbEntry("system prune", "[OPTIONS]", "Remove what nothing uses"),
     VerbEntry("system dial-stdio", "", "Connect standard input and output with the engine", hidden=True),
+    VerbEntry("completion", "bash|zsh|fish", "Print the script that completes words in your shell"),
     VerbEntry("demo", "[OPTIONS]", "Show on this machine what a container is"),
 )
 
