@@ -47,7 +47,7 @@ class PluginsInfo(Wire, kw_only=True):
     volume: list[str] = field(default_factory=lambda: ["local"])
     network: list[str] = field(default_factory=lambda: ["bridge", "host", "null"])
     authorization: list[str] | None = None
-    log: list[str] = field(default_factory=lambda: ["json-file", "none"])
+    log: list[str] = field(default_factory=lambda: ["json-file"])
 
 
 class IndexInfo(Wire, kw_only=True):

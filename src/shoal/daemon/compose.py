@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from shoal.api.host_config import LogConfig
 from shoal.daemon.config import Config
 from shoal.daemon.host_devices import HostDevices
 from shoal.engine.background import Background
@@ -19,6 +20,7 @@ from shoal.engine.container.archives import Archives
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.committing import Committer
 from shoal.engine.container.container_files import ContainerFiles
+from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
 from shoal.engine.container.freezing import Freezer
@@ -106,6 +108,8 @@ async def open_engine(config: Config, background: Background) -> Engine:
         cgroup_parent=parent,
         per_supervisor=config.containers_per_supervisor,
     )
+    waiters = Waiters()
+    log_default = LogConfig(type=config.log_driver, config=dict(config.log_opts))
     volume_store = VolumeStore(paths.volumes, paths.volume_trash, database.connection)
     parts = _Parts(
         paths=paths,
@@ -122,6 +126,8 @@ async def open_engine(config: Config, background: Background) -> Engine:
         machine=machine,
         volume_store=volume_store,
         container_volumes=ContainerVolumes(volume_store, registry, events, system_clock),
+        waiters=waiters,
+        logs=ContainerLogs(paths, waiters, log_default, machine.hostname),
     )
     return parts.assemble(config, database, init_path)
 
@@ -209,7 +215,8 @@ class _Parts:
     machine: Machine
     volume_store: VolumeStore
     container_volumes: ContainerVolumes
-    waiters: Waiters = field(default_factory=Waiters)
+    waiters: Waiters
+    logs: ContainerLogs
     clients: WaitingClients = field(default_factory=WaitingClients)
     locks: ContainerLocks = field(default_factory=ContainerLocks)
 
@@ -257,6 +264,7 @@ class _Parts:
                 volumes=volumes,
                 boots=Boots(database.connection, boot_id()),
                 health=health,
+                logs=self.logs,
             ),
             registry=self.registry,
             driver=self.driver,
@@ -305,6 +313,7 @@ class _Parts:
             background=self.background,
             volumes=self.container_volumes,
             health=health,
+            logs=self.logs,
         )
 
     def _containers(
@@ -328,6 +337,7 @@ class _Parts:
                 snapshotter=self.snapshotter,
                 generator=self.generator,
                 volumes=self.container_volumes,
+                logs=self.logs,
                 links=links,
                 image_mounts=ImageMounts(names, self.snapshotter),
                 events=self.events,
@@ -346,6 +356,7 @@ class _Parts:
             image_names=names,
             snapshotter=self.snapshotter,
             driver=self.driver,
+            container_logs=self.logs,
             events=self.events,
             clock=system_clock,
             background=self.background,
@@ -419,6 +430,7 @@ class _Parts:
             event_log=self.events,
             clock=system_clock,
             init_path=init_path,
+            log_driver=config.log_driver,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -17,7 +18,9 @@ from typing import Any, Literal
 import msgspec
 
 from shoal import __version__
+from shoal.api.host_config import LogConfig
 from shoal.daemon.tls import TlsSettings
+from shoal.engine.container.log_drivers import DEFAULT_DRIVER, check_log_config
 from shoal.errors import InvalidArgument
 
 DEFAULT_DATA_ROOT = "/var/lib/shoal"
@@ -45,6 +48,8 @@ class Config:
     storage_driver: str | None
     labels: tuple[str, ...]
     tls: TlsSettings | None
+    log_driver: str
+    log_opts: Mapping[str, str]
 
     @property
     def instance(self) -> str:
@@ -75,6 +80,8 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     tlscacert: str | None = None
     tlscert: str | None = None
     tlskey: str | None = None
+    log_driver: str | None = None
+    log_opts: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="a label of this daemon (repeatable)",
     )
+    _add_log_flags(parser)
     _add_tls_flags(parser)
     return parser
 
@@ -149,6 +157,24 @@ def _add_tls_flags(parser: argparse.ArgumentParser) -> None:
     add("--tlscacert", metavar="FILE", help=f"trust clients whose certificate this CA signed ({DEFAULT_TLS}/ca.pem)")
     add("--tlscert", metavar="FILE", help=f"the certificate of this engine ({DEFAULT_TLS}/cert.pem)")
     add("--tlskey", metavar="FILE", help=f"the key of this engine ({DEFAULT_TLS}/key.pem)")
+
+
+def _add_log_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--log-driver", metavar="NAME", help="the log driver of containers that name none (json-file)")
+    add("--log-opt", dest="log_opts", action=_Pairs, metavar="KEY=VALUE", help="an option of that driver (repeatable)")
+
+
+class _Pairs(argparse.Action):
+    """Collects KEY=VALUE into a dictionary."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, _: Any = None
+    ) -> None:
+        key, separator, text = str(value).partition("=")
+        if not separator:
+            parser.error(f"argument {'/'.join(self.option_strings)}: {value!r} is not of the form KEY=VALUE")
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), key: text})
 
 
 def _flag(text: str) -> bool:
@@ -201,6 +227,8 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         storage_driver=merged.storage_driver,
         labels=tuple(merged.labels or ()),
         tls=_tls_settings(merged),
+        log_driver=merged.log_driver or DEFAULT_DRIVER,
+        log_opts=_check_log_opts(merged),
     )
 
 
@@ -215,6 +243,16 @@ def _tls_settings(merged: _File) -> TlsSettings | None:
         key=Path(merged.tlskey or f"{DEFAULT_TLS}/key.pem"),
         client_authority=Path(merged.tlscacert or f"{DEFAULT_TLS}/ca.pem") if merged.tlsverify else None,
     )
+
+
+def _check_log_opts(merged: _File) -> Mapping[str, str]:
+    """The options of the daemon's log driver. Raises: InvalidArgument for a driver or an option that there is not."""
+    options = merged.log_opts or {}
+    try:
+        check_log_config(LogConfig(type=merged.log_driver or DEFAULT_DRIVER, config=options))
+    except InvalidArgument as problem:
+        raise InvalidArgument(f"failed to set log opts: {problem.what}", fix=problem.fix) from problem
+    return options
 
 
 def _first(flag: object, key: object) -> Any:

@@ -50,6 +50,10 @@ class Paths:
         """The json-file log."""
         return self.container_dir(id) / f"{id}-json.log"
 
+    def local_log_file(self, id: str) -> Path:
+        """The log of the driver `local`, and the copy that is kept of what is sent away."""
+        return self.container_dir(id) / "local-logs" / "container.log"
+
     def exit_file(self, id: str) -> Path:
         """What the supervisor writes when the container's process has ended."""
         return self.container_dir(id) / "exit.json"

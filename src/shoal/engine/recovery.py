@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from shoal.engine.boots import Boots
+from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.image_mounts import owner_of
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
@@ -58,6 +59,7 @@ class Recovery:
         volumes: Volumes,
         boots: Boots,
         health: HealthMonitor,
+        logs: ContainerLogs,
     ) -> None:
         self._paths = paths
         self._registry = registry
@@ -71,6 +73,7 @@ class Recovery:
         self._volumes = volumes
         self._boots = boots
         self._health = health
+        self._logs = logs
 
     async def run(self) -> None:
         """Brings everything in line; the API is served afterwards only. Raises: ShoalError when that is impossible."""
@@ -102,9 +105,10 @@ class Recovery:
     async def _recover(self, ran: list[ContainerRecord]) -> list[tuple[ContainerRecord, Recovered]]:
         known: list[KnownContainer] = []
         lost: list[tuple[ContainerRecord, Recovered]] = []
-        for record in ran:
+        logs = await asyncio.gather(*map(self._logs.known, ran))
+        for record, log in zip(ran, logs, strict=True):
             try:
-                known.append(self._launches.known(record, self._networks.endpoint(record)))
+                known.append(self._launches.known(record, self._networks.endpoint(record), log))
             except ShoalError as problem:
                 lost.append((record, _unknown_end(record, str(problem))))
         told = {recovered.id: recovered for recovered in await self._driver.recover(known)}

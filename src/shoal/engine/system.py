@@ -19,6 +19,7 @@ from shoal.api.system import (
     DiskUsage,
     FirewallInfo,
     PlatformName,
+    PluginsInfo,
     Runtime,
     SystemInfo,
     SystemVersion,
@@ -26,6 +27,7 @@ from shoal.api.system import (
 from shoal.api.timestamps import format_rfc3339
 from shoal.api.version import MAXIMUM, MINIMUM
 from shoal.engine.clock import Clock
+from shoal.engine.container.log_drivers import DRIVERS
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.service import Containers
 from shoal.engine.events import EventLog
@@ -57,6 +59,7 @@ class System:
     event_log: EventLog
     clock: Clock
     init_path: str
+    log_driver: str
 
     async def version(self) -> SystemVersion:
         """The engine's version and its parts'."""
@@ -127,6 +130,8 @@ class System:
             runtimes={"shoal": Runtime(path="shoal")},
             default_runtime="shoal",
             init_binary=self.init_path,
+            logging_driver=self.log_driver,
+            plugins=PluginsInfo(log=[driver for driver in DRIVERS if driver != "none"]),
             security_options=["name=seccomp,profile=builtin"],
             firewall_backend=FirewallInfo(driver="nftables"),
             warnings=_warnings(self.cgroups.controllers, forwards=forwards),

@@ -1,4 +1,4 @@
-"""Reads a log and, when asked, goes on as it grows: asynchronous, in shoald.
+"""Reads a log and goes on as it grows: asynchronous, in shoald.
 
 The writer may rotate the file while it is followed: the open file is read to its end before the reader moves to the one
 that took its name. inotify on the log's directory tells of both.
@@ -8,105 +8,69 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO
 
 from shoal.api.log import LogEntry
-from shoal.linux.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Inotify
-from shoal.logs.json_file import LineSplitter, line_boundary, open_log, opened_log, parse_line, read_blocks, read_tail
+from shoal.logs.changes import Changes
+from shoal.logs.files import LogFile, open_log
+from shoal.logs.format import LogFormat
 from shoal.logs.query import LogQuery
+from shoal.logs.read import Selection, blocks, find_start
 
-_BLOCK_BYTES = 256 * 1024
-
-
-async def read_log(path: Path, query: LogQuery) -> AsyncIterator[LogEntry]:
-    """The wanted entries that the log holds now, the oldest first."""
-    with opened_log(path) as files:
-        if query.tail is not None:
-            for entry in read_tail(files, query, query.tail):
-                yield entry
-            return
-        for file in files:
-            for block in read_blocks(file):
-                for entry in block:
-                    if query.is_past(entry):
-                        return
-                    if query.wants(entry):
-                        yield entry
-                await asyncio.sleep(0)
+# Less than a reader of old entries takes at once: what follows is parsed while others wait for the event loop.
+_BLOCK_BYTES = 64 * 1024
 
 
-async def follow_log(path: Path, query: LogQuery, ended: asyncio.Event) -> AsyncIterator[LogEntry]:
+async def follow_log(
+    path: Path, format: LogFormat, query: LogQuery, ended: asyncio.Event, changes: Changes
+) -> AsyncIterator[list[LogEntry]]:
     """The wanted entries of the log, then those to come, until `ended` is set and all is read, or `until_ns` is past.
 
     `ended` is set by whoever knows that nobody writes any more.
     """
-    with Inotify() as watch:
-        watch.add(os.fspath(path.parent), IN_MODIFY | IN_CREATE | IN_MOVED_TO)
-        follower = _Follower(path)
-        try:
-            for entry in follower.begin(query):
-                yield entry
-            while True:
-                was_ended = ended.is_set()
-                for block in follower.read_new():
-                    for entry in block:
-                        if query.is_past(entry):
-                            return
-                        if query.wants(entry):
-                            yield entry
-                    await asyncio.sleep(0)
-                if was_ended:
-                    return
-                await _wait_changed(watch, ended)
-        finally:
-            follower.close()
-
-
-async def _wait_changed(watch: Inotify, ended: asyncio.Event) -> None:
-    """Returns when the directory changed or `ended` was set."""
-    loop = asyncio.get_running_loop()
-    changed: asyncio.Future[None] = loop.create_future()
-
-    def notice() -> None:
-        watch.read_nowait()
-        if not changed.done():
-            changed.set_result(None)
-
-    loop.add_reader(watch.fileno(), notice)
+    watch = changes.watch(path.parent)
+    follower = _Follower(path, format)
     over = asyncio.ensure_future(ended.wait())
+    over.add_done_callback(lambda _: watch.changed.set())
     try:
-        await asyncio.wait((changed, over), return_when=asyncio.FIRST_COMPLETED)
+        selection = await follower.begin(query)
+        while True:
+            watch.changed.clear()
+            was_ended = ended.is_set()
+            async for entries in follower.read_new():
+                chosen = selection.choose(entries)
+                if chosen:
+                    yield chosen
+                if selection.is_over:
+                    return
+            if was_ended:
+                return
+            await watch.changed.wait()
     finally:
         over.cancel()
-        loop.remove_reader(watch.fileno())
+        watch.close()
+        follower.close()
 
 
 class _Follower:
     """The files of a log that are still to be read, the oldest first; the last one grows."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, format: LogFormat) -> None:
         self._path = path
+        self._format = format
         self._files = open_log(path)
-        self._splitter = LineSplitter()
+        self._offset = 0
 
-    def begin(self, query: LogQuery) -> list[LogEntry]:
-        """The last entries, where only some are wanted; what is written from now on is read afterwards.
+    async def begin(self, query: LogQuery) -> Selection:
+        """Goes to the last entries, where only some are wanted; the choice of them."""
+        start = await find_start(self._files, self._format, query)
+        for _ in range(start.file):
+            self._files.pop(0).close()
+        self._offset = start.offset
+        return Selection(query, start.skip)
 
-        Without a `tail` nothing is read here: the files are followed from their beginning.
-        """
-        if query.tail is None or not self._files:
-            return []
-        newest = self._files[-1]
-        # Taken before the entries are read, so nothing written meanwhile is lost or told twice.
-        end = line_boundary(newest)
-        last = read_tail(self._files, query, query.tail, end)
-        self._close_all_but_newest()
-        newest.seek(end)
-        return last
-
-    def read_new(self) -> Iterator[list[LogEntry]]:
+    async def read_new(self) -> AsyncIterator[list[LogEntry]]:
         """The entries written since the last call, in blocks."""
         while True:
             if not self._files:
@@ -116,40 +80,47 @@ class _Follower:
             file = self._files[0]
             # Asked before the rest is read: whatever the writer wrote before it rotated is then in that rest.
             is_left = len(self._files) > 1 or self._was_rotated(file)
-            self._rewind_truncated(file)
-            while block := file.read(_BLOCK_BYTES):
-                yield [e for line in self._splitter.feed(block) if (e := parse_line(line)) is not None]
-            if not is_left:
-                return
-            self._advance()
+            if is_left:
+                async for entries in blocks(file, self._format, self._offset):
+                    yield entries
+                self._advance()
+                continue
+            if file.size_bytes() < self._offset:
+                self._offset = 0  # a log of one file only is rotated by being emptied
+            async for entries in self._growth(file):
+                yield entries
+            return
 
-    def _was_rotated(self, file: BinaryIO) -> bool:
+    async def _growth(self, file: LogFile) -> AsyncIterator[list[LogEntry]]:
+        """What was added to the newest file. It is in memory still, so it is read at once."""
+        size = _BLOCK_BYTES
+        while True:
+            data = file.read_nowait(self._offset, size)
+            entries, length = self._format.parse(data)
+            self._offset += length
+            if entries:
+                yield entries
+            if len(data) < size:
+                return
+            size = _BLOCK_BYTES if length else size * 2
+            await asyncio.sleep(0)
+
+    def _was_rotated(self, file: LogFile) -> bool:
         try:
-            return os.stat(self._path).st_ino != os.fstat(file.fileno()).st_ino
+            return os.stat(self._path).st_ino != file.inode
         except FileNotFoundError:
             return False  # between the rotation's rename and the new file: the next event tells
-
-    def _rewind_truncated(self, file: BinaryIO) -> None:
-        """A log of one file only is rotated by being emptied."""
-        if os.fstat(file.fileno()).st_size < file.tell():
-            file.seek(0)
-            self._splitter = LineSplitter()
 
     def _advance(self) -> None:
         """Leaves the oldest file for the one that followed it, however often the log was rotated since."""
         left = self._files.pop(0)
-        self._splitter = LineSplitter()
+        self._offset = 0
         if not self._files:
             self._files = open_log(self._path)
-            inodes = [os.fstat(file.fileno()).st_ino for file in self._files]
-            inode = os.fstat(left.fileno()).st_ino
-            for _ in range(inodes.index(inode) + 1 if inode in inodes else 0):
+            inodes = [file.inode for file in self._files]
+            for _ in range(inodes.index(left.inode) + 1 if left.inode in inodes else 0):
                 self._files.pop(0).close()
         left.close()
-
-    def _close_all_but_newest(self) -> None:
-        while len(self._files) > 1:
-            self._files.pop(0).close()
 
     def close(self) -> None:
         """Closes the files."""

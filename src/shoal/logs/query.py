@@ -18,6 +18,11 @@ class LogQuery:
     until_ns: int | None = None
     tail: int | None = None
 
+    @property
+    def wants_all(self) -> bool:
+        """Whether every entry is wanted, whatever it is."""
+        return self.stdout and self.stderr and self.since_ns is None and self.until_ns is None
+
     def wants(self, entry: LogEntry) -> bool:
         """Whether the entry is of a wanted stream and not before `since_ns`."""
         if not (self.stdout if entry.stream == STDOUT else self.stderr):

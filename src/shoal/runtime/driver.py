@@ -50,14 +50,38 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class LogSink:
-    """Where a container's output is kept: `json-file` at `path`, rotated, or `none`."""
+class RemoteLog:
+    """Who else is sent a container's output: a syslog server or systemd's journal.
 
-    driver: Literal["json-file", "none"]
+    `address` is a path or, with a `port`, an address in digits. `format` is "journald", whose messages have `fields`,
+    or a syslog format, whose messages have the rest. Where the receiver is slow, the container waits if `blocking`;
+    `queue_bytes` may wait. `tls` is what tls_relay.py takes.
+    """
+
+    protocol: Literal["unix", "unixgram", "udp", "tcp", "tcp+tls"]
+    address: str
+    port: int = 0
+    format: str = ""
+    facility: int = 3
+    tag: str = ""
+    hostname: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    blocking: bool = True
+    queue_bytes: int = 1 << 20
+    tls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogSink:
+    """Where a container's output is kept: a rotated file at `path` in a driver's format; and who else gets it."""
+
+    driver: Literal["json-file", "local", "none"]
     path: str = ""
     max_size_bytes: int | None = None
     max_files: int = 1
     attributes: dict[str, str] = field(default_factory=dict)
+    compress: bool = False
+    remote: RemoteLog | None = None
 
 
 @dataclass(frozen=True, slots=True)

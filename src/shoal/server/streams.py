@@ -1,13 +1,13 @@
 """Answers that go on: JSON messages one by one, logs, raw bytes.
 
-A stream is flushed per message. Log entries that are there already travel together, since a write for each line of
-a long log costs far more than the line.
+A stream is flushed per message. Log entries come in blocks and travel so, since a write for each line of a long log
+costs far more than the line.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 from urllib.parse import quote_plus
@@ -15,7 +15,7 @@ from urllib.parse import quote_plus
 from shoal.api.log import LogEntry
 from shoal.api.options import LogOptions
 from shoal.api.progress import JSONMessage
-from shoal.api.stdcopy import encode_frame
+from shoal.api.stdcopy import frame_header
 from shoal.api.timestamps import format_fixed
 from shoal.api.version import V1_42, ApiVersion
 from shoal.api.wire import encode
@@ -27,7 +27,6 @@ MULTIPLEXED_STREAM = b"application/vnd.docker.multiplexed-stream"
 
 _JSON_SEQ = b"application/json-seq"
 _NDJSON = (b"application/x-ndjson", b"application/jsonl", b"application/ndjson")
-_BATCH_BYTES = 64 * 1024
 
 T = TypeVar("T")
 
@@ -131,18 +130,23 @@ async def _close(items: AsyncIterator[Any]) -> None:
         await close()
 
 
-def log_bytes(entries: AsyncIterator[LogEntry], options: LogOptions, *, mux: bool) -> AsyncIterator[bytes]:
+async def log_bytes(
+    blocks: AsyncIterator[Sequence[LogEntry]], options: LogOptions, *, mux: bool
+) -> AsyncIterator[bytes]:
     """A log as `docker logs` reads it: framed unless it is a terminal's, with times and attributes if asked for."""
-    return batched(_encoded_log(entries, options, mux=mux))
-
-
-async def _encoded_log(entries: AsyncIterator[LogEntry], options: LogOptions, *, mux: bool) -> AsyncIterator[bytes]:
     wanted = {1: options.stdout, 2: options.stderr}
-    async with closing(entries):
-        async for entry in entries:
-            if wanted.get(entry.stream, True):
-                line = _log_line(entry, options)
-                yield encode_frame(entry.stream, line) if mux else line
+    is_plain = not (options.details or options.timestamps)
+    async with closing(blocks):
+        async for entries in blocks:
+            pieces: list[bytes] = []
+            for entry in entries:
+                if wanted.get(entry.stream, True):
+                    line = entry.data if is_plain else _log_line(entry, options)
+                    if mux:
+                        pieces.append(frame_header(entry.stream, len(line)))
+                    pieces.append(line)
+            if pieces:
+                yield b"".join(pieces)
 
 
 def _log_line(entry: LogEntry, options: LogOptions) -> bytes:
@@ -153,38 +157,3 @@ def _log_line(entry: LogEntry, options: LogOptions) -> bytes:
     if options.timestamps:
         line = format_fixed(entry.time_ns).encode() + b" " + line
     return line
-
-
-async def batched(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in fewer pieces: whatever is there when the reader comes back, up to about 64 KiB."""
-    batch = bytearray()
-    filled, room = asyncio.Event(), asyncio.Event()
-
-    async def fill() -> None:
-        try:
-            async with closing(pieces):
-                async for piece in pieces:
-                    batch.extend(piece)
-                    filled.set()
-                    if len(batch) >= _BATCH_BYTES:
-                        room.clear()
-                        await room.wait()
-        finally:
-            filled.set()
-
-    task = asyncio.create_task(fill())
-    try:
-        while batch or not task.done():
-            await filled.wait()
-            filled.clear()
-            if batch:
-                piece = bytes(batch)
-                batch.clear()
-                room.set()
-                yield piece
-        task.result()
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # seen here: what failed after the reader had gone is nobody's

@@ -43,9 +43,9 @@ class Journal:
         self._logged = dict.fromkeys(streams, 0)
         self._ends = dict.fromkeys(streams, 0)
 
-    def begin(self, log_fd: int, log_size_bytes: int) -> None:
-        """Notes where the log stands before anything is read."""
-        self._write_record(log_fd, log_size_bytes)
+    def begin(self, log_inode: int, log_size_bytes: int) -> None:
+        """Notes where the log stands before anything is read; an inode of 0 means that there is no file."""
+        self._write_record(log_inode, log_size_bytes)
 
     def recover(self, log_path: str | None) -> bool:
         """Takes over from a supervisor that died; True when the log was cut back, because work was interrupted."""
@@ -73,14 +73,14 @@ class Journal:
         os.pwrite(self._fds[stream], data, self._ends[stream])
         self._ends[stream] += len(data)
 
-    def settle(self, stream: str, tail: bytes, log_fd: int, log_size_bytes: int) -> None:
+    def settle(self, stream: str, tail: bytes, log_inode: int, log_size_bytes: int) -> None:
         """Notes that everything of `stream` but `tail` is in the log, which is `log_size_bytes` long."""
         self.tails[stream] = tail
         self._logged[stream] = self._ends[stream] - len(tail)
         if self._logged[stream] >= _COMPACT_BYTES:
-            self._compact(stream, tail, log_fd, log_size_bytes)
+            self._compact(stream, tail, log_inode, log_size_bytes)
         else:
-            self._write_record(log_fd, log_size_bytes)
+            self._write_record(log_inode, log_size_bytes)
 
     def close(self) -> None:
         """Gives the descriptors back; the files stay."""
@@ -102,19 +102,18 @@ class Journal:
     def _read(self, stream: str, start: int) -> bytes:
         return os.pread(self._fds[stream], max(self._ends[stream] - start, 0), start)
 
-    def _compact(self, stream: str, tail: bytes, log_fd: int, log_size_bytes: int) -> None:
+    def _compact(self, stream: str, tail: bytes, log_inode: int, log_size_bytes: int) -> None:
         """Begins the file anew with the tail. At each point in between, a successor finds the tail."""
         fd = self._fds[stream]
         os.pwrite(fd, tail, 0)
         self._logged[stream], self._ends[stream] = 0, len(tail)
-        self._write_record(log_fd, log_size_bytes, compacting=1 << STREAMS.index(stream))
+        self._write_record(log_inode, log_size_bytes, compacting=1 << STREAMS.index(stream))
         os.ftruncate(fd, len(tail))
-        self._write_record(log_fd, log_size_bytes)
+        self._write_record(log_inode, log_size_bytes)
 
-    def _write_record(self, log_fd: int, log_size_bytes: int, compacting: int = 0) -> None:
-        inode = os.fstat(log_fd).st_ino if log_fd >= 0 else 0
+    def _write_record(self, log_inode: int, log_size_bytes: int, compacting: int = 0) -> None:
         positions = [n for name in STREAMS for n in (self._logged.get(name, 0), self._ends.get(name, 0))]
-        os.pwrite(self._record_fd, _RECORD.pack(inode, log_size_bytes, compacting, *positions), 0)
+        os.pwrite(self._record_fd, _RECORD.pack(log_inode, log_size_bytes, compacting, *positions), 0)
 
 
 def _cut_back(log_path: str, inode: int, size_bytes: int) -> bool:

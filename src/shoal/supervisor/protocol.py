@@ -43,14 +43,35 @@ if TYPE_CHECKING:
     # `Any`, because the bodies are the TypedDicts below once the kind is known.
     Body = dict[str, Any]
 
+    class RemoteBody(TypedDict):
+        """Who else is sent the output: a RemoteLog on the wire. `relay` is the script that speaks TLS."""
+
+        protocol: str
+        address: str
+        port: int
+        format: str
+        facility: int
+        tag: str
+        hostname: str
+        fields: dict[str, str]
+        blocking: bool
+        queue_bytes: int
+        relay: str
+        tls: list[str]
+
     class LogBody(TypedDict):
-        """Where output is kept: a LogSink on the wire."""
+        """Where output is kept: a LogSink on the wire. `driver` is the format of the file at `path`, "none" for none.
+
+        `compressor` is the script that compresses rotated files, empty where they stay as they are.
+        """
 
         driver: str
         path: str
         max_size_bytes: int | None
         max_files: int
         attributes: dict[str, str]
+        compressor: str
+        remote: RemoteBody | None
 
     class AttachBody(TypedDict):
         """A client that gets streams; its socket is the message's descriptor number `fd`."""

@@ -118,7 +118,7 @@ class Reaper:
         self._service.connection.event("exited", {"id": process.id, "exec_id": process.exec_id, **process.exit})
         if process.streams is not None:
             process.streams.end_clients()
-            if process.streams.has_clients:
+            if process.streams.is_flushing:
                 self._service.still_flushing(process)
             process.streams = None
         if process.pidfd is not None:

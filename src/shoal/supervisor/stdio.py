@@ -21,7 +21,7 @@ import time
 from shoal.supervisor.attach import CHUNK_BYTES, Client
 from shoal.supervisor.journal import Journal
 from shoal.supervisor.leftovers import Leftovers
-from shoal.supervisor.logsink import LogSink
+from shoal.supervisor.logsink import LogSink, is_nowhere
 from shoal.supervisor.loop import HANGUP, READABLE
 from shoal.supervisor.stdin import StdinSink
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
             """Something was lost, and the process goes on."""
 
         def flushed(self) -> None:
-            """After `end_clients`: the last client has everything and is closed."""
+            """After `end_clients`: the last client and the log's receiver have everything."""
 
 
 _TIOCGPTPEER = 0x5441
@@ -71,7 +71,7 @@ class Streams:
         self._outputs: dict[str, int] = {}
         self._clients: list[Client] = []
         self._early: list[tuple[Client, bytes]] = []
-        self._held_by: set[Client] = set()
+        self._held_by: set[Client | LogSink] = set()
         self._log: LogSink | None = None
         self._journal: Journal | None = None
         self._started = False
@@ -116,12 +116,12 @@ class Streams:
 
     def set_log(self, log: LogBody, *, terminal: bool) -> None:
         """Writes all output to this log, too. Raises: OSError."""
-        if log["driver"] == "none":
+        if is_nowhere(log):
             return
         names = ("stdout",) if terminal else ("stdout", "stderr")
         self._journal = Journal(self._run_dir, names, fresh=True)
-        self._log = LogSink(log, self._listener.problem)
-        self._journal.begin(self._log.fileno, self._log.size_bytes)
+        log_sink = self._open_sink(log)
+        self._journal.begin(log_sink.inode, log_sink.size_bytes)
 
     def reopen(self, input_fd: int, *, terminal: bool, log: LogBody | None) -> None:
         """Takes over the streams of a process whose supervisor died; `input_fd` is stdin or the master, or -1."""
@@ -135,19 +135,24 @@ class Streams:
                     self._open_fifo(name)
                 except FileNotFoundError:
                     pass  # an exec whose streams nobody wanted; or its end was dealt with, but for telling of it
-        if log is None or log["driver"] == "none" or not os.path.isdir(self._run_dir):
+        if log is None or is_nowhere(log) or not os.path.isdir(self._run_dir):
             return
         self._journal = Journal(self._run_dir, ("stdout",) if terminal else ("stdout", "stderr"), fresh=False)
-        if self._journal.recover(log["path"]):
+        if self._journal.recover(log["path"] or None):
             self._listener.problem("the log's last records were written again after a supervisor died")
-        self._log = LogSink(log, self._listener.problem)
+        self._open_sink(log)
         for name, tail in self._journal.tails.items():
             self._to_log(name, tail)
 
+    def _open_sink(self, log: LogBody) -> LogSink:
+        sink = self._log = LogSink(log, self._loop, self._listener.problem)
+        sink.on_room(lambda: self.release(sink))
+        return sink
+
     @property
-    def has_clients(self) -> bool:
-        """Whether a client is there, or has still something to get."""
-        return bool(self._clients)
+    def is_flushing(self) -> bool:
+        """Whether a client, or a receiver of the log, has still something to get."""
+        return bool(self._clients) or self._log is not None
 
     def add_client(self, options: AttachBody, fd: int) -> None:
         """Attaches a client, whose socket is owned here from now on."""
@@ -204,17 +209,17 @@ class Streams:
         if self._stdin_once and self.sink is not None:
             self.sink.end()
 
-    def hold(self, client: Client) -> None:
-        """Stops reading until this client has caught up."""
+    def hold(self, holder: Client | LogSink) -> None:
+        """Stops reading until this client, or the log, has caught up."""
         if not self._held_by and self._started:
             for fd in self._outputs.values():
                 self._loop.modify(fd, 0)
-        self._held_by.add(client)
+        self._held_by.add(holder)
 
-    def release(self, client: Client) -> None:
+    def release(self, holder: Client | LogSink) -> None:
         """Reads on, when it was the last that held."""
-        if client in self._held_by:
-            self._held_by.discard(client)
+        if holder in self._held_by:
+            self._held_by.discard(holder)
             if not self._held_by and self._started:
                 for fd in self._outputs.values():
                     self._loop.modify(fd, READABLE)
@@ -227,8 +232,11 @@ class Streams:
         """Forgets it."""
         if client in self._clients:
             self._clients.remove(client)
-            if self._finished and not self._clients:
-                self._listener.flushed()
+            self._tell_flushed()
+
+    def _tell_flushed(self) -> None:
+        if self._finished and not self.is_flushing:
+            self._listener.flushed()
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -263,7 +271,7 @@ class Streams:
             self._journal.remove()
             self._journal = None
         if self._log is not None:
-            self._log.close()
+            self._log.drop()
             self._log = None
         self._close()
 
@@ -289,16 +297,24 @@ class Streams:
     def _to_log(self, name: str, data: bytes) -> None:
         if self._log is not None and self._journal is not None:
             tail = self._log.write(name, data, time.time_ns())
-            self._journal.settle(name, tail, self._log.fileno, self._log.size_bytes)
+            self._journal.settle(name, tail, self._log.inode, self._log.size_bytes)
+            if self._log.is_full:
+                self.hold(self._log)
 
     def _end_log(self) -> None:
         if self._log is not None and self._journal is not None:
             for name, tail in tuple(self._journal.tails.items()):
                 self._log.finish(name, tail, time.time_ns())
-                self._journal.settle(name, b"", self._log.fileno, self._log.size_bytes)
+                self._journal.settle(name, b"", self._log.inode, self._log.size_bytes)
             self._journal.remove()
-            self._log.close()
-            self._log = self._journal = None
+            self._journal = None
+            if self._log.close(self._log_closed):
+                self._log = None
+
+    def _log_closed(self) -> None:
+        """What waited for the log's receiver is sent, or lost."""
+        self._log = None
+        self._tell_flushed()
 
     def _set_sink(self, fd: int, *, is_pipe: bool) -> None:
         self.sink = StdinSink(self._loop, fd, is_pipe=is_pipe)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from shoal.api.log import LogEntry
-from shoal.logs.follow import follow_log, read_log
-from shoal.logs.json_file import opened_log, parse_line, read_tail
+from shoal.logs.changes import Changes
+from shoal.logs.files import open_log
+from shoal.logs.follow import follow_log
+from shoal.logs.json_file import JsonFormat
 from shoal.logs.query import LogQuery
+from shoal.logs.read import read_log
 
 _SECOND = 1_000_000_000
 
@@ -30,7 +34,13 @@ def _rotate(path: Path) -> None:
 
 
 async def _all(path: Path, query: LogQuery) -> list[bytes]:
-    return [entry.data async for entry in read_log(path, query)]
+    return [entry.data async for entries in read_log(path, JsonFormat(), query) for entry in entries]
+
+
+async def _follow(path: Path, query: LogQuery, ended: asyncio.Event) -> AsyncIterator[LogEntry]:
+    async for entries in follow_log(path, JsonFormat(), query, ended, Changes()):
+        for entry in entries:
+            yield entry
 
 
 @pytest.fixture
@@ -43,20 +53,23 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_opened_log_rotated_oldest_first(log: Path) -> None:
+def test_open_log_rotated_oldest_first(log: Path) -> None:
     """The files are read in the order in which they were written."""
-    with opened_log(log) as files:
-        assert [Path(file.name).name for file in files] == ["c-json.log.2", "c-json.log.1", "c-json.log"]
+    files = open_log(log)
+    names = {path.stat().st_ino: path.name for path in log.parent.iterdir()}
+    assert [names[file.inode] for file in files] == ["c-json.log.2", "c-json.log.1", "c-json.log"]
+    for file in files:
+        file.close()
 
 
-def test_opened_log_half_rotated_has_every_file(log: Path) -> None:
+def test_open_log_half_rotated_has_every_file(log: Path) -> None:
     """In the middle of a rotation a number is missing, and what is older is read all the same."""
     log.with_name("c-json.log.2").rename(log.with_name("c-json.log.3"))
     log.with_name("c-json.log.1").rename(log.with_name("c-json.log.2"))
     assert asyncio.run(_all(log, LogQuery())) == [f"{n}\n".encode() for n in range(9)]
 
 
-def test_opened_log_of_a_removed_container_is_empty(tmp_path: Path) -> None:
+def test_open_log_of_a_removed_container_is_empty(tmp_path: Path) -> None:
     """A log whose directory has gone is no error."""
     assert asyncio.run(_all(tmp_path / "gone" / "log", LogQuery())) == []
 
@@ -66,9 +79,9 @@ def test_read_log_rotated_meanwhile_tells_each_entry_once(log: Path) -> None:
 
     async def read() -> list[int]:
         seen = []
-        async for entry in read_log(log, LogQuery()):
-            seen.append(int(entry.data))
-            if seen[-1] in (0, 4):
+        async for entries in read_log(log, JsonFormat(), LogQuery()):
+            seen += [int(entry.data) for entry in entries]
+            if seen[-1] in (2, 5):
                 _rotate(log)
                 log.write_bytes(_line("new\n", 9))
         return seen
@@ -76,16 +89,18 @@ def test_read_log_rotated_meanwhile_tells_each_entry_once(log: Path) -> None:
     assert asyncio.run(read()) == list(range(9))
 
 
-def test_parse_line_damaged_is_none() -> None:
-    """A line that a crash cut short is passed over."""
-    assert parse_line(_line("whole\n", 1)[:-9]) is None
-    assert parse_line(b"") is None
+def test_parse_damaged_line_is_passed_over() -> None:
+    """A line that a crash cut short is left out, those around it are not."""
+    data = _line("a\n", 1) + _line("cut\n", 2)[:-9] + b"\n\n" + _line("b\n", 3) + b'{"log":"unfini'
+    entries, length = JsonFormat().parse(data)
+    assert ([entry.data for entry in entries], length) == ([b"a\n", b"b\n"], data.rindex(b"\n") + 1)
+    assert JsonFormat().parse(b"") == ([], 0)
 
 
-def test_parse_line_whole_has_time_in_ns() -> None:
+def test_parse_whole_line_has_time_in_ns() -> None:
     """Stream, time and text come back exactly."""
-    line = b'{"log":"\xc3\xa4\\n","stream":"stderr","time":"1970-01-01T00:00:01.000000005Z"}'
-    assert parse_line(line) == LogEntry(2, _SECOND + 5, "ä\n".encode())
+    line = b'{"log":"\xc3\xa4\\n","stream":"stderr","time":"1970-01-01T00:00:01.000000005Z"}\n'
+    assert JsonFormat().parse(line)[0] == [LogEntry(2, _SECOND + 5, "ä\n".encode())]
 
 
 def test_read_log_all_spans_files(log: Path) -> None:
@@ -122,9 +137,7 @@ def test_read_tail_longer_than_a_block_is_whole(tmp_path: Path) -> None:
     """Reading backwards cuts no line at the border of a block."""
     path = tmp_path / "log"
     path.write_bytes(b"".join(_line(f"{n:060}\n", n % 3600) for n in range(9000)))
-    with path.open("rb") as file:
-        entries = read_tail([file], LogQuery(), 8000)
-    assert [int(entry.data) for entry in entries] == list(range(1000, 9000))
+    assert [int(data) for data in asyncio.run(_all(path, LogQuery(tail=8000)))] == list(range(1000, 9000))
 
 
 def test_follow_log_grows_and_rotates_loses_nothing(tmp_path: Path) -> None:
@@ -135,7 +148,7 @@ def test_follow_log_grows_and_rotates_loses_nothing(tmp_path: Path) -> None:
     async def follow() -> list[int]:
         ended = asyncio.Event()
         seen: list[int] = []
-        async for entry in follow_log(path, LogQuery(), ended):
+        async for entry in _follow(path, LogQuery(), ended):
             seen.append(int(entry.data))
             number = seen[-1] + 1
             if number == 7:
@@ -158,7 +171,7 @@ def test_follow_log_tail_shows_the_last_and_what_comes(tmp_path: Path) -> None:
     async def follow() -> list[int]:
         ended = asyncio.Event()
         seen: list[int] = []
-        async for entry in follow_log(path, LogQuery(tail=1), ended):
+        async for entry in _follow(path, LogQuery(tail=1), ended):
             seen.append(int(entry.data))
             if seen == [1]:
                 with path.open("ab") as file:
@@ -178,7 +191,7 @@ def test_follow_log_emptied_goes_on(tmp_path: Path) -> None:
     async def follow() -> list[int]:
         ended = asyncio.Event()
         seen: list[int] = []
-        async for entry in follow_log(path, LogQuery(), ended):
+        async for entry in _follow(path, LogQuery(), ended):
             seen.append(int(entry.data))
             if seen[-1] == 4:
                 path.write_bytes(_line("5\n", 5))
@@ -197,7 +210,7 @@ def test_follow_log_rotated_twice_at_once_loses_nothing(tmp_path: Path) -> None:
     async def follow() -> list[int]:
         ended = asyncio.Event()
         seen: list[int] = []
-        async for entry in follow_log(path, LogQuery(tail=1), ended):
+        async for entry in _follow(path, LogQuery(tail=1), ended):
             seen.append(int(entry.data))
             if seen == [0]:
                 with path.open("ab") as file:

@@ -195,12 +195,12 @@ class FakeContainers:
     async def logs(self, ref: str, options: LogOptions) -> LogStream:
         self._check(ref)
         self.notes.append(("logs", options))
-        return LogStream(self.tty, self._entries(options))
+        return LogStream(self.tty, self._blocks(options))
 
-    async def _entries(self, options: LogOptions) -> AsyncIterator[LogEntry]:
+    async def _blocks(self, options: LogOptions) -> AsyncIterator[list[LogEntry]]:
         try:
-            for entry in self.log:
-                yield entry
+            for start in range(0, len(self.log), 1000):
+                yield self.log[start : start + 1000]
             if options.follow:
                 await asyncio.Event().wait()
         finally:

@@ -1,4 +1,4 @@
-"""The pieces that streams are made of: batches, first items, closing, error tables, queries."""
+"""The pieces that streams are made of: first items, closing, error tables, queries."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shoal import errors
-from shoal.errors import InvalidArgument, NotFound, ShoalError, SyscallError
+from shoal.errors import InvalidArgument, ShoalError, SyscallError
 from shoal.server.errors import error_body, status_of
 from shoal.server.query import Query
-from shoal.server.streams import batched, begun
+from shoal.server.streams import begun
 
 
 class Source:
@@ -39,40 +39,6 @@ class Source:
 async def collect(items: AsyncIterator[bytes]) -> list[bytes]:
     """Everything, as a list."""
     return [item async for item in items]
-
-
-def test_batched_small_pieces_travel_together_and_none_is_lost() -> None:
-    """What is there already comes in one piece, what is more than 64 KiB in several."""
-    assert asyncio.run(collect(batched(Source([b"a", b"b", b"c"]).items()))) == [b"abc"]
-    pieces = asyncio.run(collect(batched(Source([b"x" * 1000] * 500).items())))
-    assert b"".join(pieces) == b"x" * 500_000
-    assert 5 < len(pieces) < 12
-    assert asyncio.run(collect(batched(Source([]).items()))) == []
-
-
-def test_batched_piece_is_not_held_back_by_the_next_one() -> None:
-    """A line comes at once though the next never comes; leaving closes the source."""
-
-    async def play() -> None:
-        source = Source([b"line\n"], goes_on=True)
-        stream = batched(source.items())
-        assert await asyncio.wait_for(anext(stream), 5) == b"line\n"
-        await stream.aclose()  # type: ignore[attr-defined]
-        assert source.closed
-
-    asyncio.run(play())
-
-
-def test_batched_error_comes_after_what_was_read() -> None:
-    """An error of the source is the reader's, behind the bytes that came before it."""
-
-    async def play() -> None:
-        stream = batched(Source([b"a"], error=NotFound("gone")).items())
-        assert await anext(stream) == b"a"
-        with pytest.raises(NotFound, match="gone"):
-            await anext(stream)
-
-    asyncio.run(play())
 
 
 def test_begun_raises_at_once_what_the_first_item_raises() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from shoal.supervisor.journal import Journal
 from shoal.supervisor.logsink import LogSink
+from shoal.supervisor.loop import Loop
 
 STREAMS = ("stdout", "stderr")
 TIME_NS = 1_700_000_000_000_000_000
@@ -22,7 +24,8 @@ class Killed(Exception):
 def new_sink(directory: Path) -> LogSink:
     """A log in the directory."""
     body = {"driver": "json-file", "path": str(directory / "log"), "max_size_bytes": None, "max_files": 1}
-    return LogSink({**body, "attributes": {}}, lambda _: None)  # type: ignore[typeddict-item]
+    body |= {"attributes": {}, "compressor": "", "remote": None}
+    return LogSink(body, cast(Loop, None), lambda _: None)  # type: ignore[arg-type]
 
 
 def logged(directory: Path) -> str:
@@ -34,7 +37,7 @@ def work(journal: Journal, sink: LogSink, fifo: int) -> None:
     """One step of a supervisor: takes what is there, logs it, settles."""
     data = journal.take("stdout", fifo, 1 << 16)
     tail = sink.write("stdout", journal.tails["stdout"] + data, TIME_NS)
-    journal.settle("stdout", tail, sink.fileno, sink.size_bytes)
+    journal.settle("stdout", tail, sink.inode, sink.size_bytes)
 
 
 def successor(directory: Path) -> tuple[Journal, LogSink]:
@@ -44,7 +47,7 @@ def successor(directory: Path) -> tuple[Journal, LogSink]:
     sink = new_sink(directory)
     for name, tail in journal.tails.items():
         rest = sink.write(name, tail, TIME_NS)
-        journal.settle(name, rest, sink.fileno, sink.size_bytes)
+        journal.settle(name, rest, sink.inode, sink.size_bytes)
     return journal, sink
 
 
@@ -76,7 +79,7 @@ def test_killed_before_any_system_call_successor_has_everything_once(
 
     journal = Journal(str(tmp_path), STREAMS, fresh=True)
     sink = new_sink(tmp_path)
-    journal.begin(sink.fileno, sink.size_bytes)
+    journal.begin(sink.inode, sink.size_bytes)
     done = 0
     with monkeypatch.context():
         real_write = os.write
@@ -107,7 +110,7 @@ def test_journal_of_endless_output_stays_small(tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
     journal = Journal(str(tmp_path), STREAMS, fresh=True)
     sink = new_sink(tmp_path)
-    journal.begin(sink.fileno, sink.size_bytes)
+    journal.begin(sink.inode, sink.size_bytes)
     for _ in range(100):
         os.write(write_end, b"line of text\n" * 1000)
         work(journal, sink, read_end)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.supervisor.logsink import PARTIAL_BYTES, LogSink, escape
+from shoal.supervisor.logsink import LogSink
+from shoal.supervisor.logsink_cutter import PARTIAL_BYTES
+from shoal.supervisor.logsink_json import escape
+from shoal.supervisor.loop import Loop
 
 TIME_NS = 1_700_000_000_123_456_000
 TIME = "2023-11-14T22:13:20.123456Z"
@@ -23,7 +27,9 @@ class Sink:
         self.path = path
         self.problems: list[str] = []
         body = {"driver": "json-file", "path": str(path), "max_size_bytes": None, "max_files": 1, "attributes": {}}
-        self.sink = LogSink({**body, **settings}, self.problems.append)  # type: ignore[typeddict-item]
+        body |= {"compressor": "", "remote": None, **settings}
+        # A file alone needs no loop.
+        self.sink = LogSink(body, cast(Loop, None), self.problems.append)  # type: ignore[arg-type]
 
     def records(self, suffix: str = "") -> list[dict[str, str]]:
         """What is in the file."""
@@ -80,7 +86,7 @@ def test_write_long_line_is_cut_at_16_kib_with_the_first_ones_time(tmp_path: Pat
 def test_escape_any_bytes_gives_json_of_the_replaced_text(parts: list[bytes]) -> None:
     """Whatever is printed, the record is valid JSON; valid UTF-8 comes back as it was."""
     data = b"\n".join(parts)
-    decoded = json.loads('"' + escape(data).replace("\n", "\\n") + '"')
+    decoded = json.loads(b'"' + escape(data).replace(b"\n", b"\\n") + b'"')
     try:
         assert decoded == data.decode()
     except UnicodeDecodeError:
@@ -89,7 +95,7 @@ def test_escape_any_bytes_gives_json_of_the_replaced_text(parts: list[bytes]) ->
 
 def test_escape_line_separators_of_javascript() -> None:
     """U+2028 and U+2029 are escaped as Go does."""
-    assert escape("a\u2028b\u2029é".encode()) == "a\\u2028b\\u2029é"
+    assert escape("a\u2028b\u2029é".encode()) == "a\\u2028b\\u2029é".encode()
 
 
 def test_rotation_keeps_the_newest_files_and_whole_records(tmp_path: Path) -> None:

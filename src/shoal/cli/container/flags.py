@@ -139,7 +139,7 @@ FLAGS = (
     Flag(("--restart",), (_HOST, "RestartPolicy"), "text", "Restart policy when it exits", values.restart_policy),
     Flag(("--runtime",), (_HOST, "Runtime"), "text", "Runtime to use"),
     Flag(("--isolation",), (_HOST, "Isolation"), "text", "Isolation: default, or vm for a kernel of its own"),
-    Flag(("--log-driver",), (_HOST, "LogConfig", "Type"), "text", "Log driver (json-file, none)"),
+    Flag(("--log-driver",), (_HOST, "LogConfig", "Type"), "text", "Log driver (json-file, local, syslog, …)"),
 )
 
 

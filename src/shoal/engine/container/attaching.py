@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from shoal.api.options import AttachOptions
+from shoal.api.options import AttachOptions, LogOptions
 from shoal.api.stdcopy import encode_frame
 from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
-from shoal.engine.paths import Paths
 from shoal.errors import NotFound
 from shoal.linux.fd import Fd
-from shoal.logs.follow import read_log
-from shoal.logs.query import LogQuery
 from shoal.runtime.driver import AttachOptions as StreamOptions
 from shoal.runtime.driver import Client, RuntimeDriver, StreamTarget
 
@@ -32,7 +30,7 @@ class ContainerAttachment:
         driver: RuntimeDriver,
         clients: WaitingClients,
         locks: ContainerLocks,
-        paths: Paths,
+        logs: ContainerLogs,
         events: EventLog,
     ) -> None:
         self._record = record
@@ -41,7 +39,7 @@ class ContainerAttachment:
         self._driver = driver
         self._clients = clients
         self._locks = locks
-        self._paths = paths
+        self._logs = logs
         self._events = events
 
     @property
@@ -80,9 +78,9 @@ class ContainerAttachment:
     async def _replay(self, client: Fd) -> None:
         """Sends what the log holds already."""
         loop = asyncio.get_running_loop()
-        query = LogQuery(stdout=self._options.stdout, stderr=self._options.stderr)
+        options = LogOptions(stdout=self._options.stdout, stderr=self._options.stderr)
         with socket.socket(fileno=client.dup().detach()) as connection:
             connection.setblocking(False)
-            async for entry in read_log(self._paths.log_file(self._record.id), query):
-                data = encode_frame(entry.stream, entry.data) if self.mux else entry.data
-                await loop.sock_sendall(connection, data)
+            async for entries in self._logs.read(self._record, options):
+                pieces = [encode_frame(e.stream, e.data) if self.mux else e.data for e in entries]
+                await loop.sock_sendall(connection, b"".join(pieces))

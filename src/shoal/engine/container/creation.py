@@ -15,10 +15,10 @@ from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
 from shoal.engine.clock import Clock
 from shoal.engine.container.bind_sources import check_bind_sources
+from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.image_mounts import ImageMounts, remove_image_mounts
 from shoal.engine.container.links import Links
-from shoal.engine.container.log_options import check_log_config
 from shoal.engine.container.names import invent_name, normalise_name
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -51,6 +51,7 @@ class Creator:
         volumes: ContainerVolumes,
         links: Links,
         image_mounts: ImageMounts,
+        logs: ContainerLogs,
         events: EventLog,
         clock: Clock,
     ) -> None:
@@ -62,6 +63,7 @@ class Creator:
         self._volumes = volumes
         self._links = links
         self._image_mounts = image_mounts
+        self._logs = logs
         self._events = events
         self._clock = clock
 
@@ -79,13 +81,13 @@ class Creator:
         config = merge_process(_own_config(request), self._images.config(image))
         warnings = self._generator.validate(request)
         check_policy(request.host_config.restart_policy, auto_remove=request.host_config.auto_remove)
-        check_log_config(request.host_config.log_config)
+        log_config = self._logs.chosen(request.host_config.log_config)
         check_served(request)
         check_health_config(request.healthcheck)
         check_bind_sources(request.host_config)
         if config.stop_signal:
             parse_signal(config.stop_signal)
-        host = self._normalise(request.host_config)
+        host = self._normalise(msgspec.structs.replace(request.host_config, log_config=log_config))
         id = secrets.token_hex(32)
         try:
             rootfs = self._prepare(id, image.chain_ids)

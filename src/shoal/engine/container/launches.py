@@ -12,7 +12,6 @@ from shoal.engine.container.bind_sources import check_propagation, make_bind_sou
 from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.links import Links
-from shoal.engine.container.log_options import log_sink
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.sharing import Sharing
@@ -22,7 +21,7 @@ from shoal.engine.specgen.binds import requested_mounts
 from shoal.errors import Internal
 from shoal.network.endpoint import Endpoint
 from shoal.oci.runtime_spec import RuntimeSpec
-from shoal.runtime.driver import Client, ExecLaunch, KnownContainer, Launch
+from shoal.runtime.driver import Client, ExecLaunch, KnownContainer, Launch, LogSink
 
 
 class LaunchBuilder:
@@ -47,7 +46,9 @@ class LaunchBuilder:
         self._links = links
         self._sharing = Sharing(registry)
 
-    def build(self, record: ContainerRecord, endpoint: Endpoint | None, clients: tuple[Client, ...]) -> Launch:
+    def build(
+        self, record: ContainerRecord, endpoint: Endpoint | None, clients: tuple[Client, ...], log: LogSink
+    ) -> Launch:
         """The launch of a container; writes its bundle's config.json and the files that are bound into it.
 
         Raises: Conflict when a container whose namespaces it shares does not run; InvalidArgument; Internal (disk).
@@ -61,7 +62,7 @@ class LaunchBuilder:
             self._paths.run_dir(record.id).mkdir(mode=0o710, parents=True, exist_ok=True)
         except OSError as cause:
             raise Internal(f"cannot write the files of container {record.name}", why=str(cause)) from cause
-        return self._launch(record, spec, endpoint, clients)
+        return self._launch(record, spec, endpoint, clients, log)
 
     def _write_files(self, record: ContainerRecord, endpoint: Endpoint | None) -> None:
         """The files in /etc, unless the container takes those of the one whose network it shares."""
@@ -74,7 +75,12 @@ class LaunchBuilder:
             self._links.moved(record, endpoint.ip)
 
     def _launch(
-        self, record: ContainerRecord, spec: RuntimeSpec, endpoint: Endpoint | None, clients: tuple[Client, ...]
+        self,
+        record: ContainerRecord,
+        spec: RuntimeSpec,
+        endpoint: Endpoint | None,
+        clients: tuple[Client, ...],
+        log: LogSink,
     ) -> Launch:
         rows, columns = console_size(record.host_config.console_size)
         return Launch(
@@ -83,7 +89,7 @@ class LaunchBuilder:
             rootfs=record.rootfs,
             run_dir=str(self._paths.run_dir(record.id)),
             bundle_dir=str(self._paths.container_dir(record.id)),
-            log=log_sink(record.host_config.log_config, self._paths.log_file(record.id)),
+            log=log,
             exit_file=str(self._paths.exit_file(record.id)),
             cgroup_path=self._cgroup_path(record),
             terminal=record.config.tty,
@@ -114,9 +120,9 @@ class LaunchBuilder:
     def _config_file(self, id: str) -> Path:
         return self._paths.container_dir(id) / "config.json"
 
-    def known(self, record: ContainerRecord, endpoint: Endpoint | None) -> KnownContainer:
+    def known(self, record: ContainerRecord, endpoint: Endpoint | None, log: LogSink) -> KnownContainer:
         """A container that ran when shoald went away, for the driver's recovery."""
-        launch = self._launch(record, self.spec_of(record), endpoint, ())
+        launch = self._launch(record, self.spec_of(record), endpoint, (), log)
         state = record.state
         return KnownContainer(launch, state.pid, state.started_at_ns, state.start_ticks)
 

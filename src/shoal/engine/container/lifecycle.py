@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.locks import ContainerLocks
@@ -53,6 +54,7 @@ class Lifecycle:
         background: Background,
         volumes: ContainerVolumes,
         health: HealthMonitor,
+        logs: ContainerLogs,
     ) -> None:
         self._registry = registry
         self._driver = driver
@@ -68,6 +70,7 @@ class Lifecycle:
         self._rests = False
         self._volumes = volumes
         self._health = health
+        self._logs = logs
 
     async def start(self, record: ContainerRecord) -> None:
         """Runs the container, as a client asks: its restarts are counted from zero again.
@@ -102,7 +105,7 @@ class Lifecycle:
         clients = self._clients.take(record.id)
         try:
             endpoint = await self._networks.allocate(record)
-            launch = self._launches.build(record, endpoint, clients)
+            launch = self._launches.build(record, endpoint, clients, await self._logs.opened(record))
             wire = self._networks.wire(record, endpoint)
         except BaseException:
             for client in clients:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from shoal.api.container import (
@@ -16,12 +16,13 @@ from shoal.api.container import (
 )
 from shoal.api.detach_keys import parse_detach_keys
 from shoal.api.exec import console_size
-from shoal.api.log import LogEntry, LogStream
+from shoal.api.log import LogStream
 from shoal.api.options import AttachOptions, ListOptions, LogOptions
 from shoal.engine.background import Background
 from shoal.engine.clock import Clock
 from shoal.engine.container.attaching import ContainerAttachment
 from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.creation import Creator
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.lifecycle import Lifecycle
@@ -44,8 +45,6 @@ from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified, ShoalError
 from shoal.image.snapshot.protocol import Snapshotter
-from shoal.logs.follow import follow_log, read_log
-from shoal.logs.query import LogQuery
 from shoal.runtime.driver import RuntimeDriver
 
 
@@ -69,6 +68,7 @@ class Containers:
     image_names: ImageNames
     snapshotter: Snapshotter
     driver: RuntimeDriver
+    container_logs: ContainerLogs
     events: EventLog
     clock: Clock
     background: Background
@@ -237,38 +237,15 @@ class Containers:
         if record.is_restarting:
             raise Conflict(f"container {ref} is restarting, wait until the container is running")
         return ContainerAttachment(
-            record, options, self.registry, self.driver, self.clients, self.locks, self.paths, self.events
+            record, options, self.registry, self.driver, self.clients, self.locks, self.container_logs, self.events
         )
 
     async def logs(self, ref: str, options: LogOptions) -> LogStream:
         """The entries that the options ask for. Raises: NotFound, InvalidArgument."""
         record = self.registry.find(ref)
-        if record.host_config.log_config.type == "none":
-            raise InvalidArgument('configured logging driver does not support reading: "none"')
         if not options.stdout and not options.stderr:
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
-        query = LogQuery(
-            stdout=options.stdout,
-            stderr=options.stderr,
-            since_ns=options.since_ns,
-            until_ns=options.until_ns,
-            tail=options.tail,
-        )
-        path = self.paths.log_file(record.id)
-        entries = self._follow(record, query) if options.follow and record.is_running else read_log(path, query)
-        return LogStream(record.config.tty, entries)
-
-    async def _follow(self, record: ContainerRecord, query: LogQuery) -> AsyncIterator[LogEntry]:
-        ended = asyncio.Event()
-        over = self.waiters.wait(record.id, "not-running")
-        over.add_done_callback(lambda _: ended.set())
-        if not record.is_running:
-            ended.set()  # it ended between the request and the first read
-        try:
-            async for entry in follow_log(self.paths.log_file(record.id), query, ended):
-                yield entry
-        finally:
-            over.cancel()
+        return LogStream(record.config.tty, self.container_logs.read(record, options))
 
     async def resize(self, ref: str, rows: int, columns: int) -> None:
         """Gives the container's terminal a size; without a terminal nothing changes. Raises: NotFound, Conflict."""

@@ -77,7 +77,8 @@ def inspect_view(
         resolv_conf_path=str(paths.resolv_conf_file(files_owner)),
         hostname_path=str(paths.hostname_file(files_owner)),
         hosts_path=str(paths.hosts_file(files_owner)),
-        log_path="" if record.host_config.log_config.type == "none" else str(paths.log_file(record.id)),
+        # Docker tells of json-file's file only.
+        log_path=str(paths.log_file(record.id)) if record.host_config.log_config.type == "json-file" else "",
         name=f"/{record.name}",
         restart_count=record.restart_count,
         driver=driver,

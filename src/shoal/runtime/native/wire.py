@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoal.linux.fd import Fd
 from shoal.linux.namespaces import open_namespace
-from shoal.runtime.driver import AttachOptions, Client, ExecLaunch, Exit, Launch, LogSink
+from shoal.runtime.driver import AttachOptions, Client, ExecLaunch, Exit, Launch, LogSink, RemoteLog
 
 if TYPE_CHECKING:
     from shoal.runtime.compile.plan import Plan
     from shoal.runtime.native.hosted import Hosted
-    from shoal.supervisor.protocol import AdoptBody, AttachBody, Body, ExitBody, LaunchBody, LogBody
+    from shoal.supervisor.protocol import AdoptBody, AttachBody, Body, ExitBody, LaunchBody, LogBody, RemoteBody
 
 
 @dataclass(slots=True)
@@ -146,7 +147,31 @@ def log_body(log: LogSink) -> LogBody:
         "max_size_bytes": log.max_size_bytes,
         "max_files": log.max_files,
         "attributes": dict(log.attributes),
+        "compressor": _script("gzip_filter.py") if log.compress else "",
+        "remote": None if log.remote is None else _remote_body(log.remote),
     }
+
+
+def _remote_body(remote: RemoteLog) -> RemoteBody:
+    return {
+        "protocol": remote.protocol,
+        "address": remote.address,
+        "port": remote.port,
+        "format": remote.format,
+        "facility": remote.facility,
+        "tag": remote.tag,
+        "hostname": remote.hostname,
+        "fields": dict(remote.fields),
+        "blocking": remote.blocking,
+        "queue_bytes": remote.queue_bytes,
+        "relay": _script("tls_relay.py"),
+        "tls": list(remote.tls),
+    }
+
+
+def _script(name: str) -> str:
+    """The path of a program that supervisors start beside themselves."""
+    return str(Path(__file__).parents[2] / "logs" / name)
 
 
 def exit_from_wire(body: ExitBody | Body) -> Exit:

@@ -191,7 +191,7 @@ async def logs(backend: Backend, request: Request) -> StreamReply:
     options = _log_options(request.query)
     stream = await backend.containers.logs(request.name, options)
     mux = not stream.tty
-    pieces = log_bytes(stream.entries, options, mux=mux)
+    pieces = log_bytes(stream.blocks, options, mux=mux)
     return StreamReply(pieces, stream_type(mux=mux, version=request.version), is_endless=options.follow)
 
 

@@ -15,6 +15,7 @@ from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
+from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.launches import LaunchBuilder
@@ -42,7 +43,7 @@ from shoal.errors import Conflict, NotFound
 from shoal.image.snapshot.protocol import Snapshotter, Usage
 from shoal.linux.fd import Fd
 from shoal.oci.rootfs import PlainRootfs
-from shoal.runtime.driver import AttachOptions, Exit, RuntimeDriver, Started, StreamTarget
+from shoal.runtime.driver import AttachOptions, Exit, LogSink, RuntimeDriver, Started, StreamTarget
 
 ID = "c" * 64
 
@@ -107,9 +108,15 @@ class FakeNetworks:
 
 
 class _Launches:
-    def build(self, record: ContainerRecord, endpoint: object, clients: object) -> str:
-        del endpoint, clients
+    def build(self, record: ContainerRecord, endpoint: object, clients: object, log: object) -> str:
+        del endpoint, clients, log
         return record.id
+
+
+class _Logs:
+    async def opened(self, record: ContainerRecord) -> LogSink:
+        del record
+        return LogSink("none")
 
 
 @dataclass
@@ -274,6 +281,7 @@ def _bench(background: Background) -> Bench:
         background=background,
         volumes=cast(ContainerVolumes, _Volumes()),
         health=health,
+        logs=cast(ContainerLogs, _Logs()),
     )
     driver.on_exit = lifecycle.exited
     stopper = Stopper(registry, runtime, cast(Freezer, _Freezer()), waiters, locks, events)
@@ -296,6 +304,7 @@ def _bench(background: Background) -> Bench:
         image_names=cast(ImageNames, _ImageNames()),
         snapshotter=cast(Snapshotter, snapshotter),
         driver=runtime,
+        container_logs=unused,
         events=events,
         clock=lambda: 1,
         background=background,

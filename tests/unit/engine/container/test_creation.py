@@ -11,13 +11,15 @@ from typing import Any, cast
 import pytest
 
 from shoal.api.container import ContainerCreateRequest
-from shoal.api.host_config import HostConfig
+from shoal.api.host_config import HostConfig, LogConfig
 from shoal.api.image import ImageConfig
+from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
 from shoal.engine.container.image_mounts import ImageMounts
 from shoal.engine.container.links import Links
 from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.container.waiters import Waiters
 from shoal.engine.events import EventLog
 from shoal.engine.image_names import ImageNames
 from shoal.engine.paths import Paths
@@ -66,6 +68,7 @@ def test_create_failing_tells_the_cause_and_leaves_nothing(tmp_path: Path) -> No
         volumes=cast(ContainerVolumes, None),
         links=cast(Links, None),
         image_mounts=cast(ImageMounts, None),
+        logs=ContainerLogs(Paths(tmp_path, tmp_path), Waiters(), LogConfig(type="json-file"), "host"),
         events=EventLog(lambda: 1),
         clock=lambda: 1,
     )
