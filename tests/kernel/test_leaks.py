@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.linux import mounts, namespaces
+from shoal.linux import filesystems, mounts, namespaces
 from shoal.linux.cgroups import detect
 from tests.kernel import leaks
 from tests.kernel.child import run_in_child
@@ -39,7 +39,7 @@ def test_leak_check_sees_a_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     def act() -> None:
         with place(tmp_path) as target:
-            mounts.mount_filesystem("tmpfs", target).close()
+            filesystems.mount_filesystem("tmpfs", target).close()
 
     left = left_by(act, tmp_path, monkeypatch)
     mounts.umount2(str(tmp_path))

@@ -98,18 +98,33 @@ def make_default_devices(root_fd: FdLike) -> None:
 
     Raises: SyscallError.
     """
-    # Without the umask a node is right at once: two calls less for each of them.
-    umask = os.umask(0)
     try:
         with mkdir_in_root(root_fd, "/dev") as directory:
-            for name, major, minor in DEFAULT_DEVICES:
-                os.mknod(name, stat.S_IFCHR | DEFAULT_DEVICE_MODE, os.makedev(major, minor), dir_fd=directory.fileno())
+            _make_default_nodes(directory.fileno())
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EEXIST):
             raise SyscallError("mknodat", "/dev", error.errno or 0) from None
         # mknod is not allowed, or the image brings its own: the long way.
         for name, major, minor in DEFAULT_DEVICES:
             make_device(root_fd, f"/dev/{name}", "c", major, minor)
+
+
+def fill_device_directory(directory: int) -> None:
+    """Make the devices and links that every container has in an empty directory, the /dev of one to come.
+
+    Raises: OSError (EPERM: mknod is not allowed here).
+    """
+    _make_default_nodes(directory)
+    for path, target in DEFAULT_SYMLINKS:
+        os.symlink(target, path.removeprefix("/dev/"), dir_fd=directory)
+
+
+def _make_default_nodes(directory: int) -> None:
+    # Without the umask a node is right at once: two calls less for each of them.
+    umask = os.umask(0)
+    try:
+        for name, major, minor in DEFAULT_DEVICES:
+            os.mknod(name, stat.S_IFCHR | DEFAULT_DEVICE_MODE, os.makedev(major, minor), dir_fd=directory)
     finally:
         os.umask(umask)
 

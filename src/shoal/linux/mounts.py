@@ -183,7 +183,7 @@ def fsconfig_create(fs_fd: FdLike, object: str = "") -> None:
     try:
         syscall(SYS_fsconfig, "fsconfig", object, fs_fd, FSCONFIG_CMD_CREATE, None, None, 0)
     except SyscallError as error:
-        raise _with_log(fs_fd, error) from None
+        raise with_log(fs_fd, error) from None
 
 
 def fsmount(fs_fd: FdLike, attrs: int, object: str = "") -> Fd:
@@ -194,10 +194,10 @@ def fsmount(fs_fd: FdLike, attrs: int, object: str = "") -> Fd:
     try:
         return Fd(syscall(SYS_fsmount, "fsmount", object, fs_fd, FSMOUNT_CLOEXEC, attrs))
     except SyscallError as error:
-        raise _with_log(fs_fd, error) from None
+        raise with_log(fs_fd, error) from None
 
 
-def _with_log(fs_fd: FdLike, error: SyscallError) -> SyscallError:
+def with_log(fs_fd: FdLike, error: SyscallError) -> SyscallError:
     """`error` with what the file system wrote about it: a read of the fsopen descriptor gives one line."""
     words: list[str] = []
     number = _number(fs_fd)
@@ -394,7 +394,7 @@ def _bind_legacy(
             if not below.startswith(path.rstrip("/") + "/"):
                 continue
             mount("", below, "", MS_BIND | MS_REMOUNT | MS_RDONLY | _flags_of(below))
-    return _open_mount(path)
+    return open_mount(path)
 
 
 def _flags_of(path: str) -> int:
@@ -434,67 +434,9 @@ def _number(fd: FdLike) -> int:
     return fd if isinstance(fd, int) else fd.fileno()
 
 
-def _open_mount(path: str) -> Fd:
+def open_mount(path: str) -> Fd:
+    """An O_PATH descriptor of what is mounted at `path`. Raises: SyscallError."""
     try:
         return Fd(os.open(path, os.O_PATH | os.O_CLOEXEC))
     except OSError as error:
         raise SyscallError("open", path, error.errno or 0) from None
-
-
-def mount_filesystem(
-    fstype: str,
-    target_fd: FdLike,
-    *,
-    source: str = "",
-    options: list[str] | tuple[str, ...] = (),
-    attrs: int = 0,
-    object: str = "",
-) -> Fd:
-    """The new mount: a file system of type `fstype` over the place behind the O_PATH descriptor `target_fd`.
-
-    `options` are "key" or "key=value" of the file system, `attrs` MOUNT_ATTR_* of the mount. `object` names
-    the target in errors. The caller may close the result: the mount stays.
-
-    Raises: SyscallError.
-    """
-    try:
-        fs_fd = fsopen(fstype)
-    except SyscallError as error:
-        if error.errno != errno.ENOSYS:
-            raise
-        return mount_legacy(fstype, target_fd, source or fstype, options, attrs)
-    with fs_fd:
-        configure(fs_fd, source or fstype, options)
-        fsconfig_create(fs_fd, object or fstype)
-        with fsmount(fs_fd, attrs, object or fstype) as tree:
-            move_mount(tree, target_fd, object=object or fstype)
-            return Fd(tree.detach())
-
-
-def configure(fs_fd: Fd, source: str, options: list[str] | tuple[str, ...]) -> None:
-    """Set `source` and every option on an fsopen descriptor.
-
-    Raises: SyscallError, with the file system's own words where it has some.
-    """
-    try:
-        if source:
-            fsconfig_set_string(fs_fd, "source", source)
-        for option in options:
-            key, separator, value = option.partition("=")
-            if separator:
-                fsconfig_set_string(fs_fd, key, value)
-            else:
-                fsconfig_set_flag(fs_fd, key)
-    except SyscallError as error:
-        raise _with_log(fs_fd, error) from None
-
-
-def mount_legacy(fstype: str, target_fd: FdLike, source: str, options: list[str] | tuple[str, ...], attrs: int) -> Fd:
-    """mount_filesystem by mount(2), for kernels before 5.2.
-
-    Raises: SyscallError.
-    """
-    place = proc_path(target_fd)
-    path = os.readlink(place)
-    mount(source, place, fstype, legacy_flags(attrs), ",".join(options))
-    return _open_mount(path)

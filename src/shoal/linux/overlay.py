@@ -13,15 +13,14 @@ import os
 
 from shoal.errors import InvalidArgument, SyscallError, Unsupported
 from shoal.linux.fd import Fd, FdLike
+from shoal.linux.filesystems import configure, mount_legacy
 from shoal.linux.mounts import (
     FSCONFIG_STRING_MAX,
-    configure,
     fsconfig_create,
     fsconfig_set_flag,
     fsconfig_set_string,
     fsmount,
     fsopen,
-    mount_legacy,
     move_mount,
     proc_path,
 )

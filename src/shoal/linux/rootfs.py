@@ -16,6 +16,7 @@ import stat
 
 from shoal.errors import Forbidden, SyscallError
 from shoal.linux.fd import Fd, FdLike
+from shoal.linux.filesystems import mount_filesystem
 from shoal.linux.libc import AT_FDCWD, SYS_openat2, path_bytes, syscall
 from shoal.linux.mounts import (
     MNT_DETACH,
@@ -27,7 +28,6 @@ from shoal.linux.mounts import (
     MS_SLAVE,
     bind_mount,
     mount,
-    mount_filesystem,
     pivot_root,
     umount2,
 )

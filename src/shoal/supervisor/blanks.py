@@ -1,7 +1,8 @@
 """Children for containers: cloned on demand, or ahead of time.
 
-Cloning into fresh namespaces, and making cgroups of version 1, takes two milliseconds and more. So a few blank children
-wait, in cgroups of their own; when one is used, its cgroups are renamed. A cgroup of version 2 cannot be, so there
+Cloning into fresh namespaces, making cgroups of version 1 and the file systems that every container has takes
+milliseconds. So a few blank children wait, in cgroups of their own, with the file systems of the last container made
+ahead (steps/preparation.py); when one is used, its cgroups are renamed. A cgroup of version 2 cannot be, so there
 are none. Blanks die with their supervisor (see child.py); a cgroup that stays behind is named after the supervisor's
 pid, so that shoald can tell. Runs in a supervisor.
 """
@@ -19,6 +20,7 @@ from shoal.supervisor.child import child_main
 from shoal.supervisor.entrance import open_entrances
 from shoal.supervisor.loop import READABLE
 from shoal.supervisor.protocol import close_all, encode, send_nowait
+from shoal.supervisor.steps.preparation import preparable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from shoal.linux.cgroups import Cgroup, Layout
     from shoal.linux.fd import Fd
     from shoal.supervisor.loop import Loop
+    from shoal.supervisor.steps.preparation import Wire
 
     class Listener(Protocol):
         """Whom the pool tells."""
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
             """The pids of all blanks."""
 
 
-_IDLE_S = 0.03
+_IDLE_S = 0.005
 _MAX_FAILURES = 3
 
 
@@ -86,7 +89,9 @@ def clone_child(flags: int, into_cgroup: Fd | None = None) -> Child:
 class Blanks:
     """A pool of blank children. Off until `configure`."""
 
-    __slots__ = ("_blanks", "_failures", "_flags", "_layout", "_listener", "_loop", "_parent", "_serial", "_target")
+    __slots__ = (
+        "_blanks", "_expected", "_failures", "_flags", "_layout", "_listener", "_loop", "_parent", "_serial", "_target",
+    )  # fmt: skip
 
     def __init__(self, loop: Loop, layout: Layout, listener: Listener) -> None:
         self._loop = loop
@@ -98,6 +103,7 @@ class Blanks:
         self._target = 0
         self._serial = 0
         self._failures = 0
+        self._expected: list[Wire] = []
 
     @property
     def pids(self) -> set[int]:
@@ -113,11 +119,15 @@ class Blanks:
         self._failures = 0
         self._changed()
 
-    def take(self, flags: int, cgroup_path: str) -> Child | None:
-        """A blank whose cgroup can be renamed to `cgroup_path`, or None when there is none that fits."""
+    def take(self, flags: int, cgroup_path: str, steps: list[Wire]) -> Child | None:
+        """A blank whose cgroup can be renamed to `cgroup_path`, or None when there is none that fits.
+
+        The next ones are made ready for a plan like `steps`.
+        """
         parent = cgroup_path.rpartition("/")[0]
         if flags != self._flags or parent != self._parent:
             return None
+        self._expected = preparable(steps)
         child = self._blanks.pop(0) if self._blanks else None
         if child is not None:
             self._failures = 0
@@ -164,6 +174,8 @@ class Blanks:
                 send_nowait(child.channel, encode("go", 0, {"barrier": "blank"}), entrances)
             finally:
                 close_all(entrances)
+            if self._expected:
+                send_nowait(child.channel, encode("prepare", 0, {"steps": self._expected}))
         except (ShoalError, OSError):
             if child is not None:
                 child.kill()

@@ -21,6 +21,7 @@ from shoal.supervisor.protocol import encode, receive, send_nowait
 from shoal.supervisor.steps import STEPS
 from shoal.supervisor.steps.context import Context
 from shoal.supervisor.steps.execute import fail_started
+from shoal.supervisor.steps.preparation import Prepared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ class ChildChannel:
         self._sock = sock
         self._reached: set[str] = set()
 
-    def plan(self) -> tuple[Body, list[int]]:
-        """The plan and its descriptors, once it comes. Raises: SupervisorGone."""
+    def plan(self, prepared: Prepared) -> tuple[Body, list[int]]:
+        """The plan and its descriptors, once it comes; what can be done before, is. Raises: SupervisorGone."""
         kind, body, fds = self._receive()
         while kind != "plan":
-            self._note(kind, body, fds)
+            if kind == "prepare":
+                prepared.make(body["steps"])
+            else:
+                self._note(kind, body, fds)
             kind, body, fds = self._receive()
         return body, fds
 
@@ -116,11 +120,12 @@ def _run(channel: ChildChannel) -> None:
     current = "plan"
     free = False
     try:
-        body, fds = channel.plan()
+        prepared = Prepared()
+        body, fds = channel.plan(prepared)
         steps = [(name, STEPS[name].from_wire(arguments)) for name, arguments in body["steps"]]
         stdio = body["stdio"]
         ends = (fds[stdio[0]], fds[stdio[1]], fds[stdio[2]]) if stdio is not None else None
-        context = Context(channel, ends, {kind: fds[index] for kind, index in body["joins"].items()})
+        context = Context(channel, ends, {kind: fds[index] for kind, index in body["joins"].items()}, prepared)
         for current, step in steps:
             if not free and current in _LAST_STEPS:
                 _let_go(channel)

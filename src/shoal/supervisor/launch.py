@@ -160,7 +160,7 @@ class Launch:
         path = body["cgroup"]
         if path is None:
             return self._clone(body["clone_flags"], pid_namespace, None)
-        blank = service.blanks.take(body["clone_flags"], path) if pid_namespace is None else None
+        blank = service.blanks.take(body["clone_flags"], path, body["steps"]) if pid_namespace is None else None
         if blank is not None:
             self.process.cgroup = blank.cgroup
             return blank

@@ -3,6 +3,7 @@
 shoald                                   supervisor                            child (a container's PID 1 to be)
   │ configure {blanks, …} ──────────────▶ │                                      │
   │ launch {id, steps, log, …} +fds ────▶ │ ── clone3 ─────────────────────────▶ │
+  │                                       │ prepare {steps} ───────────────────▶ │   (a blank)
   │                                       │ plan {steps, stdio, joins} +fds ───▶ │ runs the steps
   │ ◀──────────────── cloned {id, pid}    │ ◀────────── fd {kind:"console"} +fd  │   (with a terminal)
   │  wires the network                    │  puts the pid into its cgroups       │

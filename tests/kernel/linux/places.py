@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import SyscallError
-from shoal.linux import mounts
+from shoal.linux import filesystems
 from shoal.linux.fd import Fd
 from shoal.linux.libc import syscall
 
@@ -57,4 +57,4 @@ def hide_system_calls(monkeypatch: pytest.MonkeyPatch, module: object, *names: s
 def tmpfs(path: Path) -> None:
     """A small tmpfs at `path`, a mount of its own."""
     with place(path) as target:
-        mounts.mount_filesystem("tmpfs", target, options=["size=1m"]).close()
+        filesystems.mount_filesystem("tmpfs", target, options=["size=1m"]).close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import SyscallError
-from shoal.linux import mounts
+from shoal.linux import filesystems, mounts
 from shoal.linux.namespaces import CLONE_NEWNS
 from tests.kernel.child import CONTAINER, run_in_child
 from tests.kernel.linux.places import hide_system_calls, mount_options, mountinfo_line, place, refusal, tmpfs
@@ -202,7 +202,7 @@ def test_mount_filesystem_of_a_container_can_be_used(
 
     def inside() -> object:
         with place(target) as fd:
-            mounts.mount_filesystem(fstype, fd, options=options, attrs=mounts.MOUNT_ATTR_NOSUID)
+            filesystems.mount_filesystem(fstype, fd, options=options, attrs=mounts.MOUNT_ATTR_NOSUID)
         return entry is None or entry in os.listdir(target), "nosuid" in mount_options(target)
 
     assert run_in_child(inside, CONTAINER) == (True, True)
@@ -213,11 +213,11 @@ def test_mount_filesystem_with_an_unknown_option_repeats_what_the_kernel_says(ta
 
     def inside() -> None:
         with place(target) as fd:
-            mounts.mount_filesystem("tmpfs", fd, options=["nonsense=1"])
+            filesystems.mount_filesystem("tmpfs", fd, options=["nonsense=1"])
 
     with pytest.raises(SyscallError) as caught:
         with place(target) as fd:
-            mounts.mount_filesystem("tmpfs", fd, options=["nonsense=1"])
+            filesystems.mount_filesystem("tmpfs", fd, options=["nonsense=1"])
     assert caught.value.errno == errno.EINVAL
     assert caught.value.object == "nonsense=1"
     assert "Unknown parameter 'nonsense'" in caught.value.why
@@ -226,7 +226,7 @@ def test_mount_filesystem_with_an_unknown_option_repeats_what_the_kernel_says(ta
 def test_mount_filesystem_that_the_kernel_lacks_is_enodev(target: Path) -> None:
     """A missing file system is told apart from a wrong option."""
     with place(target) as fd, pytest.raises(SyscallError) as caught:
-        mounts.mount_filesystem("nosuchfs", fd)
+        filesystems.mount_filesystem("nosuchfs", fd)
     assert str(caught.value) == "fsopen `nosuchfs`: No such device"
 
 

@@ -17,7 +17,8 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {source!r})
 import os
-from shoal.linux import capabilities, clone, devices, mounts, namespaces, overlay, pidfd, prctl, pty, rlimits, rootfs
+from shoal.linux import capabilities, clone, devices, filesystems, mounts, namespaces, overlay, pidfd, prctl, pty
+from shoal.linux import rlimits, rootfs
 from shoal.linux.cgroups import detect
 from shoal.linux.fd import Fd
 layout = detect()
@@ -32,7 +33,7 @@ if pid == 0:
             root = overlay.mount_overlay(target, lower=[top + "/l"], upper=top + "/u", work=top + "/w")
         for fstype, path in (("proc", "/proc"), ("tmpfs", "/dev"), ("devpts", "/dev/pts"), ("sysfs", "/sys")):
             with rootfs.mkdir_in_root(root, path) as place:
-                mounts.mount_filesystem(fstype, place)
+                filesystems.mount_filesystem(fstype, place)
         devices.make_default_devices(root)
         devices.default_symlinks(root)
         with rootfs.create_file_in_root(root, "/etc/hosts") as place:

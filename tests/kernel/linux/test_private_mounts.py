@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shoal.linux.fd import Fd
-from shoal.linux.mounts import mount_filesystem
+from shoal.linux.filesystems import mount_filesystem
 from shoal.linux.namespaces import namespace_id
 from shoal.linux.overlay import mount_overlay
 from shoal.linux.private_mounts import bare_root_of_process, in_private_mounts, root_of_process

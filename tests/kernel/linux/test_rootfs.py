@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import Forbidden, SyscallError
-from shoal.linux import devices, mounts, rootfs, sysctl
+from shoal.linux import devices, filesystems, mounts, rootfs, sysctl
 from shoal.linux.fd import Fd
 from shoal.linux.namespaces import CLONE_NEWIPC, CLONE_NEWNS
 from shoal.linux.overlay import mount_overlay
@@ -45,7 +45,7 @@ def test_setup_of_a_hostile_image_touches_nothing_of_the_host(image: Path) -> No
     def inside() -> object:
         root = make_root(image)
         with rootfs.mkdir_in_root(root, "/proc") as target:
-            mounts.mount_filesystem("proc", target)
+            filesystems.mount_filesystem("proc", target)
         devices.make_device(root, "/dev/null", "c", 1, 3)
         with rootfs.create_file_in_root(root, "/etc/hosts") as target:
             mounts.bind_mount("/etc/hostname", target)
@@ -67,7 +67,7 @@ def test_pivot_into_leaves_no_way_back(image: Path) -> None:
     def inside() -> object:
         root = make_root(image)
         with rootfs.mkdir_in_root(root, "/sys/proc") as target:
-            mounts.mount_filesystem("proc", target)
+            filesystems.mount_filesystem("proc", target)
         rootfs.pivot_into(root)
         table = Path("/sys/proc/self/mountinfo").read_text().splitlines()
         return os.getcwd(), os.path.exists(str(image)), sorted(line.split(" ")[4] for line in table), os.listdir("..")
@@ -116,7 +116,7 @@ def test_readonly_path_covers_what_is_mounted_below_and_ignores_missing_ones(tmp
 
     def inside() -> object:
         with place(tmp_path / "sys" / "net") as target:
-            mounts.mount_filesystem("tmpfs", target, attrs=mounts.MOUNT_ATTR_NOSUID)
+            filesystems.mount_filesystem("tmpfs", target, attrs=mounts.MOUNT_ATTR_NOSUID)
         for name in ("sys", "missing"):
             rootfs.readonly_path(str(tmp_path / name))
         kept = "nosuid" in mount_options(tmp_path / "sys" / "net")
@@ -131,7 +131,7 @@ def test_open_in_root_refuses_magic_links(tmp_path: Path) -> None:
 
     def inside() -> object:
         with place(tmp_path / "proc") as target:
-            mounts.mount_filesystem("proc", target)
+            filesystems.mount_filesystem("proc", target)
         with place(tmp_path) as root:
             try:
                 rootfs.open_in_root(root, "/proc/self/root/etc", os.O_PATH)
@@ -148,7 +148,7 @@ def test_open_by_walk_takes_magic_links_for_names_inside(tmp_path: Path) -> None
 
     def inside() -> object:
         with place(tmp_path / "proc") as target:
-            mounts.mount_filesystem("proc", target)
+            filesystems.mount_filesystem("proc", target)
         with place(tmp_path) as root:
             try:
                 rootfs.open_by_walk(root, "/proc/self/root/etc", os.O_PATH)
@@ -169,7 +169,7 @@ def test_mask_path_with_a_null_that_is_none_is_refused(tmp_path: Path) -> None:
         with place(tmp_path) as target:
             root = mounts.bind_mount(str(tmp_path), target)
         with rootfs.mkdir_in_root(root, "/proc") as target:
-            mounts.mount_filesystem("proc", target)
+            filesystems.mount_filesystem("proc", target)
         rootfs.pivot_into(root)
         rootfs.mask_path("/proc/version")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import SyscallError
-from shoal.linux import mounts, pty
+from shoal.linux import filesystems, pty
 from tests.kernel.child import CONTAINER, run_in_child
 from tests.kernel.linux.places import place
 
@@ -22,7 +22,7 @@ def test_open_pty_of_a_container_s_devpts_carries_bytes_both_ways(tmp_path: Path
 
     def inside() -> object:
         with place(tmp_path) as target:
-            mounts.mount_filesystem("devpts", target, options=["newinstance", "ptmxmode=0666", "mode=0620"])
+            filesystems.mount_filesystem("devpts", target, options=["newinstance", "ptmxmode=0666", "mode=0620"])
         master, slave = pty.open_pty(str(tmp_path / "ptmx"))
         with master, slave:
             os.write(master.fileno(), b"in\n")
@@ -41,7 +41,7 @@ def test_open_pty_carries_more_than_64_kib(tmp_path: Path) -> None:
 
     def inside() -> object:
         with place(tmp_path) as target:
-            mounts.mount_filesystem("devpts", target, options=["newinstance", "ptmxmode=0666"])
+            filesystems.mount_filesystem("devpts", target, options=["newinstance", "ptmxmode=0666"])
         master, slave = pty.open_pty(str(tmp_path / "ptmx"))
         if os.fork() == 0:
             rest = wanted

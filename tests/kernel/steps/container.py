@@ -41,6 +41,7 @@ from shoal.runtime.compile import Hierarchy, HostFacts, Plan, compile_exec, comp
 from shoal.runtime.driver import ExecLaunch, Launch, LogSink
 from shoal.supervisor.steps import steps_from_wire
 from shoal.supervisor.steps.context import Context
+from shoal.supervisor.steps.preparation import Prepared, preparable
 
 BUSYBOX = Path("/bin/busybox")
 PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:App:/home/app:/bin/sh\n"
@@ -136,6 +137,9 @@ class Box:
         self.lower = directory / "lower"
         self._count = 0
         self.missing: tuple[str, ...] = ()
+        # Steps that every child gets ready for before it has its plan.
+        self.expected: list[tuple[str, dict[str, Any]]] = []
+        self.last_prepared: list[tuple[str, dict[str, Any]]] = []
         self._filters = FilterCache(str(directory / "filters"))
         for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "root"):
             (self.lower / name).mkdir(parents=True)
@@ -199,6 +203,7 @@ class Box:
             terminal=request.tty,
         )
         plan = compile_plan(launch, self._host())
+        self.last_prepared = preparable(plan.to_wire())
         joins = {kind: open_namespace(path) for kind, path in plan.joins}
         return self.clone(plan, spec, joins, terminal=request.tty)
 
@@ -239,7 +244,7 @@ class Box:
         pid, pidfd = clone3(plan.clone_flags)
         if pid == 0:
             stdio = None if terminal else (null.fileno(), write_output.fileno(), write_output.fileno())
-            _be_child(wire, _Channel(theirs), stdio, joins, write_report, hidden)
+            _be_child(wire, _Channel(theirs), stdio, joins, write_report, hidden, self.expected)
         assert pidfd is not None
         theirs.close()
         for fd in (write_output, write_report, null, *joins.values()):
@@ -303,6 +308,7 @@ def _be_child(
     joins: dict[str, Fd],
     report: Fd,
     hidden: bytes,
+    expected: list[tuple[str, dict[str, Any]]],
 ) -> NoReturn:
     signal.alarm(_DEADLINE_S)
     if hidden:
@@ -310,7 +316,9 @@ def _be_child(
     builtins.__import__ = _refuse_import
     said: dict[str, object] = {}
     step = "none"
-    context = Context(channel, stdio, {kind: fd.fileno() for kind, fd in joins.items()})
+    prepared = Prepared()
+    prepared.make(expected)
+    context = Context(channel, stdio, {kind: fd.fileno() for kind, fd in joins.items()}, prepared)
     try:
         for current in steps_from_wire(marshal.loads(wire)):
             step = current.name

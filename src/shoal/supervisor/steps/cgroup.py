@@ -6,6 +6,7 @@ import errno
 import os
 
 from shoal.errors import SyscallError
+from shoal.linux.filesystems import mount_filesystem
 from shoal.linux.libc import AT_FDCWD
 from shoal.linux.mounts import (
     MOUNT_ATTR_NODEV,
@@ -16,7 +17,6 @@ from shoal.linux.mounts import (
     OPEN_TREE_CLONE,
     bind_mount,
     make_readonly,
-    mount_filesystem,
     mount_setattr,
     move_mount,
     open_tree,

@@ -11,6 +11,8 @@ supervisor                                    child (runs the steps)
 
 from __future__ import annotations
 
+from shoal.supervisor.steps.preparation import Prepared
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
@@ -34,21 +36,27 @@ class Context:
     `stdio` are the descriptors to become 0, 1 and 2, or None with a terminal. `joins` maps a kind of
     namespace ("net", "ipc", …, or "process": a pidfd) to the descriptor to enter it by. `root_fd` is the
     container's root, -1 before it is mounted. `trees` are detached mounts that a step took for the bind mount
-    at a target (the key). `program` and `environment` are what the process is going to run.
+    at a target (the key). `prepared` are file systems made ahead of the plan. `program` and `environment` are what
+    the process is going to run.
     """
 
     __slots__ = (
-        "channel", "cwd", "environment", "gid", "groups", "home", "joins", "program", "root_fd", "stdio", "trees",
-        "uid",
+        "channel", "cwd", "environment", "gid", "groups", "home", "joins", "prepared", "program", "root_fd", "stdio",
+        "trees", "uid",
     )  # fmt: skip
 
     def __init__(
-        self, channel: Channel, stdio: tuple[int, int, int] | None, joins: dict[str, int] | None = None
+        self,
+        channel: Channel,
+        stdio: tuple[int, int, int] | None,
+        joins: dict[str, int] | None = None,
+        prepared: Prepared | None = None,
     ) -> None:
         self.channel = channel
         self.stdio = stdio
         self.joins = joins or {}
         self.trees: dict[str, int] = {}
+        self.prepared = prepared or Prepared()
         self.root_fd = -1
         self.uid = 0
         self.gid = 0

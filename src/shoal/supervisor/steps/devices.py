@@ -35,8 +35,9 @@ class MakeDevices(Step):
         return "default devices and links" + (f", {extra}" if extra else "")
 
     def run(self, ctx: Context) -> None:
-        make_default_devices(ctx.root_fd)
-        default_symlinks(ctx.root_fd)
+        if not ctx.prepared.has_devices:
+            make_default_devices(ctx.root_fd)
+            default_symlinks(ctx.root_fd)
         for path, kind, major, minor, mode, uid, gid in self.devices:
             make_device(ctx.root_fd, path, kind, major, minor, mode, uid, gid)
 

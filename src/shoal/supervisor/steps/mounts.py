@@ -12,6 +12,7 @@ import stat
 
 from shoal.errors import InvalidArgument, SyscallError
 from shoal.linux.fd import Fd
+from shoal.linux.filesystems import mount_filesystem
 from shoal.linux.layers import mount_layers
 from shoal.linux.libc import AT_FDCWD, AT_RECURSIVE
 from shoal.linux.mounts import (
@@ -19,7 +20,7 @@ from shoal.linux.mounts import (
     OPEN_TREE_CLONE,
     attach_tree,
     bind_mount,
-    mount_filesystem,
+    move_mount,
     open_tree,
 )
 from shoal.linux.namespaces import CLONE_NEWNS, namespace_fd, setns
@@ -67,6 +68,11 @@ class MountFilesystem(Step):
         with mkdir_in_root(ctx.root_fd, self.target, 0o755) as place:
             if self.fstype in _NEVER_BEHIND_LINKS:
                 self._refuse_link(ctx.root_fd)
+            prepared = ctx.prepared.take(self.to_wire())
+            if prepared is not None:
+                with prepared:
+                    move_mount(prepared, place, object=self.target)
+                return
             mount_filesystem(
                 self.fstype,
                 place,
