@@ -1,8 +1,10 @@
 """The rooms of shoal, from the front doors down to the pure data, and what each may reach."""
 
 LEVELS = {
+    "aio": 7,
     "cli": 7,
     "daemon": 7,
+    "sync": 7,  # derived from aio
     "client": 6,
     "server": 6,
     "engine": 5,
@@ -22,6 +24,8 @@ LEVELS = {
 
 # Rooms whose reach is narrower than "everything below".
 NARROW = {
+    "aio": {"client", "api"},
+    "sync": {"client", "api"},
     "cli": {"client", "api", "oci", "linux"},
     "client": {"api", "oci", "linux"},
     "supervisor": {"linux"},

@@ -7,7 +7,7 @@ import re
 from tests.arch.module_map import mapped_modules, names_on_the_map
 from tests.arch.source import ROOT, tracked_files
 
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/python.md")
 # Written so that this file does not contain what it looks for.
 MACHINE_PATHS = re.compile(r"/[w]ork/|/[f]arm/|\.[l]ibrary|/home/(?!app\b)[a-z]+/")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")

@@ -26,7 +26,7 @@ REPLACEMENTS = [
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\b__a(enter|exit|iter|next)__", r"__\1__"),
-    (r"\baclosing\b", "closing"),
+    (r"\banext\b", "next"),
     (r"\baclose\b", "close"),
     (r"\bAwaitable\[([^\[\]]+)\]", r"\1"),
     (r"\bshoal\.client\.aio\b", "shoal.client"),

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from shoal.client.driver import deadline
+from shoal.errors import TimedOut
 
 _Result = TypeVar("_Result")
 
@@ -68,3 +69,11 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
     if held:
         previous(signal.SIGINT, held[0])
+
+
+def pause(seconds: float) -> None:
+    """Waits, no longer than the time limit allows. Raises: TimedOut."""
+    moment = deadline.get()
+    if moment is not None and moment - time.monotonic() < seconds:
+        raise TimedOut("the time limit is over")
+    time.sleep(seconds)

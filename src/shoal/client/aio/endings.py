@@ -44,3 +44,8 @@ async def undisturbed(action: Callable[[], Awaitable[_Result]]) -> _Result:
         if not task.cancelled():
             task.exception()  # the cancellation is what counts; this marks the exception as seen
         raise
+
+
+async def pause(seconds: float) -> None:
+    """Waits."""
+    await asyncio.sleep(seconds)

@@ -1,0 +1,72 @@
+# Derived from src/shoal/aio/files.py by ./dev twins: change it there.
+"""The files of one container, whether it runs or not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable
+
+from shoal.client.archives import PathStat
+from shoal.client.client import Client
+from shoal.client.members import archive_of_file, file_of_archive, split_path
+from shoal.sync.streams import Stream
+
+
+class FileCalls:
+    """The calls on the files of the container `id`."""
+
+    def __init__(self, client: Client, id: str) -> None:
+        self._client = client
+        self.id = id
+
+    def read_file(self, path: str) -> bytes:
+        """The content of a file; a symbolic link is followed. Raises: NotFound; InvalidArgument for a directory.
+
+        >>> with engine.containers.create("busybox") as container:
+        ...     container.write_file("/tmp/greeting", "hello")
+        ...     container.read_file("/tmp/greeting")
+        b'hello'
+        """
+        stat = self._client.archives.stat(self.id, path)
+        _, response = self._client.archives.read(self.id, stat.link_target if stat.is_link else path)
+        return file_of_archive(response.read(), path)
+
+    def write_file(self, path: str, data: bytes | str, *, mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> None:
+        """Makes a file, or a new one in the place of an old one; `owner` is (uid, gid).
+
+        Raises: NotFound when its directory is not there.
+        """
+        directory, name = split_path(path)
+        content = data.encode() if isinstance(data, str) else data
+        archive = archive_of_file(name, content, mode=mode, owner=owner, mtime=time.time())
+        self._client.archives.write(self.id, directory, archive, copy_owner=False)
+
+    def stat(self, path: str) -> PathStat:
+        """What is at a path, a symbolic link as such. Raises: NotFound."""
+        return self._client.archives.stat(self.id, path)
+
+    def get_archive(self, path: str) -> Stream[bytes]:
+        """A tar of the file or directory at a path, piece by piece."""
+        return Stream(self._archive(path))
+
+    def _archive(self, path: str) -> Generator[bytes]:
+        _, response = self._client.archives.read(self.id, path)
+        try:
+            yield from response.chunks()
+        finally:
+            response.close()
+
+    def put_archive(self, directory: str, archive: bytes | Iterable[bytes]) -> None:
+        """Extracts a tar into a directory. Raises: NotFound when the directory is not there; InvalidArgument."""
+        self._client.archives.write(self.id, directory, archive)
+
+    def export(self) -> Stream[bytes]:
+        """A tar of its whole root file system, piece by piece."""
+        return Stream(self._exported())
+
+    def _exported(self) -> Generator[bytes]:
+        response = self._client.archives.export(self.id)
+        try:
+            yield from response.chunks()
+        finally:
+            response.close()
