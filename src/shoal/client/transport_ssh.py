@@ -31,14 +31,17 @@ class SshTransport(Transport):
         port = f":{self.port}" if self.port else ""
         return f"ssh://{user}{self.host}{port}{self.path}"
 
-    def command(self) -> list[str]:
-        """The words of the ssh command. The host stands behind `--`, so that it can't be read as an option."""
+    def command(self, *verb: str) -> list[str]:
+        """The words of the ssh command that runs a verb of shoal there, `system dial-stdio` by default.
+
+        The host stands behind `--`, so that it can't be read as an option. The words of `verb` pass through a shell.
+        """
         words = ["ssh", "-o", f"ConnectTimeout={_CONNECT_TIMEOUT_S}", "-T"]
         if self.user:
             words += ["-l", self.user]
         if self.port:
             words += ["-p", self.port]
-        remote = ["shoal", *(["-H", f"unix://{self.path}"] if self.path else []), "system", "dial-stdio"]
+        remote = ["shoal", *(["-H", f"unix://{self.path}"] if self.path else []), *(verb or ("system", "dial-stdio"))]
         return [*words, "--", self.host, *remote]
 
     def connect(self) -> Connection:
