@@ -42,6 +42,31 @@ DIFFERENCES: dict[str, Difference] = {
     "malformed-json-status": Difference(dockerd="400|500", shoald="400", reason=NEWER_STATUS),
     "client-error-status": Difference(dockerd="400|404|500", shoald="400|404", reason=NEWER_STATUS),
     "archive-refused-status": Difference(dockerd="400|404|500", shoald="400|404", reason=NEWER_STATUS),
+    "restart-unknown": Difference(
+        dockerd="invalid restart policy 'nope'",
+        shoald="invalid restart policy: unknown policy 'nope'; use one of 'no', 'always',",
+        reason=NEWER_WORDING,
+    ),
+    "restart-count": Difference(
+        dockerd="maximum retry count cannot be used with restart policy 'always'",
+        shoald="invalid restart policy: maximum retry count can only be used with 'on-failure'",
+        reason=NEWER_WORDING,
+    ),
+    "restart-negative": Difference(
+        dockerd="maximum retry count cannot be negative",
+        shoald="invalid restart policy: maximum retry count cannot be negative",
+        reason=NEWER_WORDING,
+    ),
+    "kernel-memory": Difference(
+        dockerd="Specifying a kernel memory limit is deprecated and will be removed",
+        shoald="kernel memory limits are not supported: Linux ignores them since 5.4",
+        reason="a limit that limits nothing is not passed over",
+    ),
+    "domainname-of-the-host": Difference(
+        dockerd="kernel.domainname.* is not in a separate kernel namespace",
+        shoald="conflicting options: domainname and the UTS mode",
+        reason="told when the container is made, in the words for --hostname",
+    ),
     "volume-at-the-root": Difference(
         dockerd="no such file or directory",
         shoald="invalid specification: destination can't be '/'",

@@ -119,6 +119,15 @@ def parse_extra_hosts(extra_hosts: Iterable[str], host_gateway: str) -> list[tup
     return pairs
 
 
+def parse_server(text: str) -> str:
+    """The address of a `--dns`. Raises: InvalidArgument in Docker's words."""
+    try:
+        ip_address(text)
+    except ValueError:
+        raise InvalidArgument(f"invalid IP address: {text}", fix="give `--dns` an IP address") from None
+    return text
+
+
 def resolv_conf_source(host_text: str) -> str:
     """The path of the file to start from: systemd-resolved's where the host names only its local stub."""
     servers = _parse(host_text).servers
@@ -173,10 +182,7 @@ def _parse(text: str) -> _Resolver:
 
 def _override(resolver: _Resolver, options: ResolverOptions) -> None:
     for server in options.servers:
-        try:
-            ip_address(server)
-        except ValueError:
-            raise InvalidArgument(f"invalid IP address: {server}", fix="give `--dns` an IP address") from None
+        parse_server(server)
     if options.servers:
         resolver.servers = list(options.servers)
     if options.search:

@@ -42,14 +42,13 @@ def link_variables(name: str, address: str, child: ContainerConfig) -> list[str]
 def _of_range(prefix: str, address: str, first: tuple[int, str], last: tuple[int, str]) -> list[str]:
     """The variables of ports in a row."""
     key = f"{prefix}_PORT_{first[0]}_{first[1].upper()}"
-    end = f"{prefix}_PORT_{last[0]}_{last[1].upper()}"
     return [
         f"{key}_START={first[1]}://{address}:{first[0]}",
         f"{key}_ADDR={address}",
         f"{key}_PROTO={first[1]}",
         f"{key}_PORT_START={first[0]}",
-        f"{end}_END={last[1]}://{address}:{last[0]}",
-        f"{end}_PORT_END={last[0]}",
+        f"{key}_END={last[1]}://{address}:{last[0]}",
+        f"{key}_PORT_END={last[0]}",
     ]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from shoal.api.container import ContainerCreateRequest
 from shoal.errors import InvalidArgument, Unsupported
+from shoal.network.files import parse_extra_hosts, parse_server
 
+# In place of the host's own address, which only a start needs to know.
+_ANY_ADDRESS = "0.0.0.0"
 _DEFAULT_NETWORK = "bridge"
 _MEANS_DEFAULT = ("", "default")
 _BUILT_IN = (_DEFAULT_NETWORK, "host", "none")
@@ -38,6 +41,9 @@ def check_served(request: ContainerCreateRequest) -> None:
         raise InvalidArgument(f"invalid cgroup mode: {host.cgroup}", fix="use --cgroup-parent or --cgroupns")
     if host.userns_mode not in ("", "host"):
         raise InvalidArgument(f"invalid user namespace mode: {host.userns_mode}", fix="leave it out, or use host")
+    parse_extra_hosts(host.extra_hosts, _ANY_ADDRESS)
+    for server in host.dns:
+        parse_server(server)
     _check_networks(request)
 
 
