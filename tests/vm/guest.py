@@ -78,8 +78,9 @@ def mount_cgroups(layout: str) -> None:
 
 
 def enter_own_group(layout: str) -> None:
-    """Move this process out of the top group, where on a real machine no service is."""
+    """Move this process out of the top group, where on a real machine no service is; its controllers as by systemd."""
     if layout == "v2":
+        (CGROUPS / "cgroup.subtree_control").write_text("+memory +pids")
         (CGROUPS / OWN_GROUP).mkdir()
         (CGROUPS / OWN_GROUP / "cgroup.procs").write_text("0")
 
@@ -92,6 +93,13 @@ def add_swap() -> None:
     path.chmod(0o600)
     for command in (["mkswap", "-q", str(path)], ["swapon", str(path)]):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def connect() -> None:
+    """The network of a machine with a container engine on it: loopback, forwarding, bridges that ask netfilter."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["modprobe", "br_netfilter"], check=True)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 
 def wait_port(name: str, patience_s: float = 10) -> int:
@@ -156,7 +164,7 @@ def serve(report: Report, output: int) -> None:
     mount_cgroups(layout)
     enter_own_group(layout)
     add_swap()
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    connect()
     report.send({"kind": "ready", "kernel": os.uname().release, "uptime_s": time.clock_gettime(time.CLOCK_BOOTTIME)})
     code = run_job(job, output)
     if RESULTS.exists():
@@ -175,9 +183,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         mount_system()
-        os.sethostname(b"shoal-guest") if hasattr(os, "sethostname") else Path("/proc/sys/kernel/hostname").write_text(
-            "shoal-guest"
-        )
+        Path("/proc/sys/kernel/hostname").write_text("guest")
         serve(Report(wait_port(REPORT_PORT)), wait_port(OUTPUT_PORT))
     except BaseException:  # noqa: BLE001 - process 1 must not end with a traceback that nobody sees
         traceback.print_exc(file=sys.__stderr__)

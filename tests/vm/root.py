@@ -29,7 +29,7 @@ PACKAGES = (
     "tini",
 )
 # Compared with where this machine has it, as everywhere in the tests.
-REFERENCE_PACKAGES = ("docker.io",)
+REFERENCE_PACKAGES = ("apparmor", "docker.io")
 # The image is sparse: what counts is what is in it.
 _SIZE = "4G"
 _FORMAT = 1

@@ -222,27 +222,16 @@ class PortReservations:
 
     def _bind(self, protocol: Protocol, ip: str, port: int) -> None:
         """Hold one port. Raises: OSError as bind(2)."""
-        key = (protocol, ip, port)
-        if key in self._held:
+        if (protocol, ip, port) in self._held or (protocol, ANY_ADDRESS, port) in self._held:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        kind, number = _socket_type(protocol)
-        holder = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC, number)
         try:
-            if protocol == "udp":
-                # What comes in before the map element exists is thrown away, not kept.
-                holder.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
-            else:
-                # Without it connections of a former owner in TIME_WAIT would keep the port for a minute …
-                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            holder.bind((ip, port))
-            if protocol != "udp":
-                # … and with it another socket that has it too could bind beside ours. Off again: bind(2) and
-                # listen(2) of any other now fail, although ours doesn't listen (so that ::1 is refused at once).
-                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        except OSError:
-            holder.close()
-            raise
-        self._held[key] = holder
+            holder = _bound(protocol, ip, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or protocol == "udp":
+                raise
+            # Perhaps only connections of a former owner are there, which TIME_WAIT keeps for a minute.
+            holder = _bound(protocol, ip, port, reuse=True)
+        self._held[protocol, ip, port] = holder
 
     def _port_error(self, request: PortRequest, port: int, container_ip: str, error: OSError) -> Internal:
         if error.errno == errno.EADDRINUSE and self._is_ours(request, port):
@@ -260,6 +249,31 @@ class PortReservations:
     def _is_ours(self, request: PortRequest, port: int) -> bool:
         mine = (ip for protocol, ip, held in self._held if protocol == request.protocol and held == port)
         return any(ip == request.host_ip or ANY_ADDRESS in (ip, request.host_ip) for ip in mine)
+
+
+def _bound(protocol: Protocol, ip: str, port: int, *, reuse: bool = False) -> socket.socket:
+    """A bound socket that keeps every other one from the port, one with SO_REUSEADDR too.
+
+    `reuse` gets it beside connections in TIME_WAIT. On older kernels (6.1) the port then stays open to a later bind
+    with SO_REUSEADDR, though not to its listen. Raises: OSError as bind(2).
+    """
+    kind, number = _socket_type(protocol)
+    holder = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC, number)
+    try:
+        if protocol == "udp":
+            # What comes in before the map element exists is thrown away, not kept.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        if reuse:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((ip, port))
+        if reuse:
+            # Off again: bind(2) and listen(2) of any other fail, although ours doesn't listen (so that ::1 is
+            # refused at once).
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    except OSError:
+        holder.close()
+        raise
+    return holder
 
 
 def _socket_type(protocol: Protocol) -> tuple[int, int]:

@@ -252,7 +252,9 @@ def test_start_with_limits_sets_them_before_the_program_runs(tmp_path: Path) -> 
 
     async def body(bench: Bench) -> None:
         launch = bench.launch("sh", "-c", "x=a; while :; do x=$x$x; done")
-        linux = msgspec.structs.replace(launch.spec.linux, resources=Resources(memory=Memory(limit=8 << 20)))
+        linux = msgspec.structs.replace(
+            launch.spec.linux, resources=Resources(memory=Memory(limit=8 << 20, swap=8 << 20))
+        )
         launch = replace(launch, spec=msgspec.structs.replace(launch.spec, linux=linux))
         await bench.start(launch)
         exit = await bench.exit_of(launch)

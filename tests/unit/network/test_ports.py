@@ -198,6 +198,18 @@ def test_reserve_address_that_the_host_lacks_tells_so(reservations: PortReservat
     )
 
 
+@pytest.mark.parametrize(("first", "second"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")])
+def test_reserve_port_of_another_daemon_is_refused(
+    reservations: PortReservations, free_port: int, first: str, second: str
+) -> None:
+    """Two daemons never publish one port, whichever of them has all addresses."""
+    reservations.reserve([PortRequest("tcp", 80, first, range(free_port, free_port + 1))], "172.17.0.2")
+    other = PortReservations()
+    with pytest.raises(Internal) as caught:
+        other.reserve([PortRequest("tcp", 80, second, range(free_port, free_port + 1))], "172.18.0.2")
+    assert caught.value.what.endswith("address already in use")
+
+
 def test_hold_again_tells_which_ports_are_lost(reservations: PortReservations, free_port: int) -> None:
     """Of the ports of a former daemon, those that somebody has taken meanwhile."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
