@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType, field
 
+from shoal.api.exits import ContainerExit
 from shoal.api.host_config import HostConfig
 from shoal.api.image import DriverData, OCIDescriptor
 from shoal.api.network import EndpointSettings, NetworkingConfig, NetworkSettings
@@ -87,7 +88,10 @@ class Health(Wire, kw_only=True):
 
 
 class ContainerState(Wire, kw_only=True, omit_defaults=True):
-    """A container's state. `started_at` and `finished_at` are RFC 3339; `0001-01-01T00:00:00Z` is never."""
+    """A container's state. `started_at` and `finished_at` are RFC 3339; `0001-01-01T00:00:00Z` is never.
+
+    `ended` is an addition of shoal's: what ended the last run of a container that does not run.
+    """
 
     status: str
     running: bool
@@ -101,6 +105,7 @@ class ContainerState(Wire, kw_only=True, omit_defaults=True):
     started_at: str
     finished_at: str
     health: Health | None = None
+    ended: ContainerExit | None = None
 
 
 class MountPoint(Wire, kw_only=True, omit_defaults=True):

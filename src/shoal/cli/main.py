@@ -21,6 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# What the help says of groups that are no object's: of the others, that they manage it.
+_GROUP_WORDS = {"system": "Manage the engine", "why": "Tell why something has happened"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `shoal ARGUMENTS` in this process; returns its exit code."""
@@ -117,7 +120,7 @@ def overview() -> str:
     parser = Parser("", "[OPTIONS] COMMAND", "")
     add_global_flags(parser)
     verbs = [(entry.name, entry.summary) for entry in VERBS if " " not in entry.name and not entry.hidden]
-    groups = [(name, f"Manage {name}s" if name != "system" else "Manage the engine") for name in sorted(GROUPS)]
+    groups = [(name, _GROUP_WORDS.get(name, f"Manage {name}s")) for name in sorted(GROUPS)]
     parts = (
         "Usage:  shoal [OPTIONS] COMMAND",
         "A container engine that any Docker client drives",

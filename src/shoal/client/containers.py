@@ -148,6 +148,10 @@ class Containers:
         query.update({name: value for name, value in (("since", since), ("until", until)) if value})
         return self._caller.call("GET", f"/containers/{ref}/logs", query=query)
 
+    def exits(self, ref: str) -> Document:
+        """What ended its last runs: `Exits`, the latest first, each with `Cause` and `Sentence`. shoal's alone."""
+        return self._caller.document("GET", f"/containers/{ref}/exits")
+
     def changes(self, ref: str) -> Sequence[Document]:
         """What differs from the image: `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
         return self._caller.documents("GET", f"/containers/{ref}/changes")

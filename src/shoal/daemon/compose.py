@@ -23,6 +23,8 @@ from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
+from shoal.engine.container.exits_noting import ExitNoter
+from shoal.engine.container.exits_oom import OomInquiry
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.image_mounts import ImageMounts
 from shoal.engine.container.launches import LaunchBuilder
@@ -63,6 +65,7 @@ from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.store import ImageStore
 from shoal.linux import capabilities
 from shoal.linux.cgroups.layout import Layout, detect
+from shoal.linux.kernel_log import read_kernel_log
 from shoal.linux.procfs import boot_id
 from shoal.linux.seccomp_compile import FilterCache
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
@@ -314,6 +317,8 @@ class _Parts:
             volumes=self.container_volumes,
             health=health,
             logs=self.logs,
+            exits=ExitNoter(OomInquiry(read_kernel_log), health),
+            clock=system_clock,
         )
 
     def _containers(
@@ -344,7 +349,7 @@ class _Parts:
                 clock=system_clock,
             ),
             lifecycle=lifecycle,
-            stopper=Stopper(self.registry, self.driver, freezer, self.waiters, self.locks, self.events),
+            stopper=Stopper(self.registry, self.driver, freezer, self.waiters, self.locks, self.events, system_clock),
             freezer=freezer,
             remover=remover,
             waiters=self.waiters,

@@ -60,7 +60,7 @@ class Engine:
         self.containers.lifecycle.rest()
         running = [record for record in self.registry if record.is_running]
         results = await asyncio.gather(
-            *(self.containers.stopper.stop(record, None, None, by_user=False) for record in running),
+            *(self.containers.stopper.stop(record, None, None, by="daemon", by_user=False) for record in running),
             return_exceptions=True,
         )
         for record, result in zip(running, results, strict=True):

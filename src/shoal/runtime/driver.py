@@ -147,12 +147,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a process ended. `code` is 128+n for signal n; meaningless unless `known`."""
+    """How a process ended. `code` is 128+n for the `signal` n; meaningless unless `known`. 0 is no signal."""
 
     code: int
     finished_at_ns: int
     oom_killed: bool = False
     known: bool = True
+    signal: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from shoal.api.event import EventMessage
     from shoal.api.exec import ExecConfig, ExecInspect, ExecStartConfig
+    from shoal.api.exits import ContainerExits
     from shoal.api.filters import Filters
     from shoal.api.image import HistoryItem, ImageDeleteItem, ImageInspect, ImagesPruneReport, ImageSummary
     from shoal.api.log import LogStream
@@ -142,6 +143,10 @@ class ContainerBackend(Protocol):
 
 class UpkeepBackend(Protocol):
     """Containers looked at, limited anew and cleared away."""
+
+    async def exits(self, ref: str) -> ContainerExits:
+        """What ended its last runs, the latest first. Raises: NotFound."""
+        ...
 
     async def top(self, ref: str, arguments: str) -> ContainerTopResponse:
         """Its processes, in the columns of ps `arguments`. Raises: NotFound, Conflict where it does not run."""

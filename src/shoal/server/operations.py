@@ -158,5 +158,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/session", "Session", LATER, "BuildKit sessions", _1_31),
 )
 
-# Not in the published description, but clients call it.
-UNPUBLISHED: tuple[Operation, ...] = (Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),)
+# Not in the published description: what clients call all the same, and what shoal adds.
+UNPUBLISHED: tuple[Operation, ...] = (
+    Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),
+    Operation("GET", "/containers/{id}/exits", "ShoalContainerExits"),
+)

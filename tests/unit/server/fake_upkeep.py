@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from shoal.api.change import FilesystemChange
 from shoal.api.container import ContainersPruneReport
+from shoal.api.exits import ContainerExits
 from shoal.api.filters import Filters
 from shoal.api.stats import BlkioStats, ContainerStats, MemoryStats, PidsStats, no_cpu
 from shoal.api.top import ContainerTopResponse
@@ -27,6 +28,10 @@ class FakeUpkeep:
     def _check(self, ref: str) -> None:
         if ref not in ("c1", CONTAINER_ID):
             raise NotFound(f"No such container: {ref}")
+
+    async def exits(self, ref: str) -> ContainerExits:
+        self._check(ref)
+        return ContainerExits(id=CONTAINER_ID, name="/c1", status="exited", started_at="", exits=[])
 
     async def top(self, ref: str, arguments: str) -> ContainerTopResponse:
         self._check(ref)

@@ -71,6 +71,7 @@ VERBS = (
     VerbEntry("stats", "[OPTIONS] [CONTAINER...]", "Show what containers use of CPU, memory, network and disk"),
     VerbEntry("diff", "CONTAINER", "Show which files of a container differ from its image"),
     VerbEntry("update", "[OPTIONS] CONTAINER [CONTAINER...]", "Change the limits of containers"),
+    VerbEntry("why exit", "[OPTIONS] CONTAINER", "Tell what ended a container, in plain words"),
     VerbEntry("container prune", "[OPTIONS]", "Remove all stopped containers"),
     VerbEntry("rename", "CONTAINER NEW_NAME", "Rename a container"),
     VerbEntry("rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers"),
@@ -170,6 +171,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "prune": "system prune",
         "dial-stdio": "system dial-stdio",
     },
+    "why": {"exit": "why exit"},
 }
 
 

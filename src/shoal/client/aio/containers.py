@@ -147,6 +147,10 @@ class Containers:
         query.update({name: value for name, value in (("since", since), ("until", until)) if value})
         return await self._caller.call("GET", f"/containers/{ref}/logs", query=query)
 
+    async def exits(self, ref: str) -> Document:
+        """What ended its last runs: `Exits`, the latest first, each with `Cause` and `Sentence`. shoal's alone."""
+        return await self._caller.document("GET", f"/containers/{ref}/exits")
+
     async def changes(self, ref: str) -> Sequence[Document]:
         """What differs from the image: `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
         return await self._caller.documents("GET", f"/containers/{ref}/changes")

@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shoal.engine.background import Background
+from shoal.engine.clock import Clock
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
+from shoal.engine.container.exits import ExitRecord, good_run_s, kept
+from shoal.engine.container.exits_noting import ExitNoter, exit_attributes, oom_attributes
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
@@ -55,6 +58,8 @@ class Lifecycle:
         volumes: ContainerVolumes,
         health: HealthMonitor,
         logs: ContainerLogs,
+        exits: ExitNoter,
+        clock: Clock,
     ) -> None:
         self._registry = registry
         self._driver = driver
@@ -71,6 +76,8 @@ class Lifecycle:
         self._volumes = volumes
         self._health = health
         self._logs = logs
+        self._exits = exits
+        self._clock = clock
 
     async def start(self, record: ContainerRecord) -> None:
         """Runs the container, as a client asks: its restarts are counted from zero again.
@@ -117,6 +124,7 @@ class Lifecycle:
         state.pid, state.started_at_ns = started.pid, started.started_at_ns
         state.start_ticks = _ticks(started.pid)
         state.exit_code, state.exit_known, state.error, state.oom_killed = 0, True, "", False
+        state.asked = None
         self._save(record)
         for warning in started.warnings:
             _log.warning("container %s: %s", record.name, warning)
@@ -128,6 +136,11 @@ class Lifecycle:
         record.move("fail")
         record.state.error = str(problem)
         record.state.exit_code = failure_code(str(problem))
+        now_ns = self._clock()
+        failed = ExitRecord(
+            cause="start-failed", started_ns=now_ns, ended_ns=now_ns, code=record.state.exit_code, why=str(problem)
+        )
+        record.exits = kept(record.exits, failed)
         self._save(record)
         if was_restarting:
             self._waiters.exited(record.id, Ending(record.state.exit_code, record.state.error))
@@ -154,6 +167,8 @@ class Lifecycle:
 
         Afterwards the container is `exited`, or `restarting` where its policy wants it back.
         """
+        end = await self._exits.tell(record, exit)
+        record.exits = kept(record.exits, end)
         state = record.state
         state.pid, state.start_ticks = 0, None
         state.exit_code, state.exit_known = (exit.code if exit.known else -1), exit.known
@@ -168,9 +183,9 @@ class Lifecycle:
         await self._release(record)
         self._save(record)
         if exit.oom_killed:
-            self._events.publish("container", "oom", record.id, record.attributes())
+            self._events.publish("container", "oom", record.id, {**record.attributes(), **oom_attributes(end)})
         ran_s = (state.finished_at_ns - state.started_at_ns) // _NS
-        attributes = {"exitCode": str(state.exit_code), "execDuration": str(ran_s)}
+        attributes = {"exitCode": str(state.exit_code), "execDuration": str(ran_s), **exit_attributes(end)}
         self._events.publish("container", "die", record.id, {**record.attributes(), **attributes})
         self._networks.announce(record, "disconnect")
         self._volumes.announce(record, "unmount")
@@ -200,6 +215,8 @@ class Lifecycle:
 
     def _wants_restart(self, record: ContainerRecord) -> bool:
         state = record.state
+        if state.asked is not None and state.asked.restarts and not self._rests:
+            return True
         return not self._rests and should_restart(
             record.host_config.restart_policy,
             exit_code=state.exit_code,
@@ -210,7 +227,7 @@ class Lifecycle:
     async def _restart_later(self, record: ContainerRecord) -> None:
         """Starts the container again after its back-off, unless somebody changed it meanwhile."""
         ended_ns = record.state.finished_at_ns
-        ran_s = (record.state.finished_at_ns - record.state.started_at_ns) / _NS
+        ran_s = good_run_s(record.exits[-1]) if record.exits else 0.0
         record.restart_delay_s = next_delay_s(record.restart_delay_s, ran_s)
         await asyncio.sleep(record.restart_delay_s)
         async with self._locks.hold(record.id):

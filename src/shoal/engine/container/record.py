@@ -7,6 +7,7 @@ import msgspec
 from shoal.api.container import ContainerConfig
 from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
+from shoal.engine.container.exits import Ask, ExitRecord
 from shoal.engine.container.states import ACTIVE, RUNNING, Status, Transition, next_status
 from shoal.engine.specgen.requested import RequestedMount
 from shoal.errors import Conflict
@@ -16,7 +17,10 @@ SHORT_ID = 12
 
 
 class StateRecord(msgspec.Struct, kw_only=True):
-    """A container's state. Times in ns from the epoch, 0 for never; `start_ticks` tells a pid from its reuse."""
+    """A container's state. Times in ns from the epoch, 0 for never; `start_ticks` tells a pid from its reuse.
+
+    `asked` is who has asked the present run to end.
+    """
 
     status: Status = "created"
     pid: int = 0
@@ -28,6 +32,7 @@ class StateRecord(msgspec.Struct, kw_only=True):
     started_at_ns: int = 0
     finished_at_ns: int = 0
     stopped_by_user: bool = False
+    asked: Ask | None = None
 
 
 class Link(msgspec.Struct, kw_only=True, frozen=True):
@@ -43,7 +48,8 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
 
     `config` is the request merged with the image's defaults, `path` and `args` the command that follows from it;
     `restart_delay_s` is how long its restart policy waited last. `mounts` are its volumes and what it has of other
-    containers; `drops_volumes` says that its anonymous volumes go with it. `links` are its `--link`s.
+    containers; `drops_volumes` says that its anonymous volumes go with it. `links` are its `--link`s. `exits` tell how
+    its last runs ended.
     """
 
     id: str
@@ -62,6 +68,7 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     mounts: list[RequestedMount] = []
     drops_volumes: bool = False
     links: list[Link] = []
+    exits: list[ExitRecord] = []
 
     @property
     def is_running(self) -> bool:

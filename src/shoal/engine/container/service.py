@@ -149,7 +149,7 @@ class Containers:
     async def _restart(self, record: ContainerRecord, signal: str | None, timeout_s: int | None) -> None:
         with self.lifecycle.kept(record):
             try:
-                await self.stopper.stop(record, signal, timeout_s)
+                await self.stopper.stop(record, signal, timeout_s, by="restart")
             except NotModified:
                 pass  # a stopped container is just started
             try:
@@ -180,7 +180,7 @@ class Containers:
                 raise _still_active(record)
             if record.is_active:
                 try:
-                    await self.stopper.kill(record, None)
+                    await self.stopper.kill(record, None, by="remove")
                 except Conflict:
                     pass  # it ended by itself just now
             async with self.locks.hold(record.id):

@@ -6,6 +6,8 @@ import asyncio
 import signal as signals
 import time
 
+from shoal.engine.clock import Clock
+from shoal.engine.container.exits import Ask, AskedBy
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
@@ -32,6 +34,7 @@ class Stopper:
         waiters: Waiters,
         locks: ContainerLocks,
         events: EventLog,
+        clock: Clock,
     ) -> None:
         self._registry = registry
         self._driver = driver
@@ -39,14 +42,23 @@ class Stopper:
         self._waiters = waiters
         self._locks = locks
         self._events = events
+        self._clock = clock
 
     async def stop(
-        self, record: ContainerRecord, signal: str | None, timeout_s: int | None, *, by_user: bool = True
+        self,
+        record: ContainerRecord,
+        signal: str | None,
+        timeout_s: int | None,
+        *,
+        by: AskedBy = "stop",
+        by_user: bool = True,
+        restarts: bool = False,
     ) -> None:
         """Asks the container to end, and kills it when it has not done so in time.
 
         `timeout_s`: None takes the container's own (10 s without one), a negative one waits for ever. A daemon that
-        stops containers because it leaves itself does so not `by_user`: policies start them when it comes back.
+        stops containers because it leaves itself does so not `by_user`: policies start them when it comes back. One
+        that `restarts` is started again with the next back-off, whatever its policy says.
 
         Raises: NotModified when it does not run; InvalidArgument for an unknown signal.
         """
@@ -58,20 +70,27 @@ class Stopper:
             raise NotModified(f"container {record.id} is not running")
         if timeout_s is None:
             timeout_s = DEFAULT_TIMEOUT_S if record.config.stop_timeout is None else record.config.stop_timeout
-        if by_user:
-            self._stopped_by_user(record)
+        record.state.stopped_by_user = record.state.stopped_by_user or by_user
+        ask = Ask(by=by, signal=number, at_ns=self._clock(), timeout_s=timeout_s, restarts=restarts)
+        self._note(record, ask)
         ended = self._waiters.wait(record.id, "not-running")
         await self._send(record, number)
         await self._thaw(record)  # else it could not act on the signal
         try:
             await asyncio.wait_for(asyncio.shield(ended), None if timeout_s < 0 else timeout_s)
         except TimeoutError:
+            ask.killed = True
+            self._note(record, ask)
             await self._send(record, signals.SIGKILL)
             await self._wait_killed(record, ended)
         self._events.publish("container", "stop", record.id, record.attributes())
 
-    async def kill(self, record: ContainerRecord, signal: str | None) -> None:
+    async def kill(
+        self, record: ContainerRecord, signal: str | None, *, by: AskedBy = "kill", by_user: bool = True
+    ) -> None:
         """Sends a signal, SIGKILL unless another is named; after SIGKILL, returns when the container has ended.
+
+        Where it is done `by_user`, its restart policy lets it be.
 
         Raises: Conflict, in Docker's words, when it does not run; InvalidArgument for an unknown signal.
         """
@@ -80,8 +99,9 @@ class Stopper:
             return
         if not record.is_running:
             raise Conflict(f"container {record.id} is not running")
-        if number in (signals.SIGKILL, parse_signal(record.config.stop_signal or "SIGTERM")):
-            self._stopped_by_user(record)
+        if by_user and number in (signals.SIGKILL, parse_signal(record.config.stop_signal or "SIGTERM")):
+            record.state.stopped_by_user = True
+        self._note(record, Ask(by=by, signal=number, at_ns=self._clock()))
         ended = self._waiters.wait(record.id, "not-running")
         await self._send(record, number)
         if number == signals.SIGKILL:
@@ -130,6 +150,7 @@ class Stopper:
             fix=f"see `cat /proc/{record.state.pid}/stack`",
         )
 
-    def _stopped_by_user(self, record: ContainerRecord) -> None:
-        record.state.stopped_by_user = True
+    def _note(self, record: ContainerRecord, ask: Ask) -> None:
+        """Keeps who asks, before the signal is sent: whatever is killed in between, its end is told rightly."""
+        record.state.asked = ask
         self._registry.save(record)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from shoal.api.change import FilesystemChange
 from shoal.api.container import ContainersPruneReport
+from shoal.api.exits import ContainerExits
 from shoal.api.filters import Filters
 from shoal.api.stats import ContainerStats
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
 from shoal.engine.background import Background
+from shoal.engine.container.exits_view import exits_view
 from shoal.engine.container.metering import Meter
 from shoal.engine.container.prune import Pruner
 from shoal.engine.container.registry import ContainerRegistry
@@ -32,6 +34,10 @@ class Upkeep:
     updater: Updater
     pruner: Pruner
     background: Background
+
+    async def exits(self, ref: str) -> ContainerExits:
+        """What ended its last runs. Raises: NotFound."""
+        return exits_view(self.registry.find(ref))
 
     async def top(self, ref: str, arguments: str) -> ContainerTopResponse:
         """The container's processes. Raises: NotFound, Conflict, InvalidArgument, Internal."""

@@ -20,7 +20,8 @@ from shoal.api.host_config import HostConfig, PortBinding
 from shoal.api.image import DriverData
 from shoal.api.network import EndpointSettings, NetworkSettings
 from shoal.api.timestamps import NEVER, format_rfc3339
-from shoal.engine.container.record import ContainerRecord, StateRecord
+from shoal.engine.container.exits_view import last_exit_view
+from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.states import ACTIVE
 from shoal.engine.container.status_text import status_text
 from shoal.engine.health.record import HealthRecord
@@ -72,7 +73,7 @@ def inspect_view(
         created=format_rfc3339(record.created_ns),
         path=record.path,
         args=record.args,
-        state=state_view(record.state, health),
+        state=state_view(record, health),
         image=record.image_id,
         resolv_conf_path=str(paths.resolv_conf_file(files_owner)),
         hostname_path=str(paths.hostname_file(files_owner)),
@@ -97,8 +98,9 @@ def inspect_view(
     )
 
 
-def state_view(state: StateRecord, health: HealthRecord | None) -> ContainerState:
+def state_view(record: ContainerRecord, health: HealthRecord | None) -> ContainerState:
     """A state in Docker's words; a time of 0 is its year 1."""
+    state = record.state
     return ContainerState(
         status=state.status,
         running=state.status in ACTIVE,
@@ -112,6 +114,7 @@ def state_view(state: StateRecord, health: HealthRecord | None) -> ContainerStat
         started_at=_time(state.started_at_ns),
         finished_at=_time(state.finished_at_ns),
         health=health.view() if health else None,
+        ended=last_exit_view(record),
     )
 
 

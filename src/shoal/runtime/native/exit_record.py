@@ -20,6 +20,7 @@ def read_exit_record(path: Path, *, not_before_ns: int) -> Exit | None:
             finished_at_ns=int(record["finished_at_ns"]),
             oom_killed=bool(record["oom_killed"]),
             known=bool(record["known"]),
+            signal=int(record["signal"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -176,7 +176,7 @@ def _script(name: str) -> str:
 
 def exit_from_wire(body: ExitBody | Body) -> Exit:
     """How a process ended."""
-    return Exit(body["code"], body["finished_at_ns"], body["oom"], body["known"])
+    return Exit(body["code"], body["finished_at_ns"], body["oom"], body["known"], body["signal"])
 
 
 def has_own_pid_namespace(launch: Launch) -> bool:

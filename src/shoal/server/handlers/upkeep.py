@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from shoal.server.messages import Handler
 
 
+async def exits(backend: Backend, request: Request) -> Reply:
+    """What ended a container's last runs: an addition of shoal's."""
+    return json_reply(await backend.upkeep.exits(request.name))
+
+
 async def top(backend: Backend, request: Request) -> Reply:
     """ContainerTop."""
     return json_reply(await backend.upkeep.top(request.name, request.query.text("ps_args")))
@@ -52,6 +57,7 @@ async def prune(backend: Backend, request: Request) -> Reply:
 
 
 HANDLERS: Mapping[str, Handler] = {
+    "ShoalContainerExits": exits,
     "ContainerTop": top,
     "ContainerStats": stats,
     "ContainerChanges": changes,

@@ -17,6 +17,8 @@ from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
+from shoal.engine.container.exits_noting import ExitNoter
+from shoal.engine.container.exits_oom import OomInquiry
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
@@ -282,9 +284,11 @@ def _bench(background: Background) -> Bench:
         volumes=cast(ContainerVolumes, _Volumes()),
         health=health,
         logs=cast(ContainerLogs, _Logs()),
+        exits=ExitNoter(OomInquiry(list), health),
+        clock=lambda: 1,
     )
     driver.on_exit = lifecycle.exited
-    stopper = Stopper(registry, runtime, cast(Freezer, _Freezer()), waiters, locks, events)
+    stopper = Stopper(registry, runtime, cast(Freezer, _Freezer()), waiters, locks, events, lambda: 1)
     unused = cast(Any, None)
     snapshotter = FakeSnapshotter()
     containers = Containers(

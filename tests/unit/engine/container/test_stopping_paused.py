@@ -58,6 +58,7 @@ def test_kill_pause_that_was_under_way_is_thawed_and_ends() -> None:
             waiters=waiters,
             locks=ContainerLocks(),
             events=EventLog(lambda: 1),
+            clock=lambda: 1,
         )
         await asyncio.wait_for(stopper.kill(record, None), 5)
 
