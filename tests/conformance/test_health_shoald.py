@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -85,3 +86,72 @@ def test_health_without_a_check_costs_no_row(private_shoald: Shoald) -> None:
         wait_for_health(engine, "healthy", name)
     start(engine, "plain", "sleep 1000")
     assert health(engine, "plain") == {}
+
+
+def actions(engine: Shoald, since: float) -> list[str]:
+    """The actions of events since a time."""
+    target = f"/events?since={since:.9f}&until={time.time() + 0.01:.9f}"
+    body = engine.request("GET", target).body.decode()
+    return [json.loads(line)["Action"] for line in body.splitlines() if line.strip()]
+
+
+def unhealthy(action: str) -> dict[str, object]:
+    """The settings of a container that is soon unhealthy."""
+    return {**check("echo broken; exit 1", Retries=1), "Labels": {"shoal.on-unhealthy": action}, "StopTimeout": 1}
+
+
+def test_on_unhealthy_restart_starts_it_again_with_a_back_off(private_shoald: Shoald) -> None:
+    """It comes back each time, later and later, and a client's stop ends that."""
+    engine = private_shoald
+    since = time.time()
+    start(engine, "it", "trap 'exit 0' TERM; while :; do sleep 0.05; done", **unhealthy("restart"))
+    until(lambda: int(str(engine.inspect("it")["RestartCount"])) >= 3, "three restarts")
+    told = [action for action in actions(engine, since) if action in ("on_unhealthy: restart", "die", "start")]
+    assert told[:5] == ["start", "on_unhealthy: restart", "die", "start", "on_unhealthy: restart"]
+    (end, *_) = engine.request("GET", "/containers/it/exits").json["Exits"]
+    assert (end["Cause"], end["Health"]["Output"]) == ("unhealthy", "broken\n")
+    assert time.time() - since > 0.1 + 0.2 + 0.4
+    engine.request("POST", "/containers/it/stop")
+    assert engine.inspect("it")["State"]["Status"] == "exited"  # type: ignore[index]
+
+
+def test_on_unhealthy_stop_and_kill(private_shoald: Shoald) -> None:
+    """`stop` is final whatever the policy; `kill` leaves it to the policy."""
+    engine = private_shoald
+    always = {"HostConfig": {"RestartPolicy": {"Name": "always"}}}
+    start(engine, "stopped", "sleep 1000", **unhealthy("stop"), **always)
+    start(engine, "killed", "sleep 1000", **unhealthy("kill"), **always)
+    until(lambda: engine.inspect("stopped")["State"]["Status"] == "exited", "the stop")  # type: ignore[index]
+    until(lambda: int(str(engine.inspect("killed")["RestartCount"])) >= 1, "the policy")
+    assert engine.inspect("stopped")["RestartCount"] == 0
+    stopped = engine.request("GET", "/containers/stopped/exits").json["Exits"][0]
+    assert "It was ended by --on-unhealthy, with SIGTERM; it had not ended 1 s later" in stopped["Sentence"]
+
+
+def test_on_unhealthy_restart_survives_a_killed_shoald(private_shoald: Shoald) -> None:
+    """Killed while the container is being stopped for its health, the next shoald starts it again."""
+    engine = private_shoald
+    script = "trap 'sleep 1; exit 0' TERM; while :; do sleep 0.05; done"
+    start(engine, "it", script, **{**unhealthy("restart"), "StopTimeout": 20})
+    since = time.time()
+    until(lambda: "kill" in actions(engine, since - 5), "the signal")
+    engine.kill9()
+    time.sleep(1.5)  # the container ends meanwhile
+    engine.start()
+    until(lambda: int(str(engine.inspect("it")["RestartCount"])) >= 1, "the restart")
+    (end, *_) = engine.request("GET", "/containers/it/exits").json["Exits"]
+    assert end["Cause"] == "unhealthy"
+
+
+def test_on_unhealthy_bad_word_is_refused_and_a_useless_one_warned_of(private_shoald: Shoald) -> None:
+    """400 with what would be right; a container without a check is made, with a warning."""
+    engine = private_shoald
+    body: dict[str, object] = {"Image": "busybox", "Labels": {"shoal.on-unhealthy": "reboot"}}
+    answer = engine.request("POST", "/containers/create", body)
+    assert answer.status == 400
+    assert answer.json["message"].startswith('invalid action on unhealthy "reboot"')
+    assert "restart, stop, kill" in answer.json["fix"]
+    body["Labels"] = {"shoal.on-unhealthy": "stop"}
+    answer = engine.request("POST", "/containers/create", body)
+    assert answer.status == 201
+    assert "has no health check" in answer.json["Warnings"][0]

@@ -47,6 +47,7 @@ from shoal.engine.database import Database, Reserve
 from shoal.engine.engine import Engine
 from shoal.engine.events import EventLog
 from shoal.engine.execs import Execs
+from shoal.engine.health.action import UnhealthyActions
 from shoal.engine.health.monitor import HealthMonitor
 from shoal.engine.health.prober import Prober
 from shoal.engine.health.store import HealthStore
@@ -244,6 +245,7 @@ class _Parts:
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
         names = ImageNames(self.store, platform)
         containers = self._containers(lifecycle, remover, execs, networks, links, names, health)
+        health.subscribe(UnhealthyActions(containers.stopper, self.events, self.background).act)
         volumes = Volumes(self.volume_store, self.container_volumes, self.registry, self.events, system_clock)
         return Engine(
             containers=containers,

@@ -26,7 +26,8 @@ from shoal.engine.container.restart import check_policy
 from shoal.engine.container.signals import parse_signal
 from shoal.engine.container.unserved import check_served
 from shoal.engine.events import EventLog
-from shoal.engine.health.check import check_health_config, health_warnings
+from shoal.engine.health.action import action_warnings
+from shoal.engine.health.check import check_health_config, health_check, health_warnings
 from shoal.engine.image_names import ImageNames
 from shoal.engine.paths import Paths
 from shoal.engine.specgen import SpecGenerator, command_line, merge_process
@@ -79,7 +80,7 @@ class Creator:
             self._registry.check_name_free(name)
         image = self._images.find(request.image, platform)
         config = merge_process(_own_config(request), self._images.config(image))
-        warnings = self._generator.validate(request)
+        warnings = [*self._generator.validate(request), *action_warnings(config.labels, health_check(config))]
         check_policy(request.host_config.restart_policy, auto_remove=request.host_config.auto_remove)
         log_config = self._logs.chosen(request.host_config.log_config)
         check_served(request)

@@ -33,6 +33,7 @@ from shoal.engine.container.stopping import Stopper
 from shoal.engine.container.view import NetworkView
 from shoal.engine.container.waiters import Waiters
 from shoal.engine.events import EventLog
+from shoal.engine.health.action import UnhealthyActions
 from shoal.engine.health.check import HealthCheck
 from shoal.engine.health.monitor import HealthMonitor
 from shoal.engine.health.prober import Prober
@@ -289,6 +290,7 @@ def _bench(background: Background) -> Bench:
     )
     driver.on_exit = lifecycle.exited
     stopper = Stopper(registry, runtime, cast(Freezer, _Freezer()), waiters, locks, events, lambda: 1)
+    health.subscribe(UnhealthyActions(stopper, events, background).act)
     unused = cast(Any, None)
     snapshotter = FakeSnapshotter()
     containers = Containers(
