@@ -1,6 +1,6 @@
 """What is done about an unhealthy container that asks for it: `--on-unhealthy`, the label `shoal.on-unhealthy`.
 
-restart ─▶ stopped in its own time, then started again after the back-off of restart policies, whatever its policy says
+restart ─▶ stopped in its own time, then started again whatever its restart policy says, after the same back-off
 stop ────▶ stopped, as by `stop`: its restart policy lets it be
 kill ────▶ killed, as if it had crashed: its restart policy decides what follows
 """
@@ -22,6 +22,7 @@ from shoal.errors import Conflict, InvalidArgument, NotModified
 ON_UNHEALTHY_LABEL = "shoal.on-unhealthy"
 Action = Literal["restart", "stop", "kill"]
 
+_ACTIONS: dict[str, Action | None] = {"none": None, "restart": "restart", "stop": "stop", "kill": "kill"}
 _log = logging.getLogger(__name__)
 
 
@@ -31,10 +32,8 @@ def wanted_action(labels: Mapping[str, str]) -> Action | None:
     Raises: InvalidArgument for a word that is no action.
     """
     word = labels.get(ON_UNHEALTHY_LABEL, "none")
-    if word == "none":
-        return None
-    if word == "restart" or word == "stop" or word == "kill":
-        return word
+    if word in _ACTIONS:
+        return _ACTIONS[word]
     raise InvalidArgument(
         f'invalid action on unhealthy "{word}"',
         why=f"the label {ON_UNHEALTHY_LABEL} has it",

@@ -105,6 +105,11 @@ class HealthMonitor:
         due_ns = last_ns + self._pause_ns(container, check, health)
         self._watch(container, check, health, max(due_ns - self._clock(), 0))
 
+    def close(self) -> None:
+        """Looks after nobody any more: shoald leaves."""
+        for id in tuple(self._watches):
+            self._stop(id)
+
     def forget(self, id: str) -> None:
         """The container is gone."""
         self._stop(id)

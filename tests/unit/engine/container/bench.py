@@ -256,7 +256,9 @@ def run(test: Callable[[Bench], Awaitable[None]]) -> None:
     async def body() -> None:
         async with asyncio.TaskGroup() as tasks:
             background = Background(tasks)
-            await test(_bench(background))
+            bench = _bench(background)
+            await test(bench)
+            bench.containers.health.close()
             await background.cancel()
 
     asyncio.run(asyncio.wait_for(body(), 10))
