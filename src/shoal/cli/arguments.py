@@ -48,11 +48,12 @@ class WrongWords(UsageError):
 
 
 class HelpShown(Exception):  # not an error: the reader got what they asked for
-    """Help was asked for; `text` is it."""
+    """Help was asked for; `text` is it. A group's, without a verb, is shown like an error: `is_asked` is False."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_asked: bool = True) -> None:
         super().__init__()
         self.text = text
+        self.is_asked = is_asked
 
 
 class Flag:

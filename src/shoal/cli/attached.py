@@ -17,6 +17,7 @@ import select
 import signal
 
 from shoal.api.detach_keys import parse_detach_keys
+from shoal.cli.arguments import WrongWords
 from shoal.cli.context import Context
 from shoal.cli.exits import ENGINE_ERROR, ExitCode, start_failure_code
 from shoal.cli.session import Reactions, Session, Streams
@@ -24,7 +25,7 @@ from shoal.cli.terminal import FORWARDED, RawTerminal, SignalInbox, signal_name,
 from shoal.client.client import Client
 from shoal.client.containers import Waiting
 from shoal.client.http import Hijacked
-from shoal.errors import Internal, InvalidArgument, ShoalError
+from shoal.errors import Internal, ShoalError
 
 
 class Attachment:
@@ -57,9 +58,9 @@ class Attachment:
 
 
 def check_terminal(context: Context, *, stdin: bool, tty: bool) -> None:
-    """Raises: InvalidArgument if a terminal is wanted for stdin, and stdin is none."""
+    """Raises: WrongWords if a terminal is wanted for stdin, and stdin is none."""
     if stdin and tty and not context.stdin.isatty():
-        raise InvalidArgument("the input device is not a TTY", fix="leave out -t, or run it in a terminal")
+        raise WrongWords("the input device is not a TTY", fix="leave out -t, or run it in a terminal")
 
 
 def attach_and_wait(attachment: Attachment, context: Context) -> int:

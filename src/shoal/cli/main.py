@@ -56,7 +56,7 @@ def run_words(words: Sequence[str], context: Context) -> int:
         options = parse(parser, rest, verb.Options(), interspersed=not entry.takes_command)
         return verb.run(options, context)
     except HelpShown as help_shown:
-        context.stdout.write(help_shown.text)
+        (context.stdout if help_shown.is_asked else context.stderr).write(help_shown.text)
         return 0
     except ExitCode as exit_code:
         if exit_code.error is not None:
@@ -89,7 +89,7 @@ def _find_verb(words: Sequence[str]) -> tuple[VerbEntry, str, Sequence[str]]:
     called = name
     if name in GROUPS and not (len(rest) == 0 and _entry_named(name)):
         if not rest or rest[0] in ("--help", "-h"):
-            raise HelpShown(_group_overview(name))
+            raise HelpShown(_group_overview(name), is_asked=bool(rest))
         inner, rest = rest[0], rest[1:]
         if inner not in GROUPS[name]:
             raise _unknown(f"{name} {inner}", inner, list(GROUPS[name]), f"shoal {name}")
@@ -137,11 +137,13 @@ def _group_overview(name: str) -> str:
 
     rows = []
     seen = set()
-    for word, verb in sorted(GROUPS[name].items()):
+    # Of several words for one verb, the other name is the one to leave out.
+    for word, verb in sorted(GROUPS[name].items(), key=lambda pair: (pair[0] in ("list", "ps", "remove"), pair[0])):
         entry = _entry_named(verb)
         if entry is not None and verb not in seen and not entry.hidden:
             rows.append((word, entry.summary))
             seen.add(verb)
+    rows.sort()
     return (
         f"Usage:  shoal {name} COMMAND\n\nCommands:\n{commands_text(rows)}\n\n"
         f"Run 'shoal {name} COMMAND --help' for more information on a command.\n"

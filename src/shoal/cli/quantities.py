@@ -75,6 +75,20 @@ def local_time(unix_seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(unix_seconds))
 
 
+def rfc3339(unix_seconds: float) -> str:
+    """`2026-08-01T12:00:00Z`, or with the local zone's offset, as Go's RFC3339."""
+    local = time.localtime(unix_seconds)
+    zone = time.strftime("%z", local)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + ("Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}")
+
+
+def go_time(text: str) -> str:
+    """A time of the API (`2026-08-01T12:00:00.5Z`) as Go prints one: `2026-08-01 12:00:00.5 +0000 UTC`."""
+    if not text.endswith("Z") or "T" not in text:
+        return text
+    return text[:-1].replace("T", " ") + " +0000 UTC"
+
+
 _DURATION = r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)"
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 

@@ -12,12 +12,14 @@ _GAP = 3
 
 
 def aligned(rows: Sequence[Sequence[str]], least_width: int = _LEAST_WIDTH) -> list[str]:
-    """Each row as a line: a column is as wide as its widest cell plus a gap, and at least ten characters."""
+    """Each row as a line: a column is as wide as its widest cell plus a gap, and at least ten characters. The last
+    one is not filled up."""
     if not rows:
         return []
     columns = range(len(rows[0]))
     widths = [max(least_width, *(len(row[column]) + _GAP for row in rows)) for column in columns]
-    return ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths[-1] = 0
+    return ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def ellipsis(text: str, width: int) -> str:

@@ -83,6 +83,13 @@ class Images:
             query["platform"] = platform
         return messages(self._caller.call("POST", "/images/create", query=query))
 
+    def push(self, repo: str, *, tag: str, platform: str = "") -> Iterator[Document]:
+        """The messages of pushing to a registry."""
+        query = {name: value for name, value in (("tag", tag), ("platform", platform)) if value}
+        # An engine wants this header, and takes an empty object for nobody in particular.
+        headers = {"X-Registry-Auth": "e30="}
+        return messages(self._caller.call("POST", f"/images/{repo}/push", query=query, headers=headers))
+
 
 def messages(response: Response) -> Iterator[Document]:
     """The JSON messages of a progress stream, as they come.

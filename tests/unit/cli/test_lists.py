@@ -104,7 +104,6 @@ def test_ps_format_json_is_one_object_a_line() -> None:
     [
         (("--format", "{{.Bogus}}"), "Bogus"),
         (("--format", "{{"), "unclosed action"),
-        (("-f", "bogus"), "invalid filter"),
     ],
 )
 def test_ps_malformed_flag_is_told(words: tuple[str, ...], sentence: str) -> None:
@@ -112,6 +111,23 @@ def test_ps_malformed_flag_is_told(words: tuple[str, ...], sentence: str) -> Non
     outcome = shoal("ps", *words, scripts=[[answer(200, [CONTAINER])]])
     assert outcome.code == 1
     assert sentence in outcome.stderr
+
+
+def test_ps_filter_without_a_value_is_a_usage_error() -> None:
+    """Docker's sentence and code, before anything is asked."""
+    outcome = shoal("ps", "-f", "bogus")
+    assert (outcome.code, outcome.requests) == (125, [])
+    assert 'invalid argument "bogus" for "-f, --filter" flag: bad format of filter' in outcome.stderr
+
+
+def test_ps_label_of_a_template_looks_one_label_up() -> None:
+    """`.Label` is a method: "" for one that there is not, and no field of the JSON."""
+    labelled = {**CONTAINER, "Labels": {"a": "1,2", "b": "3"}}
+    words = ("ps", "--format", '{{.Label "a"}}|{{.Label "c"}}|{{"b" | .Label}}')
+    assert shoal(*words, scripts=[[answer(200, [labelled])]]).stdout == "1,2||3\n"
+    shown = json.loads(shoal("ps", "--format", "json", scripts=[[answer(200, [labelled])]]).stdout)
+    assert "Label" not in shown
+    assert list(shown) == sorted(shown)
 
 
 def test_ports_text_joins_runs_of_ports() -> None:
@@ -180,7 +196,7 @@ def test_inspect_of_a_kind_asks_only_for_it() -> None:
     """The engine's own sentence comes through."""
     outcome = shoal("inspect", "--type", "image", "x", scripts=[[answer(404, {"message": "No such image: x:latest"})]])
     assert outcome.stderr == "shoal: No such image: x:latest\n"
-    assert shoal("inspect", "--type", "bogus", "x").code == 125
+    assert shoal("inspect", "--type", "bogus", "x").code == 1
 
 
 def test_inspect_format_prints_a_line_for_each() -> None:

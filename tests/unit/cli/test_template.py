@@ -61,7 +61,7 @@ def test_template_renders_as_go_does(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{{.Name", "{{}}", "{{end}}", "{{if .x}}", "{{bogus .x}}", "{{.a .b}}", "{{(.a}}", "{{|}}", "{{%}}", '{{"a}}'],
+    ["{{.Name", "{{}}", "{{end}}", "{{if .x}}", "{{bogus .x}}", "{{1 .b}}", "{{(.a}}", "{{|}}", "{{%}}", '{{"a}}'],
 )
 def test_template_malformed_is_refused(text: str) -> None:
     """The error is told before anything is asked or printed."""

@@ -82,7 +82,7 @@ def test_top_passes_options_on_and_pads_the_table() -> None:
     """Words behind the container are those of ps; columns are at least twenty wide."""
     table = {"Titles": ["PID", "CMD"], "Processes": [["1", "sleep 1"], ["2"]]}
     outcome = shoal("top", "web", "-o", "pid,cmd", scripts=[[answer(200, table)]])
-    assert outcome.stdout.splitlines() == ["PID                 CMD", "1                   sleep 1", "2"]
+    assert outcome.stdout.splitlines() == ["PID                 CMD", "1                   sleep 1", "2".ljust(20)]
     assert outcome.requests == ["GET /v1.50/containers/web/top?ps_args=-o+pid%2Ccmd"]
 
 

@@ -17,6 +17,7 @@ from shoal.cli.template.nodes import (
     Variable,
 )
 from shoal.cli.template.parser import parse_template
+from shoal.cli.verbs.listing import Lookup
 from shoal.client.document import Json
 
 
@@ -85,11 +86,21 @@ def _pipeline(pipeline: Pipeline, dot: Json, variables: dict[str, Json]) -> Json
 def _command(command: Command, dot: Json, variables: dict[str, Json], piped: tuple[Json, ...]) -> Json:
     arguments = [_operand(operand, dot, variables) for operand in command.arguments]
     if not command.function:
+        if len(arguments) > 1 or piped:
+            return _method(arguments[0], [*arguments[1:], *piped])
         return arguments[0]
     try:
         return FUNCTIONS[command.function](*arguments, *piped)
     except TypeError:
         raise fail(f"wrong number of args for {command.function}") from None
+
+
+def _method(method: Json, arguments: list[Json]) -> Json:
+    """What `.Label "name"` gives: the only method there is looks a name up, and finds "" for one there is not."""
+    if not isinstance(method, Lookup) or len(arguments) != 1:
+        raise fail("can't give argument to non-function")
+    found: Json = method.get(shown(arguments[0]), "")
+    return found
 
 
 def _operand(operand: Operand, dot: Json, variables: dict[str, Json]) -> Json:

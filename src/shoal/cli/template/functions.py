@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from shoal.cli.verbs.listing import Lookup, row_json
 from shoal.client.document import Json
 from shoal.errors import InvalidArgument
 
 
 def fail(why: str) -> InvalidArgument:
     """The error of a template that does not fit its data."""
-    return InvalidArgument("template execution error", why=why, fix="look at all fields with {{json .}}")
+    return InvalidArgument("template parsing error", why=why, fix="look at all fields with {{json .}}")
 
 
 def shown(value: Json) -> str:
@@ -35,13 +36,17 @@ def truth(value: Json) -> bool:
 
 
 def _json(value: Json) -> Json:
+    if isinstance(value, dict) and any(isinstance(item, Lookup) for item in value.values()):
+        return row_json(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _index(value: Json, *keys: Json) -> Json:
     for key in keys:
         if isinstance(value, dict) and isinstance(key, str):
-            value = value.get(key)
+            # Go knows that these are maps to strings, whose zero is "".
+            only_texts = all(isinstance(item, str) for item in value.values())
+            value = value.get(key, "" if only_texts else None)
         elif isinstance(value, (list, str)) and isinstance(key, int):
             if not 0 <= key < len(value):
                 raise fail(f"error calling index: index out of range: {key}")

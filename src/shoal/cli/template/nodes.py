@@ -31,7 +31,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A function with arguments, or (function "") one operand."""
+    """A function with arguments; or (function "") one operand, or a field that is a method, with its arguments."""
 
     function: str
     arguments: tuple[Literal | Field | Variable | Pipeline, ...]

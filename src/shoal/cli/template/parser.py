@@ -162,7 +162,7 @@ def _command(tokens: list[Token]) -> Command:
             raise _fail(f'function "{text}" not defined')
         return Command(text, _operands(tokens[1:]))
     operands = _operands(tokens)
-    if len(operands) > 1:
+    if len(operands) > 1 and not isinstance(operands[0], Field):
         raise _fail("can't give argument to non-function")
     return Command("", operands)
 

@@ -35,6 +35,11 @@ def configure(parser: Parser) -> None:
 
 def run(options: Options, context: Context) -> int:
     """Prints the list."""
+    if context.environment.get("DOCKER_HOST"):
+        context.warn(
+            "Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the "
+            "global --context flag, or unset DOCKER_HOST environment variable."
+        )
     store = ContextStore(context.config_directory)
     current = context_name(context)
     names = sorted({DEFAULT_CONTEXT, *store.names()})

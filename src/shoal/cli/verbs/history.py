@@ -6,7 +6,7 @@ import time
 
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
-from shoal.cli.quantities import decimal_size, duration_words, local_time
+from shoal.cli.quantities import decimal_size, duration_words, rfc3339
 from shoal.cli.table import ellipsis
 from shoal.cli.verbs.images import shown_id
 from shoal.cli.verbs.listing import Row, print_rows
@@ -58,11 +58,12 @@ def run(options: Options, context: Context) -> int:
 def _row(step: Document, now: float, options: Options) -> Row:
     command = step.text("CreatedBy").replace("\t", " ")
     created, size = step.number("Created"), step.number("Size")
-    since = f"{duration_words(now - created)} ago" if options.human else local_time(created)
+    moment = rfc3339(created)
+    since = f"{duration_words(now - created)} ago" if options.human else moment
     return {
         "ID": shown_id(step.text("Id"), whole=options.no_trunc),
         "CreatedSince": since,
-        "CreatedAt": local_time(created),
+        "CreatedAt": moment,
         "CreatedBy": command if options.no_trunc else ellipsis(command, 45),
         "Size": decimal_size(size) if options.human else str(size),
         "Comment": step.text("Comment"),

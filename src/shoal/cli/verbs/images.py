@@ -90,9 +90,9 @@ def image_rows(image: Document, now: float, *, whole: bool) -> list[Row]:
             "CreatedSince": f"{duration_words(now - created)} ago" if created > 0 else "N/A",
             "CreatedAt": local_time(created),
             "Size": decimal_size(size),
-            "VirtualSize": decimal_size(size),
+            "VirtualSize": decimal_size(size, 4),
             "SharedSize": decimal_size(shared) if shared >= 0 else "N/A",
-            "UniqueSize": decimal_size(size - shared) if shared >= 0 else "N/A",
+            "UniqueSize": decimal_size(size - shared, 4) if shared >= 0 else "N/A",
             "Containers": str(image.number("Containers")) if image.number("Containers") >= 0 else "N/A",
         }
         for repository, tag, digest in pairs or [("<none>", "<none>", "<none>")]

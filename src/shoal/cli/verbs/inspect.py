@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shoal.cli.arguments import Flags, Parser, UsageError
+from shoal.cli.arguments import Flags, Parser, WrongWords
 from shoal.cli.context import Context
 from shoal.cli.verbs.listing import field_rows
 from shoal.client.client import Client
@@ -33,7 +33,8 @@ def run(options: Options, context: Context) -> int:
     """Prints what was found; 1 if something was not."""
     lookups = _lookups(context.client, size=options.size)
     if options.type and options.type not in lookups:
-        raise UsageError(f'"{options.type}" is not a valid value for --type', fix=f"one of {', '.join(lookups)}")
+        kinds = ", ".join(f'"{kind}"' for kind in lookups)
+        raise WrongWords(f'unknown type: "{options.type}": must be one of {kinds}')
     wanted = [lookups[options.type]] if options.type else list(lookups.values())
     found: list[Json] = []
     problems: list[ShoalError] = []

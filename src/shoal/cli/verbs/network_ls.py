@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
-from shoal.cli.verbs.listing import Row, parse_filters, print_rows
+from shoal.cli.quantities import go_time
+from shoal.cli.verbs.listing import Lookup, Row, parse_filters, print_rows
 from shoal.client.document import Document
 
 _COLUMNS = ("ID", "Name", "Driver", "Scope")
@@ -60,5 +61,6 @@ def _row(network: Document, *, whole: bool) -> Row:
         "IPv6": str(network.flag("EnableIPv6")).lower(),
         "Internal": str(network.flag("Internal")).lower(),
         "Labels": ",".join(f"{name}={value}" for name, value in sorted(network.mapping("Labels").items())),
-        "CreatedAt": network.text("Created"),
+        "Label": Lookup(network.mapping("Labels")),
+        "CreatedAt": go_time(network.text("Created")),
     }

@@ -28,7 +28,7 @@ def run(options: Options, context: Context) -> int:
         key = options.port if "/" in options.port else f"{options.port}/tcp"
         bindings = published.children(key)
         if not bindings:
-            raise NotFound(f"no public port '{key}' published for {options.container}")
+            raise NotFound(f"No public port '{options.port}' published for {options.container}")
         for binding in bindings:
             context.print(_address(binding))
         return 0

@@ -8,7 +8,7 @@ from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import decimal_size, duration_words, local_time
 from shoal.cli.table import ellipsis
-from shoal.cli.verbs.listing import Row, parse_filters, print_rows
+from shoal.cli.verbs.listing import Lookup, Row, parse_filters, print_rows
 from shoal.client.document import Document
 
 _COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
@@ -58,7 +58,7 @@ def configure(parser: Parser) -> None:
 def run(options: Options, context: Context) -> int:
     """Prints the list."""
     limit = 1 if options.latest else options.last
-    wants_size = options.size or "{{.Size}}" in options.format
+    wants_size = options.size or any(word in options.format for word in (".Size", "json ."))
     containers = context.client.containers.list(
         all=options.all or limit is not None, limit=limit, size=wants_size, filters=parse_filters(options.filter)
     )
@@ -93,6 +93,8 @@ def container_row(container: Document, now: float, *, whole: bool) -> Row:
         # A name with a slash in it is a link's alias, which only the unshortened list shows.
         "Names": ",".join(names if whole else [name for name in names if "/" not in name]),
         "Labels": ",".join(f"{name}={labels[name]}" for name in sorted(labels)),
+        "Label": Lookup(labels),
+        "Platform": container.value("ImageManifestDescriptor", "platform"),
         "Mounts": ",".join(mount if whole else ellipsis(mount, 15) for mount in mounts),
         "LocalVolumes": str(sum(mount.text("Driver") == "local" for mount in container.children("Mounts"))),
         "Networks": ",".join(sorted(container.mapping("NetworkSettings", "Networks"))),

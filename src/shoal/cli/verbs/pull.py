@@ -27,6 +27,8 @@ def configure(parser: Parser) -> None:
 
 def run(options: Options, context: Context) -> int:
     """Pulls it, showing each message of the engine, and prints what it is called in full."""
+    if not options.all_tags and with_default_tag(options.image) != options.image:
+        context.print("Using default tag: latest")
     whole = options.image if options.all_tags else with_default_tag(options.image)
     repository, tag = split_tag(whole)
     for message in context.client.images.pull(repository, tag=tag, platform=options.platform):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal.cli.arguments import Parser, UsageError
+from shoal.cli.arguments import Parser, UsageError, WrongWords
 from shoal.cli.attached import Attachment, attach_and_wait, check_terminal
 from shoal.cli.container.flags import ContainerOptions, add_container_flags
 from shoal.cli.container.request import create_request
@@ -33,7 +33,7 @@ def configure(parser: Parser) -> None:
 def run(options: Options, context: Context) -> int:
     """The container's exit code; 125, 126 or 127 where it could not be run."""
     if options.detach and options.attach:
-        raise UsageError("conflicting options: cannot specify both --attach and --detach")
+        raise WrongWords("conflicting options: cannot specify both --attach and --detach")
     try:
         body = create_request(options, context.environment, detached=options.detach)
         check_terminal(context, stdin=bool(body["AttachStdin"]), tty=options.tty)

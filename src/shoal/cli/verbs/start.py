@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal.cli.arguments import Flags, Parser, UsageError
+from shoal.cli.arguments import Flags, Parser, WrongWords
 from shoal.cli.attached import Attachment, attach_and_wait
 from shoal.cli.context import Context
 from shoal.cli.verbs.each import for_each
@@ -32,7 +32,7 @@ def run(options: Options, context: Context) -> int:
     if not options.attach and not options.interactive:
         return for_each(options.containers, context.client.containers.start, context)
     if len(options.containers) > 1:
-        raise UsageError("you cannot start and attach multiple containers at once")
+        raise WrongWords("you cannot start and attach multiple containers at once")
     inspected = context.client.containers.inspect(options.containers[0])
     attachment = Attachment(
         container=inspected.text("Id"),

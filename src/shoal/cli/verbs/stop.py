@@ -18,7 +18,7 @@ class Options(Flags):
 def configure(parser: Parser) -> None:
     """Adds the flags of `docker stop`."""
     parser.text("-s", "--signal", dest="signal", help="Signal to send first")
-    parser.integer("-t", "--time", "--timeout", dest="time", help="Seconds to wait before it is killed")
+    parser.integer("-t", "--timeout", "--time", dest="time", help="Seconds to wait before it is killed")
     parser.add_argument("containers", metavar="CONTAINER", nargs="+")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import decimal_size
+from shoal.cli.verbs.disk_tables import print_each
 from shoal.cli.verbs.listing import print_rows
 from shoal.client.document import Document
 
@@ -23,16 +24,21 @@ class Options(Flags):
     """The parsed flags."""
 
     format: str
+    verbose: bool
 
 
 def configure(parser: Parser) -> None:
     """Adds the flags of `docker system df`."""
     parser.text("--format", dest="format", help="table, json, or a Go template")
+    parser.toggle("-v", "--verbose", dest="verbose", help="Show each object")
 
 
 def run(options: Options, context: Context) -> int:
-    """Prints a row for each kind of object."""
+    """Prints a row for each kind of object; with -v a table for each kind."""
     usage = context.client.system.disk_usage()
+    if options.verbose:
+        print_each(usage, options.format, context)
+        return 0
     rows = [_images(usage), _containers(usage), _volumes(usage), _build_cache(usage)]
     print_rows(rows, _COLUMNS, _HEADINGS, options.format, context)
     return 0

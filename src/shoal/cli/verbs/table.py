@@ -95,6 +95,7 @@ VERBS = (
     VerbEntry("image inspect", "[OPTIONS] IMAGE [IMAGE...]", "Show everything about images"),
     VerbEntry("image prune", "[OPTIONS]", "Remove images that nothing uses"),
     VerbEntry("pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry"),
+    VerbEntry("push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry"),
     VerbEntry("network connect", "[OPTIONS] NETWORK CONTAINER", "Put a container into a network"),
     VerbEntry("network create", "[OPTIONS] NETWORK", "Create a network"),
     VerbEntry("network disconnect", "[OPTIONS] NETWORK CONTAINER", "Take a container out of a network"),
@@ -144,7 +145,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "remove": "rmi",
         "inspect": "image inspect",
         "prune": "image prune",
-        **{name: name for name in ("load", "save", "import", "tag", "history", "pull")},
+        **{name: name for name in ("load", "save", "import", "tag", "history", "pull", "push")},
     },
     "volume": {
         **{name: f"volume {name}" for name in ("create", "ls", "inspect", "rm", "prune")},

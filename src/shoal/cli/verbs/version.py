@@ -9,6 +9,7 @@ from shoal import __version__
 from shoal.api.version import MAXIMUM
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
+from shoal.cli.endpoint import context_name
 from shoal.cli.verbs.listing import field_rows
 from shoal.client.document import Json
 from shoal.errors import ShoalError
@@ -30,9 +31,11 @@ def run(options: Options, context: Context) -> int:
     client: dict[str, Json] = {
         "Version": __version__,
         "ApiVersion": str(MAXIMUM),
+        "DefaultAPIVersion": str(MAXIMUM),
         "PythonVersion": platform.python_version(),
         "Os": "linux",
-        "Arch": platform.machine(),
+        "Arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+        "Context": context_name(context),
     }
     problem: ShoalError | None = None
     server: Json = None
@@ -44,6 +47,10 @@ def run(options: Options, context: Context) -> int:
     if options.format:
         if problem is not None and ".Server" in options.format:
             raise problem
+        if "json" not in options.format:
+            # Templates see Go's name of the field, which is not that of the JSON.
+            client["APIVersion"] = client["ApiVersion"]
+            server = {**server, "APIVersion": server.get("ApiVersion")} if isinstance(server, dict) else None
         field_rows([{"Client": client, "Server": server}], options.format, context)
     else:
         _print_section("Client", list(client.items()), context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
-from shoal.cli.verbs.listing import Row, parse_filters, print_rows
+from shoal.cli.verbs.listing import Lookup, Row, parse_filters, print_rows
 from shoal.client.document import Document
 
 _COLUMNS = ("Driver", "Name")
@@ -14,6 +14,11 @@ _HEADINGS = {
     "Labels": "LABELS",
     "Mountpoint": "MOUNTPOINT",
     "Scope": "SCOPE",
+    "Availability": "AVAILABILITY",
+    "Group": "GROUP",
+    "Links": "LINKS",
+    "Size": "SIZE",
+    "Status": "STATUS",
 }
 
 
@@ -48,4 +53,7 @@ def _row(volume: Document) -> Row:
     return {
         **{name: volume.text(name) for name in ("Driver", "Name", "Mountpoint", "Scope")},
         "Labels": ",".join(f"{name}={value}" for name, value in sorted(volume.mapping("Labels").items())),
+        "Label": Lookup(volume.mapping("Labels")),
+        # What only other endpoints, or volumes of a swarm, tell.
+        **dict.fromkeys(("Availability", "Group", "Links", "Size", "Status"), "N/A"),
     }
