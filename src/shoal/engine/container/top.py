@@ -11,7 +11,7 @@ from shoal.api.top import ContainerTopResponse
 from shoal.engine.container.ps import DEFAULT_ARGUMENTS, check_arguments, own_columns, parse_table
 from shoal.engine.container.record import ContainerRecord, check_settled
 from shoal.engine.events import EventLog
-from shoal.errors import Conflict, Internal
+from shoal.errors import Conflict, Internal, InvalidArgument
 from shoal.linux.cgroups.layout import Layout
 from shoal.linux.process_table import column_titles, read_processes, row
 
@@ -56,14 +56,14 @@ def _list(words: Sequence[str], pids: Sequence[int]) -> ContainerTopResponse:
 
 
 def _run_ps(program: str, words: Sequence[str], pids: Sequence[int]) -> str:
-    """The table that ps prints. Raises: Internal."""
+    """The table that ps prints. Raises: InvalidArgument where ps does not understand; Internal."""
     if 0 < len(pids) <= _MOST_CHOSEN:
         chosen = _ps(program, [*words, f"-q{','.join(map(str, pids))}"])
         if chosen.returncode == 0:
             return chosen.stdout
     chosen = _ps(program, words)  # some options cannot be used together with a choice of pids
     if chosen.returncode != 0:
-        raise Internal(f"ps: {chosen.stderr.partition(chr(10))[0] or f'exit status {chosen.returncode}'}")
+        raise InvalidArgument(f"ps: {chosen.stderr.partition(chr(10))[0] or f'exit status {chosen.returncode}'}")
     return chosen.stdout
 
 

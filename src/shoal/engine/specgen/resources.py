@@ -36,7 +36,7 @@ def check_resources(given: Resources, machine: MachineFacts, *, update: bool = F
         raise InvalidArgument("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
     warnings = [warning for applies, warning, _ in _unsupported(given, machine) if applies]
     can_disable = machine.cgroup_version == "v1" and "memory" in machine.controllers
-    if given.oom_kill_disable and can_disable and not given.memory and not update:
+    if given.oom_kill_disable and can_disable and not given.memory:
         warnings.append(
             "OOM killer is disabled for the container, but no memory limit is set, this can result in the system "
             "running out of resources."
