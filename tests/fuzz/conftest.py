@@ -14,7 +14,7 @@ from tests.fuzz.target import Target
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--fuzz-examples N`: requests for each operation; the default takes less than a minute in all."""
-    parser.addoption("--fuzz-examples", type=int, default=12, help="requests that are made up for each operation")
+    parser.addoption("--fuzz-examples", type=int, default=6, help="requests that are made up for each operation")
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,10 @@ SAID = {
 }
 
 
+SPACES = ("keep-storage", "max-used-space", "min-free-space", "reserved-space")
+CACHED = ("until", "id", "parent", "type", "description", "inuse", "shared", "private")
+
+
 @pytest.fixture
 def tagged(api: Api) -> str:
     """A second name of the one image, taken away afterwards."""
@@ -140,9 +144,10 @@ def test_networks_that_every_daemon_has(api: Api) -> None:
 
 
 @proves("PluginList", statuses="200")
-@proves("BuildPrune", "all filters.until filters.id", statuses="200")
+@proves("BuildPrune", " ".join(["all", *SPACES, *(f"filters.{name}" for name in CACHED)]), statuses="200")
 def test_what_there_is_none_of(api: Api) -> None:
     """No plugins, no build cache: empty answers."""
     assert api.ok("GET", "/plugins") == []
-    pruned = api.ok("POST", "/build/prune", all=True, filters={"until": ["1h"], "id": ["x"]})
+    unused = {name: ["1"] for name in CACHED}
+    pruned = api.ok("POST", "/build/prune", all=True, filters=unused, **dict.fromkeys(SPACES, 1))
     assert pruned == {"CachesDeleted": None, "SpaceReclaimed": 0}
