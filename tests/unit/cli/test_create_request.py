@@ -141,7 +141,7 @@ def test_create_request_security() -> None:
         *("--security-opt", "no-new-privileges", "--security-opt", "systempaths=unconfined", "img"),
     )
     assert host["Privileged"] is host["ReadonlyRootfs"] is True
-    assert (host["CapAdd"], host["CapDrop"]) == (["ALL"], ["NET_RAW"])
+    assert (host["CapAdd"], host["CapDrop"]) == (["ALL"], ["CAP_NET_RAW"])
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert host["MaskedPaths"] == host["ReadonlyPaths"] == []
 
@@ -237,14 +237,77 @@ def test_create_request_isolation_restart_and_devices() -> None:
         (("-v", "a:b:c:d"), "invalid volume specification"),
         (("-v", ":/x"), "empty section between colons"),
         (("--security-opt", "bogus"), "Invalid --security-opt"),
-        (("--mount", "type=bogus,target=/x"), "invalid mount type"),
         (("--mount", "type=bind,src=/x"), "target is required"),
         (("--mount", "type=bind,bogus"), "must be a key=value pair"),
         (("--mount", "type=bind,bogus=1,target=/x"), "unexpected key 'bogus'"),
-        (("--mount", "type=tmpfs,src=/x,target=/y"), "Source must not be specified"),
+        (("--mount", "type=tmpfs,target=/y,bind-propagation=shared"), "cannot mix 'bind-\\*' options with mount type"),
+        (("--mount", "type=bind,src=/x,target=/y,bind-recursive=readonly"), "requires 'readonly' to be specified"),
+        (("--gpus", "count=1,count=2"), "gpu request key 'count' can be specified only once"),
+        (("--device-read-bps", "sda:1"), "bad format for device path: sda:1"),
+        (("--device-write-iops", "/dev/sda:1m"), "The correct format is <device-path>:<number>"),
+        (("--blkio-weight-device", "/dev/sda:9"), "invalid weight for device: /dev/sda:9"),
+        (("--device-cgroup-rule", "x"), "invalid device cgroup format 'x'"),
+        (("--network", "a", "--network", "name=a"), 'network "a" is specified multiple times'),
+        (("--network", "name=a,ip=1.2.3.4", "--ip", "1.2.3.5"), "cannot specify both --ip and per-network ip address"),
+        (("--network-alias", "x"), "network-scoped aliases are only supported for user-defined networks"),
+        (("--mac-address", "zz"), "zz is not a valid mac address"),
+        (("--link", "a:b:c"), "bad format for links: a:b:c"),
+        (("--rm", "--restart", "always"), "conflicting options: cannot specify both --restart and --rm"),
+        (("--storage-opt", "bare"), "invalid storage option"),
     ],
 )
 def test_create_request_malformed_value_is_refused(flags: tuple[str, ...], words: str) -> None:
     """A wrong value never reaches the engine, and the sentence is Docker's."""
     with pytest.raises(InvalidArgument, match=words):
         body_of(*flags, "img")
+
+
+def test_create_request_of_devices() -> None:
+    """Disks by path, GPUs by count, by id, or all of them."""
+    host = host_of(
+        *(
+            "--blkio-weight-device",
+            "/dev/sda:200",
+            "--device-read-bps",
+            "/dev/sda:1mb",
+            "--device-write-iops",
+            "/dev/sda:9",
+        ),
+        *("--gpus", '"device=0,1",driver=nvidia', "img"),
+    )
+    assert host["BlkioWeightDevice"] == [{"Path": "/dev/sda", "Weight": 200}]
+    assert host["BlkioDeviceReadBps"] == [{"Path": "/dev/sda", "Rate": 1 << 20}]
+    assert host["BlkioDeviceWriteIOps"] == [{"Path": "/dev/sda", "Rate": 9}]
+    assert host["DeviceRequests"] == [{"DeviceIDs": ["0", "1"], "Driver": "nvidia", "Capabilities": [["gpu"]]}]
+    assert host_of("--gpus", "all", "img")["DeviceRequests"] == [{"Count": -1, "Capabilities": [["gpu"]]}]
+
+
+def test_create_request_of_networks() -> None:
+    """The long notation, and the flags for the first network."""
+    body = body_of("--network", "name=a,alias=x,ip=1.2.3.4,driver-opt=k=v,gw-priority=3", "--network", "b", "img")
+    assert body["HostConfig"]["NetworkMode"] == "a"
+    assert body["NetworkingConfig"]["EndpointsConfig"] == {
+        "a": {"Aliases": ["x"], "IPAMConfig": {"IPv4Address": "1.2.3.4"}, "DriverOpts": {"k": "v"}, "GwPriority": 3},
+        "b": {},
+    }
+    body = body_of("--ip6", "fd00::1", "--link-local-ip", "169.254.1.1", "--mac-address", "02:42:ac:11:00:99", "img")
+    assert body["NetworkingConfig"]["EndpointsConfig"]["default"] == {
+        "IPAMConfig": {"IPv6Address": "fd00::1", "LinkLocalIPs": ["169.254.1.1"]},
+        "MacAddress": "02:42:ac:11:00:99",
+    }
+
+
+def test_create_request_of_an_image_mount_and_quoted_fields() -> None:
+    """Commas in quotes are part of a value."""
+    (image, volume) = host_of(
+        *("--mount", "type=image,src=alpine,dst=/d,image-subpath=etc", "--mount", '"src=a,b",dst=/e', "img")
+    )["Mounts"]
+    assert image == {"Type": "image", "Source": "alpine", "Target": "/d", "ImageOptions": {"Subpath": "etc"}}
+    assert (volume["Source"], volume["Target"]) == ("a,b", "/e")
+
+
+def test_create_request_keeps_what_goes_with_it() -> None:
+    """Links, annotations, the volume driver; a variable that the client does not have."""
+    body = body_of("--link", "db:one", "--annotation", "a=b", "--volume-driver", "local", "-e", "GONE", "img")
+    assert (body["HostConfig"]["Links"], body["HostConfig"]["Annotations"]) == (["db:one"], {"a": "b"})
+    assert (body["HostConfig"]["VolumeDriver"], body["Env"]) == ("local", ["GONE"])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from shoal.cli.arguments import REMAINDER, Flags, Parser
-from shoal.cli.container import values
+from shoal.cli.container import devices, values
 from shoal.cli.container.mounts import parse_mount
 from shoal.cli.quantities import size_bytes
 from shoal.client.document import Json
@@ -50,6 +50,11 @@ class ContainerOptions(FlagOptions):
     network: list[str]
     network_alias: list[str]
     ip: str
+    ip6: str
+    link_local_ip: list[str]
+    annotation: list[str]
+    storage_opt: list[str]
+    content_trust: bool
     mac_address: str
     security_opt: list[str]
     init: bool
@@ -81,6 +86,11 @@ class Flag:
     convert: Callable[[str], Json] | None = None
 
     @property
+    def spelling(self) -> str:
+        """`-m, --memory`, as refusals name it."""
+        return ", ".join(self.names)
+
+    @property
     def dest(self) -> str:
         """The name of its value in the parsed options."""
         return "field_" + self.names[-1].lstrip("-").replace("-", "_")
@@ -97,8 +107,8 @@ FLAGS = (
     Flag(("--rm",), (_HOST, "AutoRemove"), "toggle", "Remove the container when it exits"),
     Flag(("--privileged",), (_HOST, "Privileged"), "toggle", "Give extended privileges to the container"),
     Flag(("--read-only",), (_HOST, "ReadonlyRootfs"), "toggle", "Mount the root file system read-only"),
-    Flag(("--cap-add",), (_HOST, "CapAdd"), "texts", "Add a Linux capability"),
-    Flag(("--cap-drop",), (_HOST, "CapDrop"), "texts", "Drop a Linux capability"),
+    Flag(("--cap-add",), (_HOST, "CapAdd"), "texts", "Add a Linux capability", values.capability),
+    Flag(("--cap-drop",), (_HOST, "CapDrop"), "texts", "Drop a Linux capability", values.capability),
     Flag(("--group-add",), (_HOST, "GroupAdd"), "texts", "Add a group to join"),
     Flag(("-m", "--memory"), (_HOST, "Memory"), "text", "Memory limit", size_bytes),
     Flag(
@@ -119,16 +129,43 @@ FLAGS = (
     Flag(("--cpuset-cpus",), (_HOST, "CpusetCpus"), "text", "CPUs in which to run (0-3, 0,1)"),
     Flag(("--cpuset-mems",), (_HOST, "CpusetMems"), "text", "Memory nodes in which to run"),
     Flag(("--pids-limit",), (_HOST, "PidsLimit"), "integer", "Limit of processes (-1: no limit)"),
+    Flag(("--cpu-rt-period",), (_HOST, "CpuRealtimePeriod"), "integer", "Real-time period in µs"),
+    Flag(("--cpu-rt-runtime",), (_HOST, "CpuRealtimeRuntime"), "integer", "Real-time runtime in µs"),
+    Flag(("--kernel-memory",), (_HOST, "KernelMemory"), "text", "Kernel memory limit (refused)", size_bytes),
     Flag(("--blkio-weight",), (_HOST, "BlkioWeight"), "integer", "Block IO weight, 10 to 1000"),
+    Flag(
+        ("--blkio-weight-device",),
+        (_HOST, "BlkioWeightDevice"),
+        "texts",
+        "Block IO weight of a disk (DEVICE:WEIGHT)",
+        devices.weight_device,
+    ),
+    *(
+        Flag((f"--device-{way}-bps",), (_HOST, f"BlkioDevice{way.title()}Bps"), "texts", help, devices.byte_rate)
+        for way, help in (("read", "Bytes a second from a disk (DEVICE:1mb)"), ("write", "Bytes a second to a disk"))
+    ),
+    *(
+        Flag((f"--device-{way}-iops",), (_HOST, f"BlkioDevice{way.title()}IOps"), "texts", help, devices.operation_rate)
+        for way, help in (("read", "Reads a second from a disk (DEVICE:100)"), ("write", "Writes a second to a disk"))
+    ),
     Flag(("--ulimit",), (_HOST, "Ulimits"), "texts", "Ulimit NAME=SOFT[:HARD]", values.ulimit),
     Flag(("--shm-size",), (_HOST, "ShmSize"), "text", "Size of /dev/shm", size_bytes),
-    Flag(("--device",), (_HOST, "Devices"), "texts", "Add a host device", values.device),
-    Flag(("--device-cgroup-rule",), (_HOST, "DeviceCgroupRules"), "texts", "Add a rule to the devices allowed"),
+    Flag(("--device",), (_HOST, "Devices"), "texts", "Add a host device", devices.device),
+    Flag(
+        ("--device-cgroup-rule",),
+        (_HOST, "DeviceCgroupRules"),
+        "texts",
+        "Add a rule to the devices allowed",
+        values.device_rule,
+    ),
     Flag(("--mount",), (_HOST, "Mounts"), "texts", "Attach a file system mount", parse_mount),
+    Flag(("--gpus",), (_HOST, "DeviceRequests"), "text", "GPU devices ('all' for all)", devices.gpus),
+    Flag(("--volume-driver",), (_HOST, "VolumeDriver"), "text", "Volume driver for the container's volumes"),
+    Flag(("--link",), (_HOST, "Links"), "texts", "Link to another container (CONTAINER[:ALIAS])", values.link),
     Flag(("--volumes-from",), (_HOST, "VolumesFrom"), "texts", "Mount the volumes of another container"),
-    Flag(("--dns",), (_HOST, "Dns"), "texts", "DNS server"),
+    Flag(("--dns",), (_HOST, "Dns"), "texts", "DNS server", values.dns_server),
     Flag(("--dns-search",), (_HOST, "DnsSearch"), "texts", "DNS search domain"),
-    Flag(("--dns-option",), (_HOST, "DnsOptions"), "texts", "DNS option"),
+    Flag(("--dns-opt", "--dns-option"), (_HOST, "DnsOptions"), "texts", "DNS option"),
     Flag(("--add-host",), (_HOST, "ExtraHosts"), "texts", "Add a line to /etc/hosts (NAME:ADDRESS)", values.extra_host),
     Flag(("--ipc",), (_HOST, "IpcMode"), "text", "IPC namespace to use"),
     Flag(("--pid",), (_HOST, "PidMode"), "text", "PID namespace to use"),
@@ -188,6 +225,11 @@ def _add_composed_flags(parser: Parser) -> None:
     parser.texts("--network", "--net", dest="network", help="Network to join (bridge, none, host)")
     parser.texts("--network-alias", "--net-alias", dest="network_alias", help="Add a name in the network")
     parser.text("--ip", dest="ip", help="IPv4 address")
+    parser.text("--ip6", dest="ip6", help="IPv6 address")
+    parser.texts("--link-local-ip", dest="link_local_ip", help="IPv4 or IPv6 link-local address")
+    parser.texts("--annotation", dest="annotation", help="Add an annotation (NAME=VALUE)")
+    parser.texts("--storage-opt", dest="storage_opt", help="Storage driver option (refused: there are no quotas)")
+    parser.toggle("--disable-content-trust", dest="content_trust", default=True, help="Ignored", hidden=True)
     parser.text("--mac-address", dest="mac_address", help="MAC address")
     parser.texts("--security-opt", dest="security_opt", help="Security option")
     parser.toggle("--init", dest="init", help="Run an init that forwards signals and reaps processes")

@@ -4,86 +4,119 @@ from __future__ import annotations
 
 import os
 
+from shoal.cli.container.values import comma_separated
 from shoal.cli.quantities import size_bytes
-from shoal.client.document import Json
 from shoal.errors import InvalidArgument
 
-_TYPES = ("bind", "volume", "tmpfs", "npipe", "cluster", "image")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shoal.client.document import Json
+
 _NAMES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 _SWITCHES = ("readonly", "bind-nonrecursive", "volume-nocopy")
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
+_OPTIONS = {"volume": "VolumeOptions", "image": "ImageOptions", "bind": "BindOptions", "tmpfs": "TmpfsOptions"}
 
 
 def parse_mount(text: str) -> Json:
     """The API's Mount. Raises: InvalidArgument in Docker's words."""
     mount: dict[str, Json] = {"Type": "volume"}
-    for field in text.split(","):
-        name, equals, value = field.partition("=")
-        name = _NAMES.get(name.strip().lower(), name.strip().lower())
+    for field in comma_separated(text):
+        key, equals, value = field.partition("=")
+        name = _NAMES.get(key.lower(), key.lower())
         if not equals and name not in _SWITCHES:
             raise InvalidArgument(f"invalid field '{field}' must be a key=value pair")
-        _set(mount, name, value, given=bool(equals))
-    if mount["Type"] not in _TYPES:
-        raise InvalidArgument(f"invalid mount type '{mount['Type']}'", fix=f"write one of {', '.join(_TYPES)}")
-    if not mount.get("Target"):
-        raise InvalidArgument("target is required")
-    if mount["Type"] == "bind" and isinstance(mount.get("Source"), str):
-        mount["Source"] = os.path.abspath(str(mount["Source"]))
-    if mount["Type"] == "tmpfs" and mount.get("Source"):
-        raise InvalidArgument('invalid mount config for type "tmpfs": field Source must not be specified')
+        _set(mount, name, value if equals else "true", field)
+    _check(mount)
     return mount
 
 
-def _set(mount: dict[str, Json], name: str, value: str, *, given: bool) -> None:
-    if name in ("type", "source", "target", "consistency"):
-        mount[name.capitalize()] = value.lower() if name == "type" else value
+def _set(mount: dict[str, Json], name: str, value: str, field: str) -> None:
+    if name == "type":
+        mount["Type"] = value.lower()
+    elif name == "source":
+        mount["Source"] = os.path.abspath(value) if value == "." or value.startswith("./") else value
+    elif name in ("target", "consistency"):
+        mount[name.capitalize()] = value
     elif name == "readonly":
-        mount["ReadOnly"] = _boolean(name, value, given=given)
-    elif name == "bind-propagation":
-        _options(mount, "BindOptions")["Propagation"] = value.lower()
-    elif name == "bind-nonrecursive":
-        _options(mount, "BindOptions")["NonRecursive"] = _boolean(name, value, given=given)
-    elif name == "bind-create-src":
-        _options(mount, "BindOptions")["CreateMountpoint"] = _boolean(name, value, given=given)
-    elif name == "bind-recursive":
-        _set_recursive(mount, value)
+        mount["ReadOnly"] = _boolean(name, value)
+    elif name.startswith("bind-"):
+        _set_bind(_options(mount, "BindOptions"), name, value, field)
+    elif name.startswith("volume-"):
+        _set_volume(_options(mount, "VolumeOptions"), name, value, field)
+    elif name == "image-subpath":
+        _options(mount, "ImageOptions")["Subpath"] = value
     elif name == "tmpfs-size":
-        _options(mount, "TmpfsOptions")["SizeBytes"] = size_bytes(value)
+        try:
+            _options(mount, "TmpfsOptions")["SizeBytes"] = size_bytes(value)
+        except InvalidArgument:
+            raise InvalidArgument(f"invalid value for {name}: {value}") from None
     elif name == "tmpfs-mode":
         try:
             _options(mount, "TmpfsOptions")["Mode"] = int(value, 8)
         except ValueError:
             raise InvalidArgument(f"invalid value for {name}: {value}") from None
-    elif name == "volume-nocopy":
-        _options(mount, "VolumeOptions")["NoCopy"] = _boolean(name, value, given=given)
-    elif name == "volume-driver":
-        _options(_options(mount, "VolumeOptions"), "DriverConfig")["Name"] = value
-    elif name in ("volume-opt", "volume-label"):
-        _set_volume_pair(_options(mount, "VolumeOptions"), name, value)
-    elif name == "volume-subpath":
-        _options(mount, "VolumeOptions")["Subpath"] = value
     else:
-        raise InvalidArgument(f"unexpected key '{name}' in '{name}={value}'")
+        raise InvalidArgument(f"unexpected key '{name}' in '{field}'")
 
 
-def _set_volume_pair(volume: dict[str, Json], name: str, value: str) -> None:
-    """`volume-opt=NAME=VALUE` for the driver, `volume-label=NAME=VALUE` for the volume."""
+def _set_bind(options: dict[str, Json], name: str, value: str, field: str) -> None:
+    if name == "bind-propagation":
+        options["Propagation"] = value.lower()
+    elif name == "bind-nonrecursive":
+        options["NonRecursive"] = _boolean(name, value)
+    elif name == "bind-create-src":
+        options["CreateMountpoint"] = _boolean(name, value)
+    elif name == "bind-recursive":
+        meaning = {"disabled": "NonRecursive", "writable": "ReadOnlyNonRecursive", "readonly": "ReadOnlyForceRecursive"}
+        if value in meaning:
+            options[meaning[value]] = True
+        elif value != "enabled":
+            raise InvalidArgument(
+                f'invalid value for {name}: {value} (must be "enabled", "disabled", "writable", or "readonly")'
+            )
+    else:
+        raise InvalidArgument(f"unexpected key '{name}' in '{field}'")
+
+
+def _set_volume(options: dict[str, Json], name: str, value: str, field: str) -> None:
     key, _, text = value.partition("=")
-    if name == "volume-label":
-        _options(volume, "Labels")[key] = text
+    if name == "volume-nocopy":
+        options["NoCopy"] = _boolean(name, value)
+    elif name == "volume-subpath":
+        options["Subpath"] = value
+    elif name == "volume-label":
+        _options(options, "Labels")[key] = text
+    elif name == "volume-driver":
+        _options(options, "DriverConfig")["Name"] = value
+    elif name == "volume-opt":
+        _options(_options(options, "DriverConfig"), "Options")[key] = text
     else:
-        _options(_options(volume, "DriverConfig"), "Options")[key] = text
+        raise InvalidArgument(f"unexpected key '{name}' in '{field}'")
 
 
-def _set_recursive(mount: dict[str, Json], value: str) -> None:
-    options = _options(mount, "BindOptions")
-    if value == "disabled":
-        options["NonRecursive"] = True
-    elif value == "writable":
-        options["ReadOnlyNonRecursive"] = True
-    elif value == "readonly":
-        options["ReadOnlyForceRecursive"] = True
-    elif value != "enabled":
-        raise InvalidArgument(f"invalid value for bind-recursive: {value}")
+def _check(mount: dict[str, Json]) -> None:
+    """Raises: InvalidArgument for options of another type, and for those that need each other."""
+    kind = mount["Type"]
+    if not kind:
+        raise InvalidArgument("type is required")
+    for other, name in _OPTIONS.items():
+        if name in mount and kind != other:
+            raise InvalidArgument(f"cannot mix '{other}-*' options with mount type '{kind}'")
+    bind = mount.get("BindOptions")
+    if isinstance(bind, dict):
+        for option, word in (("ReadOnlyNonRecursive", "writable"), ("ReadOnlyForceRecursive", "readonly")):
+            if option in bind and not mount.get("ReadOnly"):
+                raise InvalidArgument(
+                    f"option 'bind-recursive={word}' requires 'readonly' to be specified in conjunction"
+                )
+        if "ReadOnlyForceRecursive" in bind and bind.get("Propagation") != "rprivate":
+            raise InvalidArgument(
+                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+            )
+    if not mount.get("Target"):
+        raise InvalidArgument("target is required")
 
 
 def _options(mount: dict[str, Json], name: str) -> dict[str, Json]:
@@ -92,9 +125,7 @@ def _options(mount: dict[str, Json], name: str) -> dict[str, Json]:
     return options
 
 
-def _boolean(name: str, value: str, *, given: bool) -> bool:
-    if not given or value.lower() in ("true", "1"):
-        return True
-    if value.lower() in ("false", "0"):
-        return False
-    raise InvalidArgument(f"invalid value for {name}: {value}")
+def _boolean(name: str, value: str) -> bool:
+    if value not in (*_TRUE, *_FALSE):
+        raise InvalidArgument(f"invalid value for {name}: {value}")
+    return value in _TRUE

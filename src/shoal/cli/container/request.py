@@ -8,21 +8,35 @@ from shoal.cli.arguments import UsageError
 from shoal.cli.container import values
 from shoal.cli.container.flags import FLAGS, ContainerOptions, Flag, FlagOptions
 from shoal.cli.container.health import ON_UNHEALTHY_LABEL, health_config
+from shoal.cli.container.networks import parse_networks
 from shoal.cli.container.ports import parse_ports
 from shoal.client.document import Json
+from shoal.errors import InvalidArgument
 
 
 def create_request(options: ContainerOptions, environment: Mapping[str, str], *, detached: bool) -> dict[str, Json]:
     """The request; `environment` is the client's own, for `-e NAME`. `detached` attaches no stream.
 
-    Raises: InvalidArgument in Docker's words.
+    Raises: UsageError in Docker's words.
     """
+    try:
+        return _request(options, environment, detached=detached)
+    except UsageError:
+        raise
+    except InvalidArgument as problem:
+        raise UsageError(problem.what, why=problem.why, fix=problem.fix) from None
+
+
+def _request(options: ContainerOptions, environment: Mapping[str, str], *, detached: bool) -> dict[str, Json]:
     host: dict[str, Json] = {}
     body: dict[str, Json] = {"Image": options.image, "HostConfig": host}
     for flag in FLAGS:
         value = _converted(flag, options)
         if value is not None:
             _put(body, flag.path, value)
+    policy = host.get("RestartPolicy")
+    if host.get("AutoRemove") and isinstance(policy, dict) and policy["Name"] != "no":
+        raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
     _put_process(body, options, environment)
     _put_streams(body, options, detached=detached)
     _put_storage(body, host, options)
@@ -44,11 +58,22 @@ def _converted(flag: Flag, options: FlagOptions) -> Json:
     """The flag's value for the request, None where it was not given."""
     value = options.flag_value(flag.dest)
     if isinstance(value, list):
-        converted: list[Json] = [flag.convert(item) if flag.convert else item for item in value]
+        converted: list[Json] = [_convert(flag, item) for item in value]
         return converted or None
     if isinstance(value, str):
-        return (flag.convert(value) if flag.convert else value) if value else None
+        return _convert(flag, value) if value else None
     return value if value is not False else None
+
+
+def _convert(flag: Flag, text: str) -> Json:
+    """One value as the API has it. Raises: UsageError, as Docker's client words what is wrong with a flag."""
+    try:
+        return flag.convert(text) if flag.convert else text
+    except InvalidArgument as problem:
+        quoted = text.replace('"', '\\"')
+        raise UsageError(
+            f'invalid argument "{quoted}" for "{flag.spelling}" flag: {problem.what}', fix=problem.fix
+        ) from None
 
 
 def _put(body: dict[str, Json], path: tuple[str, ...], value: Json) -> None:
@@ -80,6 +105,8 @@ def _put_process(body: dict[str, Json], options: ContainerOptions, environment: 
         body["Healthcheck"] = health
     if options.log_opt:
         _put(body, ("HostConfig", "LogConfig", "Config"), values.labels(options.log_opt))
+    if options.annotation:
+        _put(body, ("HostConfig", "Annotations"), values.labels(options.annotation))
     if options.init:
         _put(body, ("HostConfig", "Init"), True)
 
@@ -112,6 +139,10 @@ def _put_storage(body: dict[str, Json], host: dict[str, Json], options: Containe
         body["Volumes"] = volumes
     if options.tmpfs:
         host["Tmpfs"] = values.tmpfs(options.tmpfs)
+    if options.storage_opt:
+        if not all("=" in text for text in options.storage_opt):
+            raise InvalidArgument("invalid storage option", fix="write NAME=VALUE")
+        host["StorageOpt"] = values.labels(options.storage_opt)
     if options.sysctl:
         host["Sysctls"] = values.labels(options.sysctl)
 
@@ -124,19 +155,19 @@ def _put_network(body: dict[str, Json], host: dict[str, Json], options: Containe
         host["PortBindings"] = dict(ports.bindings)
     if options.publish_all:
         host["PublishAllPorts"] = True
-    network = options.network[0] if options.network else "default"
-    host["NetworkMode"] = network
-    endpoint: dict[str, Json] = {}
-    if options.network_alias:
-        endpoint["Aliases"] = list(options.network_alias)
-    if options.ip:
-        endpoint["IPAMConfig"] = {"IPv4Address": options.ip}
-    if options.mac_address:
-        endpoint["MacAddress"] = options.mac_address
-        body["MacAddress"] = options.mac_address
-    endpoints: dict[str, Json] = {name: {} for name in options.network[1:]}
-    if endpoint or endpoints:
-        endpoints[network] = endpoint
+    networks = parse_networks(options.network)
+    first = networks[0]
+    host["NetworkMode"] = first.name
+    for key, texts in (
+        ("alias", options.network_alias),
+        ("ip", [options.ip] if options.ip else []),
+        ("ip6", [options.ip6] if options.ip6 else []),
+        ("mac-address", [options.mac_address] if options.mac_address else []),
+        ("link-local-ip", options.link_local_ip),
+    ):
+        first.add(key, texts)
+    endpoints: dict[str, Json] = {network.name: network.endpoint() for network in networks}
+    if len(endpoints) > 1 or any(endpoints.values()):
         body["NetworkingConfig"] = {"EndpointsConfig": endpoints}
 
 

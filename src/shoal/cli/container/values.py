@@ -11,6 +11,11 @@ from shoal.cli.quantities import size_bytes
 from shoal.client.document import Json
 from shoal.errors import InvalidArgument
 
+_LIMITS = (
+    *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio"),
+    *("rttime", "sigpending", "stack"),
+)
+
 
 def read_text(path: str) -> str:
     """The text of the file that a flag names. Raises: InvalidArgument."""
@@ -25,7 +30,9 @@ def read_text(path: str) -> str:
 
 
 def environment_list(pairs: Sequence[str], files: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """`NAME=value` items of --env-file, then of -e; a bare NAME takes the client's own value, or is left out.
+    """`NAME=value` items of --env-file, then of -e; a bare NAME takes the client's own value.
+
+    Where the client has none, NAME alone takes the image's variable away; in a file it means nothing.
 
     Raises: InvalidArgument.
     """
@@ -35,9 +42,11 @@ def environment_list(pairs: Sequence[str], files: Sequence[str], environment: Ma
             # Leading white space is no part of a name; trailing white space is part of a value.
             entry = line.lstrip()
             if entry and not entry.startswith("#"):
-                if re.search(r"\s", entry.partition("=")[0]):
-                    raise InvalidArgument(f"invalid env file ({path}): variable '{entry}' contains whitespaces")
+                name = entry.partition("=")[0]
+                if re.search(r"\s", name):
+                    raise InvalidArgument(f"invalid env file ({path}): variable '{name}' contains whitespaces")
                 items.append(entry)
+    items = [item for item in items if "=" in item or item in environment]
     items.extend(pairs)
     result = []
     for item in items:
@@ -45,8 +54,9 @@ def environment_list(pairs: Sequence[str], files: Sequence[str], environment: Ma
             raise InvalidArgument(f"invalid environment variable: {item}")
         if "=" in item:
             result.append(item)
-        elif item in environment:
-            result.append(f"{item}={environment[item]}")
+        else:
+            # Alone, a name that the client does not have takes the image's variable away.
+            result.append(f"{item}={environment[item]}" if item in environment else item)
     return result
 
 
@@ -70,12 +80,21 @@ def size_or_unlimited(text: str) -> int:
     return -1 if text == "-1" else size_bytes(text)
 
 
+def device_rule(text: str) -> str:
+    """A rule for --device-cgroup-rule. Raises: InvalidArgument in Docker's words."""
+    if not re.fullmatch(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}", text):
+        raise InvalidArgument(f"invalid device cgroup format '{text}'", fix="write it like 'c 1:3 rwm'")
+    return text
+
+
 def ulimit(text: str) -> Json:
     """The API's Ulimit for `nofile=1024:2048`. Raises: InvalidArgument."""
     name, equals, limits = text.partition("=")
     soft, colon, hard = limits.partition(":")
     if not equals or not re.fullmatch(r"-?\d+", soft) or (colon and not re.fullmatch(r"-?\d+", hard)):
         raise InvalidArgument(f"invalid ulimit argument: {text}", fix="write NAME=SOFT[:HARD], like nofile=1024:2048")
+    if name not in _LIMITS:
+        raise InvalidArgument(f"invalid ulimit type: {name}", fix=f"use one of {', '.join(_LIMITS)}")
     least, most = int(soft), int(hard) if colon else int(soft)
     if most != -1 and (least == -1 or least > most):
         raise InvalidArgument(f"ulimit soft limit must be less than or equal to hard limit: {least} > {most}")
@@ -92,15 +111,39 @@ def restart_policy(text: str) -> Json:
     return {"Name": name, "MaximumRetryCount": int(count or 0)}
 
 
-def device(text: str) -> Json:
-    """The API's DeviceMapping for `/dev/x[:/dev/y][:rwm]`. Raises: InvalidArgument."""
-    parts = text.split(":")
-    permissions = "rwm"
-    if len(parts) > 1 and re.fullmatch(r"[rwm]{1,3}", parts[-1]) and not parts[-1].startswith("/"):
-        permissions = parts.pop()
-    if not 1 <= len(parts) <= 2 or not parts[0]:
-        raise InvalidArgument(f"invalid device specification: {text}")
-    return {"PathOnHost": parts[0], "PathInContainer": parts[-1], "CgroupPermissions": permissions}
+def comma_separated(text: str) -> list[str]:
+    """The fields of one line of CSV: `"a,b",c` has two. Raises: InvalidArgument."""
+    # Without the module csv around it, which takes longer to import.
+    from _csv import Error, reader
+
+    try:
+        return next(iter(reader([text], strict=True)), [])
+    except Error as error:
+        raise InvalidArgument(str(error)) from None
+
+
+def link(text: str) -> str:
+    """A `--link`, as it is. Raises: InvalidArgument in Docker's words."""
+    if not text or text.count(":") > 1:
+        raise InvalidArgument(f"bad format for links: {text}" if text else "empty string specified for links")
+    return text
+
+
+def dns_server(text: str) -> str:
+    """An address for --dns. Raises: InvalidArgument in Docker's words."""
+    from ipaddress import ip_address
+
+    try:
+        ip_address(text.strip())
+    except ValueError:
+        raise InvalidArgument(f"IP address is not correctly formatted: {text}") from None
+    return text.strip()
+
+
+def capability(text: str) -> str:
+    """A capability by the kernel's name."""
+    name = text.strip().upper()
+    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
 
 
 def extra_host(text: str) -> Json:
