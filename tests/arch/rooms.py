@@ -5,6 +5,7 @@ LEVELS = {
     "cli": 7,
     "daemon": 7,
     "sync": 7,  # derived from aio
+    "oci_runtime": 7,
     "client": 6,
     "server": 6,
     "engine": 5,
@@ -27,6 +28,7 @@ NARROW = {
     "aio": {"client", "api"},
     "sync": {"client", "api"},
     "cli": {"client", "api", "oci", "linux"},
+    "oci_runtime": {"runtime", "supervisor", "linux", "oci"},
     "client": {"api", "oci", "linux"},
     "supervisor": {"linux"},
     "linux": set(),

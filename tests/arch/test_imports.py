@@ -8,7 +8,7 @@ from tests.arch.rooms import LEVELS, NARROW
 from tests.arch.source import Import, imports, is_third_party, room_of, source_modules
 
 # Whoever turns JSON into types at an edge does it with msgspec.
-MSGSPEC_ROOMS = {"api", "oci", "engine", "client", "daemon", "logs"}
+MSGSPEC_ROOMS = {"api", "oci", "engine", "client", "daemon", "logs", "oci_runtime"}
 # The two ends of HTTP never import each other, so each has its own door to the protocol's library.
 TWO_DOORS = {"h11": {"client", "server"}}
 

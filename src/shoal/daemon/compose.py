@@ -75,7 +75,7 @@ from shoal.network.instance import instance_suffix
 from shoal.network.unrouted import UnroutedNetwork
 from shoal.oci.platform import Platform
 from shoal.oci.runtime_spec import Seccomp
-from shoal.runtime.compile.plan import Hierarchy, HostFacts
+from shoal.runtime.compile.plan import HostFacts, hierarchies_of
 from shoal.runtime.native.driver import NativeDriver
 from shoal.volume.store import VolumeStore
 
@@ -181,24 +181,11 @@ def _host_facts(config: Config, cgroups: Layout) -> HostFacts:
     return HostFacts(
         rootfs_mount_point=str(config.exec_root / "rootfs"),
         cgroup_version="v2" if cgroups.version == "v2" else "v1",
-        hierarchies=_hierarchies(cgroups),
+        hierarchies=hierarchies_of(cgroups),
         last_capability=capabilities.last_cap(),
         compile_filter=compile_filter,
         mount_namespace="/proc/self/ns/mnt",
     )
-
-
-def _hierarchies(cgroups: Layout) -> tuple[Hierarchy, ...]:
-    """What a container's /sys/fs/cgroup is made of."""
-    if cgroups.version == "v2":
-        return (Hierarchy(name="", mount_point=cgroups.unified or "/sys/fs/cgroup"),)
-    found = []
-    for mount_point, controllers in cgroups.mounts.items():
-        name = Path(mount_point).name
-        found.append(Hierarchy(name, mount_point, tuple(c for c in controllers if c != name and "=" not in c)))
-    if cgroups.unified:
-        found.append(Hierarchy("unified", cgroups.unified))
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,10 @@ _OLDER = {
         "inotify_init1": 294,
         "inotify_add_watch": 254,
         "inotify_rm_watch": 255,
+        "personality": 135,
+        "set_mempolicy": 238,
+        "ioprio_set": 251,
+        "sched_setattr": 314,
     },
     "generic": {
         "clone": 220,
@@ -79,6 +83,10 @@ _OLDER = {
         "inotify_init1": 26,
         "inotify_add_watch": 27,
         "inotify_rm_watch": 28,
+        "personality": 92,
+        "set_mempolicy": 237,
+        "ioprio_set": 30,
+        "sched_setattr": 274,
     },
 }
 _GENERIC_MACHINES = ("aarch64", "riscv64", "loongarch64")
@@ -114,6 +122,10 @@ SYS_bpf = _NUMBERS["bpf"]
 SYS_inotify_init1 = _NUMBERS["inotify_init1"]
 SYS_inotify_add_watch = _NUMBERS["inotify_add_watch"]
 SYS_inotify_rm_watch = _NUMBERS["inotify_rm_watch"]
+SYS_personality = _NUMBERS["personality"]
+SYS_set_mempolicy = _NUMBERS["set_mempolicy"]
+SYS_ioprio_set = _NUMBERS["ioprio_set"]
+SYS_sched_setattr = _NUMBERS["sched_setattr"]
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 _syscall = _libc.syscall

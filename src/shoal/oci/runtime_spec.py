@@ -6,7 +6,7 @@ that other tools ignore: `process.user.username` holds the unresolved `user[:gro
 are looked up inside the container, where its `/etc/passwd` is), and `annotations` hold the group names of
 `--group-add`.
 
-Source: OCI runtime-spec v1.2, config.md and config-linux.md.
+Source: OCI runtime-spec v1.3, config.md and config-linux.md.
 """
 
 from __future__ import annotations
@@ -40,13 +40,26 @@ class Root(_Object, frozen=True):
     readonly: bool = False
 
 
+class IdMapping(_Object, frozen=True):
+    """A range of user or group ids of a user namespace, and what it is outside, §User namespace mappings."""
+
+    container_id: int = msgspec.field(name="containerID")
+    host_id: int = msgspec.field(name="hostID")
+    size: int
+
+
 class Mount(_Object, frozen=True):
-    """One additional mount, §Mounts. `options` are mount(8) words, data for the file system included."""
+    """One additional mount, §Mounts. `options` are mount(8) words, data for the file system included.
+
+    The mappings are those of an idmapped mount; without any, the words `idmap` and `ridmap` take the container's.
+    """
 
     destination: str
     type: str = ""
     source: str = ""
     options: tuple[str, ...] = ()
+    uid_mappings: tuple[IdMapping, ...] = ()
+    gid_mappings: tuple[IdMapping, ...] = ()
 
 
 class User(_Object, frozen=True):
@@ -84,6 +97,32 @@ class Rlimit(_Object, frozen=True):
     hard: int
 
 
+class Scheduler(_Object, frozen=True):
+    """How the kernel schedules the process, sched_setattr(2); times in ns, §Linux Process."""
+
+    policy: str
+    nice: int = 0
+    priority: int = 0
+    flags: tuple[str, ...] = ()
+    runtime: int = 0
+    deadline: int = 0
+    period: int = 0
+
+
+class IoPriority(_Object, frozen=True):
+    """Class and level of the process's I/O, ioprio_set(2)."""
+
+    class_: str = msgspec.field(name="class")
+    priority: int = 0
+
+
+class CpuAffinity(_Object, frozen=True):
+    """The processors of a process that joins a container: `initial` on its way there, `final` from then on."""
+
+    initial: str = ""
+    final: str = ""
+
+
 class Process(_Object, frozen=True):
     """What runs, as whom, with which rights, §Process."""
 
@@ -99,6 +138,9 @@ class Process(_Object, frozen=True):
     oom_score_adj: int | None = None
     apparmor_profile: str = ""
     selinux_label: str = ""
+    scheduler: Scheduler | None = None
+    io_priority: IoPriority | None = None
+    exec_cpu_affinity: CpuAffinity | None = msgspec.field(name="execCPUAffinity", default=None)
 
 
 class Namespace(_Object, frozen=True):
@@ -140,6 +182,8 @@ class Memory(_Object, frozen=True):
     kernel_tcp: int | None = msgspec.field(name="kernelTCP", default=None)
     swappiness: int | None = None
     disable_oom_killer: bool | None = msgspec.field(name="disableOOMKiller", default=None)
+    use_hierarchy: bool | None = None
+    check_before_update: bool | None = None
 
 
 class Cpu(_Object, frozen=True):
@@ -148,6 +192,8 @@ class Cpu(_Object, frozen=True):
     shares: int | None = None
     quota: int | None = None
     period: int | None = None
+    burst: int | None = None
+    idle: int | None = None
     realtime_runtime: int | None = None
     realtime_period: int | None = None
     cpus: str = ""
@@ -194,6 +240,27 @@ class HugepageLimit(_Object, frozen=True):
     limit: int
 
 
+class InterfacePriority(_Object, frozen=True):
+    """The priority of what a container sends through one interface of the host."""
+
+    name: str
+    priority: int
+
+
+class Network(_Object, frozen=True):
+    """Class and priorities of a container's network traffic, cgroup v1 only, §Network."""
+
+    class_id: int | None = msgspec.field(name="classID", default=None)
+    priorities: tuple[InterfacePriority, ...] = ()
+
+
+class Rdma(_Object, frozen=True):
+    """Limits on one RDMA device, §RDMA."""
+
+    hca_handles: int | None = None
+    hca_objects: int | None = None
+
+
 class Resources(_Object, frozen=True):
     """What the cgroup allows, §Control groups."""
 
@@ -203,6 +270,9 @@ class Resources(_Object, frozen=True):
     pids: Pids | None = None
     block_io: BlockIO | None = msgspec.field(name="blockIO", default=None)
     hugepage_limits: tuple[HugepageLimit, ...] = ()
+    network: Network | None = None
+    rdma: dict[str, Rdma] = {}
+    unified: dict[str, str] = {}
 
 
 class SyscallArg(_Object, frozen=True):
@@ -231,6 +301,36 @@ class Seccomp(_Object, frozen=True):
     architectures: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     syscalls: tuple[Syscall, ...] = ()
+    listener_path: str = ""
+    listener_metadata: str = ""
+
+
+class Personality(_Object, frozen=True):
+    """The execution domain, "LINUX" or "LINUX32", personality(2)."""
+
+    domain: str
+    flags: tuple[str, ...] = ()
+
+
+class ClockOffset(_Object, frozen=True):
+    """What is added to one clock of a time namespace, time_namespaces(7)."""
+
+    secs: int = 0
+    nanosecs: int = 0
+
+
+class MemoryPolicy(_Object, frozen=True):
+    """On which memory nodes the process allocates, set_mempolicy(2)."""
+
+    mode: str
+    nodes: str = ""
+    flags: tuple[str, ...] = ()
+
+
+class NetDevice(_Object, frozen=True):
+    """A network interface of the host that moves into the container; `name` is its name there."""
+
+    name: str = ""
 
 
 class Linux(_Object, frozen=True):
@@ -246,6 +346,33 @@ class Linux(_Object, frozen=True):
     masked_paths: tuple[str, ...] = ()
     readonly_paths: tuple[str, ...] = ()
     mount_label: str = ""
+    uid_mappings: tuple[IdMapping, ...] = ()
+    gid_mappings: tuple[IdMapping, ...] = ()
+    time_offsets: dict[str, ClockOffset] = {}
+    personality: Personality | None = None
+    memory_policy: MemoryPolicy | None = None
+    net_devices: dict[str, NetDevice] = {}
+    intel_rdt: dict[str, object] | None = None
+
+
+class Hook(_Object, frozen=True):
+    """A program that the runtime runs at one point of a container's life; `timeout` in seconds."""
+
+    path: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    timeout: int | None = None
+
+
+class Hooks(_Object, frozen=True):
+    """Programs by when they run, §POSIX-platform Hooks."""
+
+    prestart: tuple[Hook, ...] = ()
+    create_runtime: tuple[Hook, ...] = ()
+    create_container: tuple[Hook, ...] = ()
+    start_container: tuple[Hook, ...] = ()
+    poststart: tuple[Hook, ...] = ()
+    poststop: tuple[Hook, ...] = ()
 
 
 class RuntimeSpec(_Object, frozen=True):
@@ -259,6 +386,7 @@ class RuntimeSpec(_Object, frozen=True):
     mounts: tuple[Mount, ...] = ()
     annotations: dict[str, str] = {}
     linux: Linux | None = None
+    hooks: Hooks | None = None
 
 
 def encode(spec: RuntimeSpec) -> bytes:

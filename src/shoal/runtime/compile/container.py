@@ -5,6 +5,8 @@ The order is the heart of it; every comment here says why something stands where
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from shoal.errors import Internal
 from shoal.linux.namespaces import FLAGS, OCI_NAMES
 from shoal.oci.rootfs import OverlayRootfs
@@ -12,7 +14,6 @@ from shoal.oci.runtime_spec import Linux, Mount, Process, RuntimeSpec, resources
 from shoal.runtime.compile.mounts import cgroup_step, mount_step, namespace_of_binds, trees_before_cut, trees_of_others
 from shoal.runtime.compile.plan import HostFacts, Plan
 from shoal.runtime.compile.process import limits_first, process_steps
-from shoal.runtime.driver import ExecLaunch, Launch
 from shoal.supervisor.steps.devices import MakeDevices, OpenConsole, TakeStdio
 from shoal.supervisor.steps.namespaces import JoinNamespaces, JoinProcess, SetHostname, UnshareCgroup
 from shoal.supervisor.steps.network import ConfigureInterface, WaitBarrier
@@ -20,6 +21,9 @@ from shoal.supervisor.steps.paths import MaskPaths, ReadonlyPaths, SetSysctls
 from shoal.supervisor.steps.process import MakeWorkingDirectory
 from shoal.supervisor.steps.rootfs import BindRoot, CutPropagation, MountOverlayRoot, Pivot, ReadonlyRoot
 from shoal.supervisor.steps.step import Step
+
+if TYPE_CHECKING:
+    from shoal.runtime.driver import ExecLaunch, Launch
 
 # Entered by the supervisor around the clone, because setns(2) changes it for children only.
 _ENTERED_BY_SUPERVISOR = ("pid",)

@@ -1,18 +1,21 @@
-"""What compiling yields: the steps, and what the supervisor does around them. Pure data, used in shoald."""
+"""What compiling yields: the steps, and what the supervisor does around them. Pure data, used in shoald.
+
+Named tuples and not dataclasses, as in all of this package: an OCI runtime loads it for each call, and `dataclasses`
+takes longer to import than a plan to compile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from shoal.linux.cgroups import Layout
     from shoal.oci.runtime_spec import Seccomp
     from shoal.supervisor.steps.step import Step
 
 
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
+class Hierarchy(NamedTuple):
     """One mounted cgroup hierarchy: `name` is its directory in the container's /sys/fs/cgroup.
 
     `mount_point` is where the host has it ("/sys/fs/cgroup/cpu,cpuacct"); `aliases` are further names that
@@ -24,8 +27,20 @@ class Hierarchy:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+def hierarchies_of(cgroups: Layout) -> tuple[Hierarchy, ...]:
+    """What a container's /sys/fs/cgroup is made of on a machine with this layout."""
+    if cgroups.version == "v2":
+        return (Hierarchy(name="", mount_point=cgroups.unified or "/sys/fs/cgroup"),)
+    found = []
+    for mount_point, controllers in cgroups.mounts.items():
+        name = mount_point.rpartition("/")[2]
+        found.append(Hierarchy(name, mount_point, tuple(c for c in controllers if c != name and "=" not in c)))
+    if cgroups.unified:
+        found.append(Hierarchy("unified", cgroups.unified))
+    return tuple(found)
+
+
+class HostFacts(NamedTuple):
     """What compiling needs to know about this machine, found out once by whoever composes.
 
     `rootfs_mount_point` is an empty directory (EXEC_ROOT/rootfs) on which every container mounts its root, each
@@ -43,8 +58,7 @@ class HostFacts:
     mount_namespace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How one process comes to be.
 
     `clone_flags` are the new namespaces but the cgroup one, which the child unshares itself once it is in its
@@ -58,7 +72,7 @@ class Plan:
     clone_flags: int
     cgroup_path: str
     joins: tuple[tuple[str, str], ...] = ()
-    resources: dict[str, object] = field(default_factory=dict)
+    resources: Mapping[str, object] = {}
 
     def to_wire(self) -> list[tuple[str, dict[str, object]]]:
         """The steps as data for `marshal`, in order."""

@@ -22,7 +22,7 @@ from shoal.supervisor.steps.rights import (
 )
 from shoal.supervisor.steps.step import Step
 
-_DEFAULT_UMASK = 0o022
+DEFAULT_UMASK = 0o022
 
 
 def limits_first(process: Process) -> list[Step]:
@@ -38,11 +38,11 @@ def process_steps(process: Process, spec: RuntimeSpec, host: HostFacts) -> list[
     # A specification of another tool has numbers and no username.
     who = user.username or (f"{user.uid}:{user.gid}" if user.uid or user.gid else "")
     # Without a filter or capabilities of its own the process keeps what the supervisor has.
-    filter_steps = _filter(spec.linux.seccomp if spec.linux else None, host)
-    rights = _capability_steps(process.capabilities)
+    filters = filter_steps(spec.linux.seccomp if spec.linux else None, host)
+    rights = capability_steps(process.capabilities)
     limits = [SetRlimits([(one.type, one.soft, one.hard) for one in process.rlimits])] if process.rlimits else []
     steps: list[Step] = [
-        SetUmask(_DEFAULT_UMASK if user.umask is None else user.umask),
+        SetUmask(DEFAULT_UMASK if user.umask is None else user.umask),
         LookUpUser(who, numbers, names.split(",") if names else []),
         ChangeDirectory(process.cwd),
         NewKeyring(),
@@ -53,14 +53,15 @@ def process_steps(process: Process, spec: RuntimeSpec, host: HostFacts) -> list[
     ]
     program, env, own = process.args[0], list(process.env), process.capabilities
     if process.no_new_privileges:
-        steps += [*rights[1:], NoNewPrivileges(), FindProgram(program, env, None), *filter_steps]
+        steps += [*rights[1:], NoNewPrivileges(), FindProgram(program, env, None), *filters]
     else:
         effective = None if own is None else mask(own.effective)
-        steps += [FindProgram(program, env, effective), *filter_steps, *rights[1:]]
+        steps += [FindProgram(program, env, effective), *filters, *rights[1:]]
     return [*steps, Execute(list(process.args))]
 
 
-def _capability_steps(capabilities: Capabilities | None) -> list[Step]:
+def capability_steps(capabilities: Capabilities | None) -> list[Step]:
+    """Steps that bound the capabilities, before the change of user, and that set them, behind it."""
     if capabilities is None:
         return []
     return [
@@ -74,7 +75,8 @@ def _capability_steps(capabilities: Capabilities | None) -> list[Step]:
     ]
 
 
-def _filter(seccomp: Seccomp | None, host: HostFacts) -> list[Step]:
+def filter_steps(seccomp: Seccomp | None, host: HostFacts) -> list[Step]:
+    """The step that puts the process under its system call filter, if it has one."""
     if seccomp is None:
         return []
     flags = 0

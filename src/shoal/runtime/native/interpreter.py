@@ -11,7 +11,6 @@ import errno
 import fcntl
 import os
 import sys
-import sysconfig
 import time
 
 from shoal.errors import SyscallError
@@ -102,7 +101,10 @@ def _executable_memfd() -> Fd:
 
 def _environment() -> dict[str, str]:
     """Where a shared libpython is, for builds whose run path is relative to the executable: the copy has none."""
-    library, directory = sysconfig.get_config_var("LDLIBRARY"), sysconfig.get_config_var("LIBDIR")
-    if library and directory and ".so" in library and os.path.exists(f"{directory}/{library}"):
-        return {"LD_LIBRARY_PATH": directory}
+    # Asked of the kernel and not of `sysconfig`, whose import takes as long as the copy.
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as mappings:
+        for line in mappings:
+            directory, _, name = line.rstrip("\n").rpartition("/")
+            if name.startswith("libpython") and ".so" in name:
+                return {"LD_LIBRARY_PATH": directory[directory.index("/") :]}
     return {}

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from shoal import errors
-from shoal.errors import Internal, ShoalError, SyscallError, Unavailable
+from shoal.errors import SyscallError, Unavailable
 from shoal.linux.fd import Fd
 from shoal.supervisor.protocol import encode, receive, send_nowait
+from shoal.supervisor.wire_errors import error_from_wire
 
 if TYPE_CHECKING:
     import _socket
@@ -149,18 +149,6 @@ class SupervisorLink:
         if not self._closed:
             self.close()
             self._on_lost()
-
-
-def error_from_wire(body: Body) -> ShoalError:
-    """The error that the supervisor describes (supervisor/child.py describe_error)."""
-    if body["syscall"]:
-        error: ShoalError = SyscallError(body["syscall"], body["object"], body["errno"], fix=body["fix"])
-        error.what, error.why = body["what"], body["why"]
-        return error
-    kind = getattr(errors, body["kind"], Internal)
-    if not (isinstance(kind, type) and issubclass(kind, ShoalError)) or kind is SyscallError:
-        kind = Internal
-    return kind(body["what"], why=body["why"], fix=body["fix"])
 
 
 def _gone() -> Unavailable:

@@ -55,6 +55,14 @@ def look_up(root_fd: int, user: str, extra_groups: list[int], group_names: list[
     return Account(uid, gid, list(dict.fromkeys(everything))[:_MAXIMUM_GROUPS], home or "/")
 
 
+def home_of(root_fd: int, uid: int) -> str:
+    """The home directory of a user by its number, "/" where /etc/passwd of the container names none."""
+    for _, _, number, _, _, home, *_ in _Lines(read_file(root_fd, "/etc/passwd"), 7):
+        if _number(number) == uid:
+            return home or "/"
+    return "/"
+
+
 def read_file(root_fd: int, path: str) -> bytes:
     """The content of a regular file in the container; empty when there is none.
 

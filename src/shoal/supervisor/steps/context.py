@@ -37,12 +37,12 @@ class Context:
     namespace ("net", "ipc", …, or "process": a pidfd) to the descriptor to enter it by. `root_fd` is the
     container's root, -1 before it is mounted. `trees` are detached mounts that a step took for the bind mount
     at a target (the key). `prepared` are file systems made ahead of the plan. `program` and `environment` are what
-    the process is going to run.
+    the process is going to run, `kept` the descriptors that it gets beside its standard streams.
     """
 
     __slots__ = (
-        "channel", "cwd", "environment", "gid", "groups", "home", "joins", "prepared", "program", "root_fd", "stdio",
-        "trees", "uid",
+        "channel", "cwd", "environment", "gid", "groups", "home", "joins", "kept", "prepared", "program", "root_fd",
+        "stdio", "trees", "uid",
     )  # fmt: skip
 
     def __init__(
@@ -56,7 +56,11 @@ class Context:
         self.stdio = stdio
         self.joins = joins or {}
         self.trees: dict[str, int] = {}
+<<<<<<< HEAD
         self.prepared = prepared or Prepared()
+=======
+        self.kept = range(0)
+>>>>>>> 3e839d9 (oci_runtime: shoal-runtime, the command line of an OCI runtime)
         self.root_fd = -1
         self.uid = 0
         self.gid = 0

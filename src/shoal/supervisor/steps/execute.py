@@ -79,6 +79,8 @@ class Execute(Step):
         # Whatever else is open is the supervisor's. Marked, not closed: our socket has to stay open until
         # execve has succeeded, because its end is the sign for that.
         close_range(3, cloexec=True)
+        for fd in ctx.kept:
+            os.set_inheritable(fd, True)
         try:
             os.execve(ctx.program, [os.fsencode(argument) for argument in self.args], ctx.environment)
         except (OSError, ValueError) as error:

@@ -121,10 +121,10 @@ class BindMount(Step):
         try:
             taken = ctx.trees.pop(self.target, -1)
             if taken >= 0:
-                with Fd(taken) as tree, _place_for(ctx.root_fd, self.source, self.target, taken) as place:
+                with Fd(taken) as tree, place_for(ctx.root_fd, self.source, self.target, taken) as place:
                     if attach_tree(tree, place, self.readonly, self.propagation, 0, self.target):
                         return
-            with _place_for(ctx.root_fd, self.source, self.target) as place:
+            with place_for(ctx.root_fd, self.source, self.target) as place:
                 bind_mount(
                     self.source,
                     place,
@@ -134,7 +134,7 @@ class BindMount(Step):
                     object=self.target,
                 ).close()
         except SyscallError as error:
-            raise _in_dockers_words(error, self.source, self.target) from None
+            raise in_dockers_words(error, self.source, self.target) from None
 
 
 class BindSubpath(Step):
@@ -231,7 +231,7 @@ class ShareTree(Step):
         ctx.trees[self.target] = tree.detach()
 
 
-def _place_for(root_fd: int, source: str, target: str, tree: int = -1) -> Fd:
+def place_for(root_fd: int, source: str, target: str, tree: int = -1) -> Fd:
     """The target of a bind mount, made if missing: a directory for a directory, else an empty file.
 
     `tree` is a descriptor of the source, where it was taken ahead.
@@ -245,7 +245,7 @@ def _place_for(root_fd: int, source: str, target: str, tree: int = -1) -> Fd:
     return create_file_in_root(root_fd, target, 0o644)
 
 
-def _in_dockers_words(error: SyscallError, source: str, target: str) -> Exception:
+def in_dockers_words(error: SyscallError, source: str, target: str) -> Exception:
     """ENOTDIR and EISDIR as the sentence that Docker has for a file on a directory; others as they are."""
     what = f'error mounting "{source}" to rootfs at "{target}"'
     if error.errno in (errno.ENOTDIR, errno.EISDIR):

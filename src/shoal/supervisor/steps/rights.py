@@ -59,7 +59,7 @@ class LookUpUser(Step):
         ctx.groups = account.groups
         ctx.home = account.home
         for fd in (0, 1, 2):
-            _give_stream(fd, ctx.uid)
+            give_stream(fd, ctx.uid)
 
 
 class NewKeyring(Step):
@@ -187,7 +187,8 @@ class NoNewPrivileges(Step):
         set_no_new_privs()
 
 
-def _give_stream(fd: int, uid: int) -> None:
+def give_stream(fd: int, uid: int) -> None:
+    """Makes `uid` the owner of an open stream, as far as that goes. Raises: SyscallError."""
     try:
         status = os.fstat(fd)
         # Not /dev/null, which belongs to the host, and not what the user has already.
