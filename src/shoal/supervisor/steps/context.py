@@ -56,11 +56,8 @@ class Context:
         self.stdio = stdio
         self.joins = joins or {}
         self.trees: dict[str, int] = {}
-<<<<<<< HEAD
         self.prepared = prepared or Prepared()
-=======
         self.kept = range(0)
->>>>>>> 3e839d9 (oci_runtime: shoal-runtime, the command line of an OCI runtime)
         self.root_fd = -1
         self.uid = 0
         self.gid = 0
