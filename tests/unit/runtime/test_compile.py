@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -187,7 +186,7 @@ def test_compile_exec_is_the_golden_one() -> None:
 
 def test_compile_plan_takes_binds_from_where_the_host_is_now() -> None:
     """Binds of the request come from the daemon's namespace: a child cloned ahead does not see later mounts."""
-    host = replace(V1, mount_namespace="/proc/self/ns/mnt")
+    host = V1._replace(mount_namespace="/proc/self/ns/mnt")
     bind = Mount(destination="/d", type="bind", source="/srv", options=("rbind", "rw", "rprivate", LATEST_OPTION))
     own = Mount(destination="/etc/hosts", type="bind", source="/data/hosts", options=("rbind", "rw", "rprivate"))
     spec = RuntimeSpec(process=Process(cwd="/", args=("a",)), mounts=(bind, own), linux=Linux())
