@@ -10,13 +10,13 @@ import os
 from shoal.errors import SyscallError
 from shoal.linux.copy_up import copy_directory
 from shoal.linux.fd import Fd
+from shoal.linux.filesystems import mount_filesystem
 from shoal.linux.libc import AT_FDCWD, AT_RECURSIVE
 from shoal.linux.mounts import (
     MOUNT_ATTR__ATIME,
     MOUNT_ATTR_RDONLY,
     OPEN_TREE_CLONE,
     make_readonly,
-    mount_filesystem,
     mount_setattr,
     move_mount,
     open_tree,
