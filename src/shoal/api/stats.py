@@ -28,8 +28,11 @@ class ThrottlingData(Wire, kw_only=True, rename=str):
     throttled_time: int = 0
 
 
-class CPUStats(Wire, kw_only=True, rename=str):
-    """The container's CPU time and, to compare, the whole machine's (`system_cpu_usage`, ns over all CPUs)."""
+class CPUStats(Wire, kw_only=True, omit_defaults=True, rename=str):
+    """The container's CPU time and, to compare, the whole machine's (`system_cpu_usage`, ns over all CPUs).
+
+    A sample with nothing before it leaves these two out of `precpu_stats`, by which clients know.
+    """
 
     cpu_usage: CPUUsage
     system_cpu_usage: int = 0

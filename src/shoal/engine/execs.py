@@ -33,7 +33,8 @@ _KEPT_NS = 300 * 1_000_000_000
 class ExecRecord:
     """One exec, of the container's run that began at `run_ns`.
 
-    `exit_code` is None until it has ended; `dropped` says that nobody wants it any more.
+    `exit_code` is None until it has ended; `launched` is set once its start has succeeded or failed; `dropped` says
+    that nobody wants it any more.
     """
 
     id: str
@@ -45,6 +46,7 @@ class ExecRecord:
     exit_code: int | None = None
     pid: int = 0
     ended_ns: int = 0
+    launched: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: bool = False
 
@@ -175,6 +177,8 @@ class Execs:
             record.exit_code = 127 if "not found" in problem.what else 126
             problem.what = f"OCI runtime exec failed: exec failed: unable to start container process: {problem.what}"
             raise
+        finally:
+            record.launched.set()
         record.pid = started.pid
         if record.dropped:
             await self._driver.signal(record.container.id, record.id, signal.SIGKILL, group=True)
@@ -230,7 +234,11 @@ class Execs:
             raise NotFound("no such exec", why="it has ended")
         if not record.running:
             raise Conflict(f"exec {exec_id} is not running")
-        if record.config.tty:
+        if not record.config.tty:
+            return
+        # Clients resize as soon as their stream is open, which is before the process has its terminal.
+        await record.launched.wait()
+        if record.running:
             await self._driver.resize(record.container.id, record.id, *console_size((rows, columns)))
 
     def _tell(self, record: ExecRecord, action: str, **more: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 from shoal.api.exec import ExecConfig, ExecStartConfig
 from shoal.engine.execs import Execs
 from shoal.errors import Conflict, InvalidArgument, NotFound, ShoalError, SyscallError
+from shoal.runtime.driver import Started
 from tests.unit.engine.container.bench import ID, Bench, run
 
 
@@ -102,5 +104,43 @@ def test_start_of_an_exec_of_a_missing_program_has_its_exit_code() -> None:
         (id,) = execs._execs
         shown = await execs.inspect(id)
         assert (shown.running, shown.exit_code) == (False, 127)
+
+    run(test)
+
+
+class _SlowDriver:
+    """Starts an exec when it is told to, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.calls: list[str] = []
+
+    async def exec(self, request: object) -> Started:
+        del request
+        await self.go.wait()
+        self.calls.append("exec")
+        return Started(pid=7, started_at_ns=1)
+
+    async def resize(self, *parts: object) -> None:
+        del parts
+        self.calls.append("resize")
+
+
+def test_resize_of_an_exec_that_is_being_started_waits_for_it() -> None:
+    """A client resizes as soon as its stream is open, which is before the process has a terminal."""
+
+    async def test(bench: Bench) -> None:
+        execs, driver = _execs(bench, InvalidArgument("unused")), _SlowDriver()
+        execs._driver = cast(Any, driver)
+        await bench.lifecycle.start(bench.add())
+        id = await execs.create("web", ExecConfig(cmd=["sh"], tty=True))
+        starting = asyncio.ensure_future(execs.prepare_start(id, ExecStartConfig(detach=True)))
+        await asyncio.sleep(0)
+        resizing = asyncio.ensure_future(execs.resize(id, 24, 80))
+        await asyncio.sleep(0)
+        assert not resizing.done()
+        driver.go.set()
+        await asyncio.gather(starting, resizing)
+        assert driver.calls == ["exec", "resize"]
 
     run(test)
