@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from shoal.errors import SyscallError
+from shoal.linux.files import read_file
 
 # Fields of /proc/PID/stat, counted from the one behind the name: proc_pid_stat(5) minus 3.
 _STATE = 0
@@ -23,9 +24,8 @@ def _read(path: str) -> str:
     Raises: SyscallError.
     """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            return file.read()
-    except OSError as error:  # ESRCH comes from the read when the process ends behind the open
+        return read_file(path).decode("utf-8", "surrogateescape")
+    except OSError as error:
         raise SyscallError("open", path, error.errno or 0) from None
 
 

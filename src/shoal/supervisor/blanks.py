@@ -2,9 +2,9 @@
 
 Cloning into fresh namespaces, making cgroups of version 1 and the file systems that every container has takes
 milliseconds. So a few blank children wait, in cgroups of their own, with the file systems of the last container made
-ahead (steps/preparation.py); when one is used, its cgroups are renamed. A cgroup of version 2 cannot be, so there
-are none. Blanks die with their supervisor (see child.py); a cgroup that stays behind is named after the supervisor's
-pid, so that shoald can tell. Runs in a supervisor.
+ahead (steps/preparation.py), and its device rules; when one is used, its cgroups are renamed. A cgroup of version 2
+cannot be, so there are none. Blanks die with their supervisor (see child.py); a cgroup that stays behind is named after
+the supervisor's pid, so that shoald can tell. Runs in a supervisor.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from shoal.supervisor.steps.preparation import preparable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from shoal.linux.cgroups import Cgroup, Layout
     from shoal.linux.fd import Fd
     from shoal.supervisor.loop import Loop
+    from shoal.supervisor.protocol import LaunchBody
     from shoal.supervisor.steps.preparation import Wire
 
     class Listener(Protocol):
@@ -49,15 +50,19 @@ _MAX_FAILURES = 3
 
 
 class Child:
-    """A cloned child that waits for its plan. The owner closes `channel` and `pidfd`."""
+    """A cloned child that waits for its plan. The owner closes `channel` and `pidfd`.
 
-    __slots__ = ("cgroup", "channel", "pid", "pidfd")
+    `devices` are the device rules that its cgroup has already, as in linux.resources.
+    """
+
+    __slots__ = ("cgroup", "channel", "devices", "pid", "pidfd")
 
     def __init__(self, pid: int, pidfd: Fd, channel: _socket.socket, cgroup: Cgroup | None) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.channel = channel
         self.cgroup = cgroup
+        self.devices: list[dict[str, Any]] = []
 
     def kill(self) -> None:
         """Ends it and waits for its end, which is short: it has not run anything of a user's."""
@@ -90,7 +95,8 @@ class Blanks:
     """A pool of blank children. Off until `configure`."""
 
     __slots__ = (
-        "_blanks", "_expected", "_failures", "_flags", "_layout", "_listener", "_loop", "_parent", "_serial", "_target",
+        "_blanks", "_devices", "_expected", "_failures", "_flags", "_layout", "_listener", "_loop", "_parent",
+        "_serial", "_target",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, layout: Layout, listener: Listener) -> None:
@@ -104,6 +110,7 @@ class Blanks:
         self._serial = 0
         self._failures = 0
         self._expected: list[Wire] = []
+        self._devices: list[dict[str, Any]] = []
 
     @property
     def pids(self) -> set[int]:
@@ -119,15 +126,17 @@ class Blanks:
         self._failures = 0
         self._changed()
 
-    def take(self, flags: int, cgroup_path: str, steps: list[Wire]) -> Child | None:
+    def take(self, body: LaunchBody, cgroup_path: str) -> Child | None:
         """A blank whose cgroup can be renamed to `cgroup_path`, or None when there is none that fits.
 
-        The next ones are made ready for a plan like `steps`.
+        The next ones are made ready for a launch like this one.
         """
+        flags = body["clone_flags"]
         parent = cgroup_path.rpartition("/")[0]
         if flags != self._flags or parent != self._parent:
             return None
-        self._expected = preparable(steps)
+        self._expected = preparable(body["steps"])
+        self._devices = body["resources"].get("devices", [])
         child = self._blanks.pop(0) if self._blanks else None
         if child is not None:
             self._failures = 0
@@ -174,6 +183,9 @@ class Blanks:
                 send_nowait(child.channel, encode("go", 0, {"barrier": "blank"}), entrances)
             finally:
                 close_all(entrances)
+            if self._devices:
+                cgroup.apply({"devices": self._devices})
+                child.devices = self._devices
             if self._expected:
                 send_nowait(child.channel, encode("prepare", 0, {"steps": self._expected}))
         except (ShoalError, OSError):

@@ -29,6 +29,7 @@ from shoal.supervisor.stdio import Streams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from shoal.linux.cgroups import Cgroup
     from shoal.supervisor.loop import Timer
@@ -160,7 +161,7 @@ class Launch:
         path = body["cgroup"]
         if path is None:
             return self._clone(body["clone_flags"], pid_namespace, None)
-        blank = service.blanks.take(body["clone_flags"], path, body["steps"]) if pid_namespace is None else None
+        blank = service.blanks.take(body, path) if pid_namespace is None else None
         if blank is not None:
             self.process.cgroup = blank.cgroup
             return blank
@@ -221,11 +222,15 @@ class Launch:
         if not renamed:
             self.process.cgroup = self._service.layout.create(path)
         if self.process.cgroup is not None:
-            self._apply_resources(self.process.cgroup)
+            self._apply_resources(self.process.cgroup, child.devices if renamed else [])
         return renamed
 
-    def _apply_resources(self, cgroup: Cgroup) -> None:
-        self._warnings.extend(cgroup.apply(self._body["resources"]))
+    def _apply_resources(self, cgroup: Cgroup, devices: Sequence[Any] = ()) -> None:
+        """Limits the cgroup; `devices` are the device rules that it has already."""
+        resources = self._body["resources"]
+        if devices and resources.get("devices") == devices:
+            resources = {**resources, "devices": []}
+        self._warnings.extend(cgroup.apply(resources))
 
     # -- while waiting -------------------------------------------------------------------------------------------
 

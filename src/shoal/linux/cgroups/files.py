@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 
 from shoal.errors import SyscallError
-
-_READ_BYTES = 65536
+from shoal.linux.files import read_file
 
 
 def write_value(directory: str, name: str, value: str) -> None:
@@ -18,10 +17,20 @@ def write_value(directory: str, name: str, value: str) -> None:
 
     Raises: SyscallError, whose object is "memory.max = 100".
     """
+    write_each(directory, name, [value])
+
+
+def write_each(directory: str, name: str, values: list[str]) -> None:
+    """Write one value after the other to the control file `name`, which is opened once.
+
+    Raises: SyscallError, whose object names the value that was refused.
+    """
+    value = ""
     try:
         number = os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(number, value.encode())
+            for value in values:
+                os.write(number, value.encode())
         finally:
             os.close(number)
     except OSError as error:
@@ -35,16 +44,9 @@ def read_text(directory: str, name: str) -> str:
     """
     path = f"{directory}/{name}"
     try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            parts = []
-            while part := os.read(number, _READ_BYTES):
-                parts.append(part)
-        finally:
-            os.close(number)
+        return read_file(path).decode(errors="replace")
     except OSError as error:
         raise SyscallError("read", path, error.errno or 0) from None
-    return b"".join(parts).decode(errors="replace")
 
 
 def read_or_empty(directory: str, name: str) -> str:

@@ -13,7 +13,7 @@ import time
 from shoal.errors import InvalidArgument, SyscallError, Unsupported
 from shoal.linux.cgroups.cgroup import FREEZE_S, Cgroup, make_directories, make_directory, remove_tree
 from shoal.linux.cgroups.device_rules import device_rules
-from shoal.linux.cgroups.files import read_number, read_or_empty, read_table, write_value
+from shoal.linux.cgroups.files import read_number, read_or_empty, read_table, write_each, write_value
 from shoal.linux.cgroups.settings import v1_settings
 from shoal.linux.cgroups.usage import NS_PER_TICK, oom_kills_of, parse_blkio, v1_limit
 
@@ -103,8 +103,13 @@ class V1Cgroup(Cgroup):
             if rules:
                 warnings.append("Your kernel does not support device rules. Every device is allowed.")
             return warnings
-        for rule in rules:
-            write_value(directory + self.path, "devices.allow" if rule.allow else "devices.deny", rule.line())
+        while rules:
+            # Neighbours of one kind together: most containers have one "deny" and a dozen of "allow".
+            allow = rules[0].allow
+            count = next((number for number, rule in enumerate(rules) if rule.allow != allow), len(rules))
+            lines = [rule.line() for rule in rules[:count]]
+            write_each(directory + self.path, "devices.allow" if allow else "devices.deny", lines)
+            del rules[:count]
         return warnings
 
     def kill(self, sig: int) -> None:
