@@ -67,6 +67,19 @@ DIFFERENCES: dict[str, Difference] = {
         shoald="conflicting options: domainname and the UTS mode",
         reason="told when the container is made, in the words for --hostname",
     ),
+    "runtime-unknown": Difference(
+        dockerd="Unknown runtime specified nope", shoald="unknown or invalid runtime name: nope", reason=NEWER_WORDING
+    ),
+    "storage-opt": Difference(
+        dockerd="--storage-opt is (not )?supported",
+        shoald="--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        reason="the file system below Docker's storage decides which of its sentences comes",
+    ),
+    "platform": Difference(
+        dockerd="image with reference busybox was found but does not match the specified platform",
+        shoald="image with reference busybox was found but does not (match|provide) the specified platform",
+        reason=NEWER_WORDING,
+    ),
     "volume-at-the-root": Difference(
         dockerd="no such file or directory",
         shoald="invalid specification: destination can't be '/'",

@@ -193,7 +193,9 @@ def summary_view(
         labels=record.config.labels,
         state=record.state.status,
         status=status_text(record.state, now_ns, health),
-        host_config=SummaryHostConfig(network_mode=record.host_config.network_mode or "default"),
+        host_config=SummaryHostConfig(
+            network_mode=record.host_config.network_mode or "default", annotations=record.host_config.annotations
+        ),
         network_settings=SummaryNetworkSettings(networks=network.endpoints),
         mounts=mount_points(record),
     )
