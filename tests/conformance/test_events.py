@@ -90,6 +90,26 @@ def test_events_live_stream_tells_at_once(engine: Engine) -> None:
     assert {b"create", b"start", b"die", b"destroy"} <= set(out.split())
 
 
+def test_events_with_an_end_alone_are_those_that_were(engine: Engine) -> None:
+    """Without a beginning, an end that has passed gives what is kept up to it."""
+    engine.ok("create", "--name", "it", "busybox")
+    told = engine.ok("events", "--until", f"{time.time() + 0.01:.9f}", "-f", "container=it", "--format", "{{.Action}}")
+    assert told == "create"
+
+
+def test_events_of_a_commit(images: Engine) -> None:
+    """The new image's name, with the labels that it has, then the commit itself."""
+    images.ok("run", "--name", "it", "-l", "color=red", "busybox", "true")
+    since = time.time()
+    images.ok("commit", "-m", "why", "it", "other:1")
+    bounds = ("--since", f"{since:.9f}", "--until", f"{time.time() + 0.01:.9f}")
+    events = [json.loads(line) for line in images.ok("events", *bounds, "--format", "{{json .}}").splitlines()]
+    assert [(event["Type"], event["Action"]) for event in events] == [("image", "tag"), ("container", "commit")]
+    tagged, committed = (event["Actor"]["Attributes"] for event in events)
+    assert tagged == {"color": "red", "name": "other:1"}
+    assert (committed["comment"], committed["imageRef"]) == ("why", "other:1")
+
+
 def test_events_of_images(images: Engine) -> None:
     """import, tag and untag."""
     since = time.time()

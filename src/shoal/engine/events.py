@@ -53,8 +53,12 @@ class EventLog:
             subscriber.put(message)
 
     def subscribe(self, since_ns: int | None, until_ns: int | None, filters: Filters) -> EventStream:
-        """The kept events from `since_ns` on (none without it), then those to come from now on, up to `until_ns`."""
-        recent = [] if since_ns is None else [message for message in self._recent if message.time_ns >= since_ns]
+        """The kept events from `since_ns` on, then those to come from now on, up to `until_ns`.
+
+        Without a beginning all that are kept, where there is an end, and none where there is not.
+        """
+        begin_ns = since_ns if since_ns is not None or until_ns is None else 0
+        recent = [] if begin_ns is None else [message for message in self._recent if message.time_ns >= begin_ns]
         subscriber = _Subscriber(recent)
         self._subscribers.add(subscriber)
         return EventStream(subscriber, self._clock, until_ns, filters, self._subscribers.discard)

@@ -95,6 +95,7 @@ def test_disk_usage_is_true(api: Api) -> None:
     ready(api, lambda: usage() == (3, 2))
     told = api.ok("GET", "/system/df")
     assert told["Volumes"][0]["UsageData"]["RefCount"] == 1
+    assert told["Images"][0]["Containers"] == 1
     assert told["LayersSize"] == told["Images"][0]["Size"] == api.ok("GET", "/images/{name}/json", "busybox")["Size"]
     chosen = api.ok("GET", "/system/df", type=["volume", "image"])
     assert (chosen["Containers"], len(chosen["Volumes"]), len(chosen["Images"])) == (None, 1, 1)

@@ -66,6 +66,10 @@ class Committer:
                 reference=name,
                 step=step,
             )
+            if name is not None:
+                image = self._store.find(id)
+                labels = (image.config.labels or {}) if image else {}
+                self._events.publish("image", "tag", id, {**labels, "name": name.familiar()})
             told = {"comment": request.comment, "imageID": id, "imageRef": name.familiar() if name else ""}
             self._events.publish("container", "commit", record.id, {**record.attributes(), **told})
         return id
