@@ -79,7 +79,7 @@ def _named(marker: str, word: str) -> list[int]:
     return found
 
 
-class _Daemon:
+class DaemonSubject:
     """A subject that is an engine of the conformance suite, driven by the docker command."""
 
     def __init__(self, engine: Engine) -> None:
@@ -102,7 +102,7 @@ class _Daemon:
         self.engine.close()
 
 
-class ShoaldSubject(_Daemon):
+class ShoaldSubject(DaemonSubject):
     """shoald and its supervisors."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class ShoaldSubject(_Daemon):
         return {"shoald": [self.engine.pid], "supervisor": self.engine.supervisor_pids()}
 
 
-class DockerdSubject(_Daemon):
+class DockerdSubject(DaemonSubject):
     """dockerd, its containerd, and a shim for each container."""
 
     def __init__(self) -> None:

@@ -56,9 +56,9 @@ LINGER_S = 2.0
 _STREAM_IDS = {"stdout": 1, "stderr": 2}
 
 
-def frame(stream: str, data: bytes) -> bytes:
-    """The data as one stdcopy frame. Source: Docker API, ContainerAttach, "Stream format"."""
-    return struct.pack(">B3xI", _STREAM_IDS[stream], len(data)) + data
+def frame_header(stream: str, length: int) -> bytes:
+    """What goes before data in one stdcopy frame. Source: Docker API, ContainerAttach, "Stream format"."""
+    return struct.pack(">B3xI", _STREAM_IDS[stream], length)
 
 
 class Client:
@@ -99,15 +99,15 @@ class Client:
         """Gives the client output of "stdout" or "stderr", if it wants that stream."""
         if stream not in self._streams or not self._output_open or self._finishing:
             return
-        if self._mux:
-            data = frame(stream, data)
+        header = frame_header(stream, len(data)) if self._mux else b""
+        sent = 0
         if not self._pending:
-            sent = self._write(data)
-            if sent == len(data):
+            sent = self._write_both(header, data)
+            if sent == len(header) + len(data):
                 return
-            data = data[sent:]
         if self._output_open:
-            self._pending += data
+            self._pending += header[sent:]
+            self._pending += data[max(sent - len(header), 0) :]
             self._update()
             if len(self._pending) > PENDING_LIMIT_BYTES:
                 self._host.hold(self)
@@ -212,6 +212,17 @@ class Client:
             self._begin_linger()
         else:
             self._update()
+
+    def _write_both(self, header: bytes, data: bytes) -> int:
+        if not header:
+            return self._write(data)
+        try:
+            return os.writev(self._fd, (header, data))
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._hung_up()
+            return 0
 
     def _write(self, data: bytes | bytearray) -> int:
         try:

@@ -22,7 +22,7 @@ STREAMS = ("stdout", "stderr")
 _RECORD = struct.Struct("=QQQQQQQ")
 # A journal is begun anew when this much of it is settled; more than any tail (logsink.PARTIAL_BYTES), because the
 # tail is copied to the front.
-_COMPACT_BYTES = 32 * 1024
+_COMPACT_BYTES = 256 * 1024
 
 
 class Journal:

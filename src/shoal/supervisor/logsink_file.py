@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 
 from shoal.supervisor.compressor import Compressor
+from shoal.supervisor.disposal import Disposal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class RotatedFile:
     """The newest file of a log, whose descriptor it owns, and what becomes of the older ones."""
 
     __slots__ = (
-        "_compressor", "_encoder", "_fd", "_max_files", "_max_size_bytes", "_on_problem", "_path", "_told", "inode",
-        "size_bytes",
+        "_compressor", "_disposal", "_encoder", "_fd", "_max_files", "_max_size_bytes", "_on_problem", "_path",
+        "_told", "inode", "size_bytes",
     )  # fmt: skip
 
     def __init__(self, log: LogBody, encoder: RecordEncoder, loop: Loop, on_problem: Callable[[str], None]) -> None:
@@ -54,7 +55,8 @@ class RotatedFile:
         self._fd = -1
         self.inode = 0
         self.size_bytes = 0
-        self._open(0)
+        self._open()
+        self._disposal = Disposal(loop)
         self._compressor = Compressor(loop, self._path, log["max_files"], log["compressor"])
 
     def append(self, stream: str, parts: list[Part], time_ns: int) -> None:
@@ -76,6 +78,7 @@ class RotatedFile:
     def close(self) -> None:
         """Gives the file back."""
         self._compressor.stop()
+        self._disposal.close()
         self._close()
 
     def _close(self) -> None:
@@ -98,41 +101,23 @@ class RotatedFile:
             self.size_bytes += count
 
     def _rotate(self) -> None:
-        if self._max_files == 1:
-            self._close()
-            self._open(os.O_TRUNC)
-            return
+        self._close()  # the only file may be the one to go
+        for suffix in ("", ".gz"):
+            self._disposal.remove(self._name(self._max_files - 1, suffix))
         for number in range(self._max_files - 1, 0, -1):
-            for suffix in ("", ".gz"):
-                self._move(number, suffix)
-        self._close()
-        self._open(0)
+            for suffix in ("", ".gz") if number > 1 else ("",):
+                try:
+                    os.rename(self._name(number - 1, suffix), self._name(number, suffix))
+                except FileNotFoundError:
+                    pass  # fewer files than allowed yet, or it has the other suffix
+        self._open()
         self._compressor.rotated()
 
-    def _move(self, number: int, suffix: str) -> None:
-        """The file before `number` becomes number `number`."""
-        if number > 1:
-            older = f"{self._path}.{number - 1}{suffix}"
-        elif not suffix:
-            older = self._path
-        else:
-            return
-        newer = f"{self._path}.{number}"
-        try:
-            os.rename(older, newer + suffix)
-        except FileNotFoundError:
-            return  # fewer files than allowed yet, or it has the other suffix
-        if number == self._max_files - 1:
-            _unlink(newer + ("" if suffix else ".gz"))
+    def _name(self, number: int, suffix: str) -> str:
+        """The file that is `number` rotations old; the newest has no number."""
+        return f"{self._path}.{number}{suffix}" if number else self._path
 
-    def _open(self, flags: int) -> None:
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | flags, 0o640)
+    def _open(self) -> None:
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         status = os.fstat(self._fd)
         self.inode, self.size_bytes = status.st_ino, status.st_size
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass  # it had the other suffix

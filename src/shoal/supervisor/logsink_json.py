@@ -22,6 +22,7 @@ _ESCAPES = {
     ord("\r"): b"\\r",
     **{code: b"\\u00%02x" % code for code in (*range(10), 11, 12, *range(14, 32), *b"<>&")},
 }
+_BEGIN = b'{"log":"'
 _PLAIN = bytes(code for code in range(256) if code not in _ESCAPES)
 # What `surrogateescape` makes of bytes that are not UTF-8.
 _REPLACED = dict.fromkeys(range(0xDC80, 0xDD00), "\\ufffd")
@@ -54,13 +55,14 @@ class JsonEncoder:
 
     def records(self, stream: str, parts: list[Part], time_ns: int) -> bytes:
         """A record for each line and piece."""
-        now = self._end(stream, time_ns)
-        return b"".join(
-            b'{"log":"' + escape(text).replace(b"\n", b"\\n" + now + b'{"log":"') + b"\\n" + now
-            if piece is None
-            else b'{"log":"' + escape(text) + (b"\\n" if piece.last else b"") + self._end(stream, piece.since_ns)
-            for text, piece in parts
-        )
+        end = b"\\n" + self._end(stream, time_ns)
+        out: list[bytes] = []
+        for text, piece in parts:
+            if piece is None:
+                out += (_BEGIN, escape(text).replace(b"\n", end + _BEGIN), end)
+            else:
+                out += (_BEGIN, escape(text), b"\\n" if piece.last else b"", self._end(stream, piece.since_ns))
+        return b"".join(out)
 
     def fitting(self, records: bytes, room_bytes: int) -> int:
         """How many bytes of `records`, whole ones, fit into `room_bytes`."""

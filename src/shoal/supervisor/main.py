@@ -12,17 +12,22 @@ import os
 import signal
 import sys
 
+from shoal.linux.allocator import keep_freed_memory
 from shoal.linux.libc import close_range
 from shoal.linux.prctl import set_child_subreaper, set_dumpable, set_name
 from shoal.supervisor.child import describe_error
 from shoal.supervisor.loop import Loop
 from shoal.supervisor.service import Service
 
+# Output goes through in blocks of a few hundred KiB, again and again.
+_KEPT_BYTES = 2 << 20
+
 
 def main(arguments: list[str]) -> int:
     """Serves until there is nothing to do any more; the process's exit status."""
     directory, listener_fd = arguments[0], int(arguments[1])
     _arrange(listener_fd)
+    keep_freed_memory(_KEPT_BYTES)
     _write_pid(directory)
     loop = Loop()
     service = Service(loop, _socket.socket(fileno=listener_fd))

@@ -49,6 +49,11 @@ if TYPE_CHECKING:
 
 
 _TIOCGPTPEER = 0x5441
+# How long one container may keep the others waiting with one chunk of output.
+_SHORT_S, _LONG_S = 0.0005, 0.002
+_LEAST_CHUNK_BYTES, _MOST_CHUNK_BYTES = 4 * 1024, 256 * 1024
+# Of a container that writes a lot; fcntl(2).
+_F_SETPIPE_SZ, _PIPE_BYTES = 1031, 256 * 1024
 
 
 class Streams:
@@ -58,8 +63,8 @@ class Streams:
     """
 
     __slots__ = (
-        "_clients", "_early", "_finished", "_held_by", "_journal", "_listener", "_log", "_loop", "_outputs", "_peer",
-        "_prefix", "_run_dir", "_started", "_stdin_once", "master", "sink",
+        "_chunk_bytes", "_clients", "_early", "_finished", "_held_by", "_journal", "_listener", "_log", "_loop", "_outputs",
+        "_peer", "_prefix", "_run_dir", "_started", "_stdin_once", "_widened", "master", "sink",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, run_dir: str, prefix: str, listener: Listener, *, stdin_once: bool) -> None:
@@ -77,6 +82,8 @@ class Streams:
         self._started = False
         self._finished = False
         self._peer = -1
+        self._chunk_bytes = CHUNK_BYTES
+        self._widened: set[int] = set()
         self.master = -1
         self.sink: StdinSink | None = None
 
@@ -277,22 +284,37 @@ class Streams:
 
     def _move(self, name: str, fd: int) -> int:
         """Moves up to one chunk from the process to log and clients; returns its size."""
+        limit = self._chunk_bytes
         try:
             if self._journal is None:
-                data = os.read(fd, CHUNK_BYTES)
+                data = os.read(fd, limit)
             elif fd == self.master:
-                data = os.read(fd, CHUNK_BYTES)
+                data = os.read(fd, limit)
                 self._journal.put(name, data)
             else:
-                data = self._journal.take(name, fd, CHUNK_BYTES)
+                data = self._journal.take(name, fd, limit)
         except OSError:
             return 0  # EAGAIN: nothing there; EIO: the terminal has no user any more
         if data:
+            begun = time.monotonic() if len(data) == limit else None
             for client in tuple(self._clients):
                 client.send(name, data)
             if self._log is not None and self._journal is not None:
                 self._to_log(name, self._journal.tails[name] + data)
+            if begun is not None:
+                self._adapt(fd, time.monotonic() - begun)
         return len(data)
+
+    def _adapt(self, fd: int, took_s: float) -> None:
+        """After a full chunk: the next one is larger or smaller, so that other containers wait for it a moment only."""
+        if took_s > _LONG_S:
+            self._chunk_bytes = max(self._chunk_bytes // 2, _LEAST_CHUNK_BYTES)
+        elif took_s < _SHORT_S and self._chunk_bytes < _MOST_CHUNK_BYTES:
+            self._chunk_bytes *= 2
+        if fd not in self._widened:
+            # It writes faster than it is read: fewer, larger moves.
+            self._widened.add(fd)
+            _widen(fd)
 
     def _to_log(self, name: str, data: bytes) -> None:
         if self._log is not None and self._journal is not None:
@@ -359,6 +381,13 @@ class _reader:  # noqa: N801  a closure with a name
 
     def __call__(self, events: int) -> None:
         self._streams.read_some(self._name, events)
+
+
+def _widen(fd: int) -> None:
+    try:
+        fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        pass  # a terminal; or the user's pipes have come to their limit (pipe(7))
 
 
 def _unlink(path: str) -> None:

@@ -114,7 +114,7 @@ def test_journal_of_endless_output_stays_small(tmp_path: Path) -> None:
     for _ in range(100):
         os.write(write_end, b"line of text\n" * 1000)
         work(journal, sink, read_end)
-    assert (tmp_path / "stdout.journal").stat().st_size < 64 * 1024
+    assert (tmp_path / "stdout.journal").stat().st_size < 512 * 1024
     os.close(read_end)
     os.close(write_end)
 

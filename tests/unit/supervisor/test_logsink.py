@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -14,10 +15,18 @@ from hypothesis import strategies as st
 from shoal.supervisor.logsink import LogSink
 from shoal.supervisor.logsink_cutter import PARTIAL_BYTES
 from shoal.supervisor.logsink_json import escape
-from shoal.supervisor.loop import Loop
+from shoal.supervisor.loop import Loop, Timer
 
 TIME_NS = 1_700_000_000_123_456_000
 TIME = "2023-11-14T22:13:20.123456Z"
+
+
+class Idle:
+    """A loop in which nothing happens: enough for a file."""
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        """A timer that never runs."""
+        return Timer(delay_s, callback)
 
 
 class Sink:
@@ -28,8 +37,7 @@ class Sink:
         self.problems: list[str] = []
         body = {"driver": "json-file", "path": str(path), "max_size_bytes": None, "max_files": 1, "attributes": {}}
         body |= {"compressor": "", "remote": None, **settings}
-        # A file alone needs no loop.
-        self.sink = LogSink(body, cast(Loop, None), self.problems.append)  # type: ignore[arg-type]
+        self.sink = LogSink(body, cast(Loop, Idle()), self.problems.append)  # type: ignore[arg-type]
 
     def records(self, suffix: str = "") -> list[dict[str, str]]:
         """What is in the file."""
