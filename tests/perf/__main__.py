@@ -7,7 +7,7 @@ import contextlib
 import shutil
 
 from tests.engines.engine import DOCKER
-from tests.perf import measures, report, subjects
+from tests.perf import measures, report, streams, subjects
 
 
 def arguments() -> argparse.Namespace:
@@ -17,6 +17,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--thousand", action="store_true", help="also start 1,000 containers on shoald, and exec in each"
     )
+    parser.add_argument("--streams", action="store_true", help="measure logs and attached output, and nothing else")
     parser.add_argument("--only", metavar="NAME", help="measure shoald, dockerd or podman alone")
     return parser.parse_args()
 
@@ -32,7 +33,9 @@ def main() -> None:
         for subject in subjects.installed(options.only):
             stack.callback(subject.close)
             measured.append(subject)
-        rows = measures.quick_rows(measured, rounds) + measures.many_rows(measured, count)
+        rows = streams.stream_rows(measured, 256 if options.quick else 512)
+        if not options.streams:
+            rows = measures.quick_rows(measured, rounds) + measures.many_rows(measured, count) + rows
         names, versions = [s.name for s in measured], [s.version() for s in measured]
         sentences = measures.thousand(measured[0]) if options.thousand else []
     print()

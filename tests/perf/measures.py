@@ -20,11 +20,12 @@ PORTS = itertools.count(42_000)
 
 @dataclass
 class Row:
-    """One line of the report: a figure for each subject, smaller is better."""
+    """One line of the report: a figure for each subject. Smaller is better, unless `more_is_better`."""
 
     title: str
     unit: str
     values: dict[str, float] = field(default_factory=dict)
+    more_is_better: bool = False
 
 
 def note(text: str) -> None:

@@ -32,7 +32,7 @@ def _figure(value: float, unit: str) -> str:
 
 
 def table(rows: list[Row], names: list[str], versions: list[str]) -> str:
-    """Rows against subjects; in the peers' columns also how many times the first one's figure it is."""
+    """Rows against subjects; in the peers' columns also how many times better the first one's figure is."""
     lines = ["| | " + " | ".join(versions) + " |", "|---|" + "---|" * len(names)]
     for row in rows:
         cells = []
@@ -44,7 +44,8 @@ def table(rows: list[Row], names: list[str], versions: list[str]) -> str:
             elif name == names[0] or not own or own < 0:
                 cells.append(_figure(value, row.unit))
             else:
-                cells.append(f"{_figure(value, row.unit)} ({value / own:.1f}×)")
+                times = own / value if row.more_is_better else value / own
+                cells.append(f"{_figure(value, row.unit)} ({times:.1f}×)")
         lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

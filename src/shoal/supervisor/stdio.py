@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _TIOCGPTPEER = 0x5441
 # How long one container may keep the others waiting with one chunk of output.
-_SHORT_S, _LONG_S = 0.0005, 0.002
+_SHORT_S, _LONG_S = 0.0002, 0.001
 _LEAST_CHUNK_BYTES, _MOST_CHUNK_BYTES = 4 * 1024, 256 * 1024
 # Of a container that writes a lot; fcntl(2).
 _F_SETPIPE_SZ, _PIPE_BYTES = 1031, 256 * 1024
@@ -63,8 +63,8 @@ class Streams:
     """
 
     __slots__ = (
-        "_chunk_bytes", "_clients", "_early", "_finished", "_held_by", "_journal", "_listener", "_log", "_loop", "_outputs",
-        "_peer", "_prefix", "_run_dir", "_started", "_stdin_once", "_widened", "master", "sink",
+        "_chunk_bytes", "_clients", "_early", "_finished", "_held_by", "_journal", "_listener", "_log", "_loop",
+        "_outputs", "_peer", "_prefix", "_run_dir", "_started", "_stdin_once", "_widened", "master", "sink",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, run_dir: str, prefix: str, listener: Listener, *, stdin_once: bool) -> None:
@@ -296,13 +296,13 @@ class Streams:
         except OSError:
             return 0  # EAGAIN: nothing there; EIO: the terminal has no user any more
         if data:
-            begun = time.monotonic() if len(data) == limit else None
+            begun = time.thread_time() if len(data) == limit else None
             for client in tuple(self._clients):
                 client.send(name, data)
             if self._log is not None and self._journal is not None:
                 self._to_log(name, self._journal.tails[name] + data)
             if begun is not None:
-                self._adapt(fd, time.monotonic() - begun)
+                self._adapt(fd, time.thread_time() - begun)
         return len(data)
 
     def _adapt(self, fd: int, took_s: float) -> None:
