@@ -92,8 +92,10 @@ def test_events_live_stream_tells_at_once(engine: Engine) -> None:
 
 def test_events_with_an_end_alone_are_those_that_were(engine: Engine) -> None:
     """Without a beginning, an end that has passed gives what is kept up to it."""
-    engine.ok("create", "--name", "it", "busybox")
-    told = engine.ok("events", "--until", f"{time.time() + 0.01:.9f}", "-f", "container=it", "--format", "{{.Action}}")
+    id = engine.ok("create", "--name", "it", "busybox")
+    told = engine.ok(
+        "events", "--until", f"{time.time() + 0.01:.9f}", "-f", f"container={id}", "--format", "{{.Action}}"
+    )
     assert told == "create"
 
 
