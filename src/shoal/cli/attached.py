@@ -14,14 +14,13 @@ The order is that of Docker's client; some engines rely on it.
 from __future__ import annotations
 
 import select
-import signal
 
 from shoal.api.detach_keys import parse_detach_keys
 from shoal.cli.arguments import WrongWords
 from shoal.cli.context import Context
 from shoal.cli.exits import ENGINE_ERROR, ExitCode, start_failure_code
 from shoal.cli.session import Reactions, Session, Streams
-from shoal.cli.terminal import FORWARDED, RawTerminal, SignalInbox, signal_name, terminal_size
+from shoal.cli.terminal import FORWARDED, SIGWINCH, RawTerminal, SignalInbox, signal_name, terminal_size
 from shoal.client.client import Client
 from shoal.client.containers import Waiting
 from shoal.client.http import Hijacked
@@ -71,7 +70,7 @@ def attach_and_wait(attachment: Attachment, context: Context) -> int:
     keys = parse_detach_keys(attachment.detach_keys)
     numbers = FORWARDED if attachment.sig_proxy else ()
     client, ref = context.client, attachment.container
-    with SignalInbox({*numbers, signal.SIGWINCH}) as inbox:
+    with SignalInbox({*numbers, SIGWINCH}) as inbox:
         hijacked = client.containers.attach(
             ref,
             stdin=attachment.stdin,
@@ -160,7 +159,7 @@ def _exit_code(waiting: Waiting, inbox: SignalInbox, reactions: Reactions) -> in
         ready = dict(poll.poll())
         if inbox.fileno() in ready:
             for number in inbox.take_nowait():
-                if number != signal.SIGWINCH:
+                if number != SIGWINCH:
                     reactions.on_signal(number)
         if waiting.fileno() in ready:
             break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from shoal.cli.arguments import UsageError
 from shoal.cli.container.flags import ContainerOptions
@@ -11,6 +10,10 @@ from shoal.cli.context import Context
 from shoal.cli.references import split_tag, with_default_tag
 from shoal.client.document import Json
 from shoal.errors import InvalidArgument, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PULL_POLICIES = ("always", "missing", "never")
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
 from shoal.api import stdcopy
 from shoal.cli.detaching import DetachKeys
-from shoal.cli.terminal import SignalInbox
+from shoal.cli.terminal import SIGWINCH, SignalInbox
 from shoal.errors import Internal
 
 TYPE_CHECKING = False
@@ -101,7 +100,7 @@ class Session:
 
     def _react(self) -> None:
         for number in self._inbox.take_nowait():
-            if number == signal.SIGWINCH:
+            if number == SIGWINCH:
                 self._reactions.on_resize()
             else:
                 self._reactions.on_signal(number)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+# The module behind `signal`, which would import `enum`, for 3 ms; the stubs do not know what it is made of.
+import _signal as signal  # type: ignore[import-not-found]
 import os
-import signal
-import termios
-import tty
-from collections.abc import Iterable
-from types import FrameType, TracebackType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType, TracebackType
 
 
 def terminal_size(fd: int) -> tuple[int, int] | None:
@@ -31,12 +33,17 @@ class RawTerminal:
 
     def __enter__(self) -> RawTerminal:
         if self._fd >= 0 and os.isatty(self._fd):
+            import termios
+            import tty
+
             self._saved = termios.tcgetattr(self._fd)
             tty.setraw(self._fd, termios.TCSADRAIN)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._saved is not None:
+            import termios
+
             saved, self._saved = self._saved, None
             try:
                 termios.tcsetattr(self._fd, termios.TCSADRAIN, saved)
@@ -45,12 +52,14 @@ class RawTerminal:
                 pass
 
 
+SIGWINCH: int = signal.SIGWINCH
 # What a proxy does not hand on: the kernel's and the terminal's own business with this process.
 _NOT_FORWARDED = frozenset(
     {signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGWINCH, signal.SIGKILL, signal.SIGSTOP}
     | {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP}
 )
-FORWARDED = tuple(sorted(signal.valid_signals() - _NOT_FORWARDED - set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))))
+_REAL_TIME = frozenset(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
+FORWARDED: tuple[int, ...] = tuple(sorted(signal.valid_signals() - _NOT_FORWARDED - _REAL_TIME))
 
 
 class SignalInbox:
@@ -79,7 +88,7 @@ class SignalInbox:
     ) -> None:
         for number, former in self._former.items():
             # None: the handler was not set from Python, and can't be named to set it back.
-            signal.signal(number, signal.SIG_DFL if former is None else former)  # type: ignore[arg-type]
+            signal.signal(number, signal.SIG_DFL if former is None else former)
         signal.set_wakeup_fd(self._former_wakeup)
         os.close(self._read_fd)
         os.close(self._write_fd)
@@ -102,6 +111,8 @@ def _collected(_number: int, _frame: FrameType | None) -> None:
 
 def signal_name(number: int) -> str:
     """`TERM` for 15, as the API names signals; the number itself where it has no name."""
+    import signal
+
     try:
         return signal.Signals(number).name.removeprefix("SIG")
     except ValueError:

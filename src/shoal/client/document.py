@@ -7,13 +7,13 @@ missing, null, or of another type reads as the empty value of the asked type, be
 
 from __future__ import annotations
 
-from _json import make_scanner
+from _collections_abc import Mapping  # `collections` costs a millisecond, and `os` has this one loaded
+from _json import encode_basestring_ascii, make_scanner
 
 from shoal.errors import Internal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import TypeAlias
 
     Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -110,11 +110,19 @@ def _no_json(what: str, why: str) -> Internal:
     return Internal(f"{what} is not JSON", why=why, fix="check that the host is a Docker API")
 
 
-def json_text(value: Mapping[str, Json]) -> str:
-    """`value` as JSON, without a space too many."""
-    import json  # 4 ms with what it imports, which a call without a body saves
-
-    return json.dumps(value, separators=(",", ":"))
+def json_text(value: Json | Mapping[str, Json]) -> str:
+    """`value` as JSON, without a space too many. What `json` would write; that one takes 4 ms with what it imports."""
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{encode_basestring_ascii(key)}:{json_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return repr(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def parse_document(data: bytes | str, what: str) -> Document:

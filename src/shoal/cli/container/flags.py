@@ -5,14 +5,16 @@ Each Flag of the table names the field of the request that it fills; `request.cr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-
 from shoal.cli.arguments import REMAINDER, Flags, Parser
 from shoal.cli.container import devices, values
 from shoal.cli.container.mounts import parse_mount
 from shoal.cli.quantities import size_bytes
-from shoal.client.document import Json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from shoal.client.document import Json
 
 
 class FlagOptions(Flags):
@@ -72,18 +74,27 @@ class ContainerOptions(FlagOptions):
     help_shown: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Flag:
     """A flag that fills the field `path` of the request.
 
     `kind`: "text", "texts" (may be repeated), "toggle" or "integer". `convert` applies to a text, or to each of texts.
     """
 
-    names: tuple[str, ...]
-    path: tuple[str, ...]
-    kind: str
-    help: str
-    convert: Callable[[str], Json] | None = None
+    __slots__ = ("convert", "help", "kind", "names", "path")
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        path: tuple[str, ...],
+        kind: str,
+        help: str,
+        convert: Callable[[str], Json] | None = None,
+    ) -> None:
+        self.names = names
+        self.path = path
+        self.kind = kind
+        self.help = help
+        self.convert = convert
 
     @property
     def spelling(self) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
 from shoal.client.document import Json
 from shoal.errors import InvalidArgument
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@dataclass(slots=True)
+
 class Ports:
     """Exposed ports (`80/tcp`) and their bindings on the host."""
 
-    exposed: dict[str, Json] = field(default_factory=dict)
-    bindings: dict[str, list[Json]] = field(default_factory=dict)
+    __slots__ = ("bindings", "exposed")
+
+    def __init__(self) -> None:
+        self.exposed: dict[str, Json] = {}
+        self.bindings: dict[str, list[Json]] = {}
 
 
 def parse_ports(published: Sequence[str], exposed: Sequence[str]) -> Ports:

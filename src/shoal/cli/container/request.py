@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from shoal.cli.arguments import UsageError
 from shoal.cli.container import values
 from shoal.cli.container.flags import FLAGS, ContainerOptions, Flag, FlagOptions
@@ -12,6 +10,10 @@ from shoal.cli.container.networks import parse_networks
 from shoal.cli.container.ports import parse_ports
 from shoal.client.document import Json
 from shoal.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 def create_request(options: ContainerOptions, environment: Mapping[str, str], *, detached: bool) -> dict[str, Json]:

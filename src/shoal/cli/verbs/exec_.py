@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 from shoal.api.detach_keys import parse_detach_keys
 from shoal.cli.arguments import REMAINDER, Flags, Parser
 from shoal.cli.attached import check_terminal
@@ -11,7 +9,7 @@ from shoal.cli.container.values import environment_list
 from shoal.cli.context import Context
 from shoal.cli.exits import ENGINE_ERROR, ExitCode, start_failure_code
 from shoal.cli.session import Reactions, Session, Streams
-from shoal.cli.terminal import RawTerminal, SignalInbox, terminal_size
+from shoal.cli.terminal import SIGWINCH, RawTerminal, SignalInbox, terminal_size
 from shoal.client.document import Json
 from shoal.errors import ShoalError
 
@@ -105,7 +103,7 @@ def _carry(exec_id: str, options: Options, keys: bytes, context: Context) -> boo
                 pass  # It has ended meanwhile, and its terminal with it.
 
     stdin_fd = context.stdin.fileno() if options.interactive else None
-    with SignalInbox((signal.SIGWINCH,)) as inbox:
+    with SignalInbox((SIGWINCH,)) as inbox:
         hijacked = execs.start(exec_id, tty=options.tty, size=terminal_size(1))
         try:
             resize()
