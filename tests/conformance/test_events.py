@@ -119,3 +119,18 @@ def test_events_of_images(images: Engine) -> None:
     images.ok("rmi", "other:1")
     told = between(images, since, "type=image")
     assert [event for event in told if event in {"image tag", "image untag"}] == ["image tag", "image untag"]
+
+
+def test_events_of_an_oom_kill_come_before_the_end(engine: Engine) -> None:
+    """A child that is killed for want of memory is told of while the container runs on."""
+    since = time.time()
+    limits = ("-m", "20m", "--memory-swap", "20m")
+    engine.ok("run", "-d", "--name", "it", *limits, "busybox", "sh", "-c", "tail /dev/zero; sleep 1000")
+    deadline = time.monotonic() + 20
+    while "container oom" not in between(engine, since, "container=it"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    engine.ok("kill", "it")
+    told = between(engine, since, "container=it")
+    assert told.count("container oom") == 1
+    assert told.index("container oom") < told.index("container kill") < told.index("container die")

@@ -32,6 +32,7 @@ from shoal.engine.container.lifecycle import Lifecycle
 from shoal.engine.container.links import Links
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.metering import Meter
+from shoal.engine.container.oom_watch import OomWatch
 from shoal.engine.container.prune import Pruner
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -255,7 +256,6 @@ class _Parts:
                 locks=self.locks,
                 volumes=volumes,
                 boots=Boots(database.connection, boot_id()),
-                health=health,
                 logs=self.logs,
             ),
             registry=self.registry,
@@ -292,6 +292,7 @@ class _Parts:
     def _lifecycle(
         self, networks: ContainerNetworks, launches: LaunchBuilder, remover: Remover, health: HealthMonitor
     ) -> Lifecycle:
+        inquiry = OomInquiry(read_kernel_log)
         return Lifecycle(
             registry=self.registry,
             driver=self.driver,
@@ -306,7 +307,15 @@ class _Parts:
             volumes=self.container_volumes,
             health=health,
             logs=self.logs,
-            exits=ExitNoter(OomInquiry(read_kernel_log), health),
+            exits=ExitNoter(inquiry, health),
+            oom_watch=OomWatch(
+                registry=self.registry,
+                cgroups=self.cgroups,
+                cgroup_path=self.cgroup_path,
+                inquiry=inquiry,
+                events=self.events,
+                background=self.background,
+            ),
             clock=system_clock,
         )
 

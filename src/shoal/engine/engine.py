@@ -72,7 +72,7 @@ class Engine:
 
         When none runs, nothing of this daemon stays on the host but its files.
         """
-        self.containers.health.close()
+        self.containers.lifecycle.close()
         await self.background.cancel()
         await self.containers.remover.purge()
         remove = not any(record.is_running for record in self.registry)

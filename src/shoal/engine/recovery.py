@@ -29,7 +29,6 @@ from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
 from shoal.engine.container.restart import wants_start_at_boot
-from shoal.engine.health.monitor import HealthMonitor
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.paths import Paths
 from shoal.engine.trash import Trash
@@ -58,7 +57,6 @@ class Recovery:
         locks: ContainerLocks,
         volumes: Volumes,
         boots: Boots,
-        health: HealthMonitor,
         logs: ContainerLogs,
     ) -> None:
         self._paths = paths
@@ -72,7 +70,6 @@ class Recovery:
         self._locks = locks
         self._volumes = volumes
         self._boots = boots
-        self._health = health
         self._logs = logs
 
     async def run(self) -> None:
@@ -93,7 +90,7 @@ class Recovery:
             if told.exit is not None:
                 await self._note_end(record, told.exit)
             else:
-                await self._health.recovered(record, told.exec_ids)
+                await self._lifecycle.found_running(record, told.exec_ids)
         await self._finish_removals(record for record in self._registry if not record.is_running)
         await asyncio.to_thread(self._sweep, {record.id for record in self._registry})
         for note in self._volumes.repair():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal.engine.container.exits import ExitRecord, HealthNote, cause_of, effective_ask
+from shoal.engine.container.exits import ExitRecord, HealthNote, OomRecord, cause_of, effective_ask
 from shoal.engine.container.exits_oom import OomInquiry
 from shoal.engine.container.exits_words import signal_name
 from shoal.engine.container.record import ContainerRecord
@@ -58,13 +58,13 @@ def exit_attributes(end: ExitRecord) -> dict[str, str]:
     return attributes
 
 
-def oom_attributes(end: ExitRecord) -> dict[str, str]:
+def oom_attributes(oom: OomRecord | None) -> dict[str, str]:
     """What the event `oom` tells beyond Docker's attributes; nothing where the kernel does not tell."""
-    if end.oom is None or not end.oom.number:
+    if oom is None or not oom.number:
         return {}
     return {
-        "shoal.victim": end.oom.victim,
-        "shoal.victimPid": str(end.oom.pid),
-        "shoal.limit": str(end.oom.limit),
-        "shoal.scope": end.oom.scope,
+        "shoal.victim": oom.victim,
+        "shoal.victimPid": str(oom.pid),
+        "shoal.limit": str(oom.limit),
+        "shoal.scope": oom.scope,
     }

@@ -22,6 +22,7 @@ from shoal.engine.container.exits import ExitRecord, good_run_s, kept
 from shoal.engine.container.exits_noting import ExitNoter, exit_attributes, oom_attributes
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.oom_watch import OomWatch
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
@@ -59,6 +60,7 @@ class Lifecycle:
         health: HealthMonitor,
         logs: ContainerLogs,
         exits: ExitNoter,
+        oom_watch: OomWatch,
         clock: Clock,
     ) -> None:
         self._registry = registry
@@ -77,6 +79,7 @@ class Lifecycle:
         self._health = health
         self._logs = logs
         self._exits = exits
+        self._oom_watch = oom_watch
         self._clock = clock
 
     async def start(self, record: ContainerRecord) -> None:
@@ -107,6 +110,7 @@ class Lifecycle:
         self._volumes.announce(record, "mount")
         self._events.publish("container", "start", record.id, record.attributes())
         self._health.started(record)
+        self._oom_watch.started(record)
 
     async def _launch(self, record: ContainerRecord) -> None:
         clients = self._clients.take(record.id)
@@ -170,6 +174,7 @@ class Lifecycle:
         end = await self._exits.tell(record, exit)
         record.exits = kept(record.exits, end)
         state = record.state
+        was_told = state.oom_killed
         state.pid, state.start_ticks = 0, None
         state.exit_code, state.exit_known = (exit.code if exit.known else -1), exit.known
         state.error = "" if exit.known else UNKNOWN_EXIT
@@ -180,10 +185,11 @@ class Lifecycle:
         else:
             record.move("exit")
         self._health.ended(record)
+        self._oom_watch.ended(record)
         await self._release(record)
         self._save(record)
-        if exit.oom_killed:
-            self._events.publish("container", "oom", record.id, {**record.attributes(), **oom_attributes(end)})
+        if exit.oom_killed and not was_told:
+            self._events.publish("container", "oom", record.id, {**record.attributes(), **oom_attributes(end.oom)})
         ran_s = (state.finished_at_ns - state.started_at_ns) // _NS
         attributes = {"exitCode": str(state.exit_code), "execDuration": str(ran_s), **exit_attributes(end)}
         self._events.publish("container", "die", record.id, {**record.attributes(), **attributes})
@@ -235,6 +241,16 @@ class Lifecycle:
             is_due = record.is_restarting and record.state.finished_at_ns == ended_ns
             if is_due and not self._rests:
                 await self._start_locked(record)
+
+    async def found_running(self, record: ContainerRecord, exec_ids: tuple[str, ...]) -> None:
+        """The container ran on while shoald was away, and so did some execs in it: it is looked after again."""
+        await self._health.recovered(record, exec_ids)
+        self._oom_watch.started(record)
+
+    def close(self) -> None:
+        """Looks after no container any more: shoald leaves."""
+        self._health.close()
+        self._oom_watch.close()
 
     def start_by_policy(self, record: ContainerRecord) -> None:
         """Starts a container that its restart policy wants back, without anybody waiting for it."""

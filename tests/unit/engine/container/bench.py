@@ -24,6 +24,7 @@ from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
 from shoal.engine.container.links import Links
 from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.oom_watch import OomWatch
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.removal import Remover
@@ -138,6 +139,19 @@ class FakeRemover:
         record.move("remove")
         self.removed.append(record.id)
         self.registry.delete(record)
+
+
+class _OomWatch:
+    """Watches nothing."""
+
+    def started(self, record: ContainerRecord) -> None:
+        """Nothing is to come."""
+
+    def ended(self, record: ContainerRecord) -> None:
+        """Nothing came."""
+
+    def close(self) -> None:
+        """Nothing is left."""
 
 
 class _Volumes:
@@ -258,7 +272,7 @@ def run(test: Callable[[Bench], Awaitable[None]]) -> None:
             background = Background(tasks)
             bench = _bench(background)
             await test(bench)
-            bench.containers.health.close()
+            bench.lifecycle.close()
             await background.cancel()
 
     asyncio.run(asyncio.wait_for(body(), 10))
@@ -288,6 +302,7 @@ def _bench(background: Background) -> Bench:
         health=health,
         logs=cast(ContainerLogs, _Logs()),
         exits=ExitNoter(OomInquiry(list), health),
+        oom_watch=cast(OomWatch, _OomWatch()),
         clock=lambda: 1,
     )
     driver.on_exit = lifecycle.exited

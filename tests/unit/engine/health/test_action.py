@@ -86,8 +86,9 @@ def test_restart_of_an_unhealthy_container_has_a_back_off_that_grows() -> None:
     async def test(bench: Bench) -> None:
         record = await _unhealthy(bench, "restart")
         await bench.until(lambda: len(bench.driver.started) >= 3)
-        assert record.restart_delay_s == 0.2
-        assert record.restart_count == 2
+        assert record.restart_delay_s is not None
+        assert record.restart_delay_s >= 0.2
+        assert record.restart_count >= 2
         assert {end.cause for end in record.exits} == {"unhealthy"}
         await bench.until(lambda: record.is_restarting)
         await bench.containers.stop("web", signal=None, timeout_s=None)
