@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote_plus
 
 import pytest
 
+from shoal.logs.local_file import LocalFormat
 from tests.engines.engine import Engine
 
 pytestmark = pytest.mark.usefixtures("cli")
@@ -171,6 +173,18 @@ def test_local_gives_back_what_was_written(engine: Engine) -> None:
     assert engine.ok("logs", "--tail", "2000", counted).split() == [str(n) for n in range(1001, 3001)]
     stamps = [line.split(" ")[0] for line in engine.ok("logs", "-t", identifier).splitlines()]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", stamp) for stamp in stamps[:3000])
+
+
+def test_local_file_is_dockers(engine: Engine) -> None:
+    """One reader understands the files of both engines."""
+    identifier = ended(engine, "echo one; echo two >&2; head -c 20000 /dev/zero | tr '\\0' x", *options("local"))
+    file = Path(engine.data_root) / "containers" / identifier / "local-logs" / "container.log"
+    data = file.read_bytes()
+    entries, length = LocalFormat().parse(data)
+    assert length == len(data)
+    assert {entry.data for entry in entries if entry.stream == 2} == {b"two\n"}
+    assert b"".join(entry.data for entry in entries if entry.stream == 1) == b"one\n" + b"x" * 20000
+    assert all(abs(entry.time_ns / 1e9 - time.time()) < 60 for entry in entries)
 
 
 def test_local_long_line_is_whole(shoald: Engine) -> None:
