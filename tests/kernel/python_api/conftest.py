@@ -43,3 +43,5 @@ def engine(shoald: Shoald) -> Iterator[shoal.Engine]:
     """The session's shoald, through the API that waits."""
     with shoal.connect(f"unix://{shoald.socket}") as engine:
         yield engine
+    shoald.remove_containers()
+    shoald.remove_images()
