@@ -23,6 +23,8 @@ CGROUPS = Path("/sys/fs/cgroup")
 # Where the tests live: a leaf, as a service's group under systemd is one.
 OWN_GROUP = "tests.service"
 _SWAP_MIB = 256
+# A test's time: where every instruction is emulated all takes ten times as long.
+_TEST_S = 600
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
 _POWER_OFF = 0x4321FEDC
 _V1_HIERARCHIES = (
@@ -141,7 +143,8 @@ def run_job(job: Message, output: int) -> int:
     """The exit code of pytest (128 + N: signal N) with the job's arguments; its output goes to the descriptor."""
     arguments = job["arguments"]
     assert isinstance(arguments, list)
-    command = [str(CHECKOUT / ".venv/bin/python"), "-m", "pytest", f"--junit-xml={RESULTS}", *map(str, arguments)]
+    python = str(CHECKOUT / ".venv/bin/python")
+    command = [python, "-m", "pytest", f"--junit-xml={RESULTS}", "-o", f"timeout={_TEST_S}", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.Popen(
         command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment

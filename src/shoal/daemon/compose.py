@@ -166,9 +166,7 @@ def _machine_facts(machine: Machine, cgroups: Layout) -> MachineFacts:
         capabilities=tuple(capabilities.names(capabilities.bounding_set())),
         cpuset_cpus=default_cpus(),
         cpuset_mems=default_mems(),
-        memory_swap=cgroups.supports(
-            "memory", "memory.memsw.limit_in_bytes" if cgroups.version == "v1" else "memory.swap.max"
-        ),
+        memory_swap=cgroups.limits_swap(),
     )
 
 

@@ -103,7 +103,7 @@ class System:
             driver=self.storage_driver,
             driver_status=_storage_status(self.storage_driver, str(self.paths.data_root)),
             memory_limit=has("memory"),
-            swap_limit=has("memory"),
+            swap_limit=self.cgroups.limits_swap(),
             cpu_cfs_period=has("cpu"),
             cpu_cfs_quota=has("cpu"),
             cpu_shares=has("cpu"),
@@ -132,7 +132,7 @@ class System:
             init_binary=self.init_path,
             logging_driver=self.log_driver,
             plugins=PluginsInfo(log=[driver for driver in DRIVERS if driver != "none"]),
-            security_options=["name=seccomp,profile=builtin"],
+            security_options=["name=seccomp,profile=builtin", "name=cgroupns"],
             firewall_backend=FirewallInfo(driver="nftables"),
             warnings=_warnings(self.cgroups.controllers, forwards=forwards),
         )

@@ -113,6 +113,17 @@ def boot_id() -> str:
     return _read("/proc/sys/kernel/random/boot_id").strip()
 
 
+def unified_group(pid: int) -> str:
+    """The path of the group of cgroup v2 that the process is in; "" where there is none. cgroups(7).
+
+    Raises: SyscallError (ENOENT or ESRCH: no such process).
+    """
+    for line in _read(f"/proc/{pid}/cgroup").splitlines():
+        if line.startswith("0::"):
+            return line.removeprefix("0::")
+    return ""
+
+
 def command_line(pid: int) -> list[str]:
     """The arguments of the process; empty for a kernel thread or a zombie.
 

@@ -10,14 +10,15 @@ Whatever fails, the child is killed and reaped, its cgroup removed and its descr
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import signal
 import time
 
-from shoal.errors import Conflict, Internal, ShoalError, Unavailable
+from shoal.errors import Conflict, Internal, ShoalError, SyscallError, Unavailable
 from shoal.linux.namespaces import CLONE_NEWPID, setns
 from shoal.linux.pidfd import pidfd_send_signal
-from shoal.linux.procfs import start_time_ticks
+from shoal.linux.procfs import start_time_ticks, unified_group
 from shoal.supervisor.blanks import Child, clone_child
 from shoal.supervisor.child import describe_error
 from shoal.supervisor.entrance import open_entrances
@@ -155,7 +156,7 @@ class Launch:
                 raise Conflict(f"container {body['id']} is not running")
             self.process.cgroup = container.cgroup
             self.process.own_pid_namespace = container.own_pid_namespace
-            return self._clone(body["clone_flags"], container.pidfd.fileno(), container.cgroup)
+            return self._clone_beside(container, body["clone_flags"])
         pid_namespace = fds[body["joins"]["pid"]] if "pid" in body["joins"] else None
         self.process.own_pid_namespace = bool(body["clone_flags"] & CLONE_NEWPID)
         path = body["cgroup"]
@@ -183,6 +184,24 @@ class Launch:
                 setns(self._service.own_pid_namespace, CLONE_NEWPID)
             if directory is not None:
                 directory.close()
+
+    def _clone_beside(self, container: Process, flags: int) -> Child:
+        """A child in the pid namespace and the cgroup of a running container.
+
+        On version 2 a container that made groups in its own, and handed controllers down (a container engine, an
+        init system), has no process in its own any more, and the kernel lets none in: then it is its init's.
+        """
+        assert container.pidfd is not None
+        pid_namespace = container.pidfd.fileno()
+        try:
+            return self._clone(flags, pid_namespace, container.cgroup)
+        except SyscallError as error:
+            if error.errno not in (errno.EBUSY, errno.EOPNOTSUPP) or container.cgroup is None:
+                raise
+            group = unified_group(container.pid)
+            if not group.startswith(f"{container.cgroup.path}/"):
+                raise
+            return self._clone(flags, pid_namespace, self._service.layout.open(group))
 
     def _send_plan(self, ends: list[int], fds: list[int]) -> None:
         assert self._channel is not None

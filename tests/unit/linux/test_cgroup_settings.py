@@ -86,7 +86,7 @@ CASES: list[tuple[Resources, list[Write], list[Write]]] = [
     (
         {"blockIO": {"weight": 500, "weightDevice": [{**DISK, "weight": 10}]}},
         [("blkio", "blkio.weight", "500"), ("blkio", "blkio.weight_device", "8:16 10")],
-        [("io", "io.weight", "default 4950"), ("io", "io.weight", "8:16 1")],
+        [("io", "io.bfq.weight", "500"), ("io", "io.bfq.weight", "8:16 10")],
     ),
     (
         {
@@ -145,11 +145,11 @@ def test_settings_of_each_field(resources: Resources, v1: list[Write], v2: list[
     assert writes(list(v2_settings(resources))) == v2
 
 
-def test_settings_of_weights_know_bfq_as_an_alternative() -> None:
-    """Kernels without the old weight file have BFQ's, in its own scale."""
+def test_settings_of_weights_know_bfq_and_what_comes_in_its_place() -> None:
+    """Where the BFQ scheduler has a weight it is in its own scale, the old one; version 2's own is another."""
     resources: Resources = {"blockIO": {"weight": 300}}
     assert v1_settings(resources)[0].alternative == ("blkio.bfq.weight", "300")
-    assert v2_settings(resources)[0].alternative == ("io.bfq.weight", "300")
+    assert v2_settings(resources)[0].alternative == ("io.weight", "default 2930")
 
 
 @pytest.mark.parametrize(("shares", "weight"), [(0, 1), (2, 1), (1024, 39), (262144, 10000), (10**9, 10000)])

@@ -120,7 +120,7 @@ def test_usage_reads_every_counter(group: V2Cgroup) -> None:
         "memory_bytes": 1000,
         "memory_max_bytes": 2000,
         "memory_limit_bytes": None,
-        "memory_failures": 4,
+        "memory_failures": 2,
         "memory_stats": {"anon": 10, "file": 20},
         "cpu_ns": 5000,
         "cpu_user_ns": 3000,

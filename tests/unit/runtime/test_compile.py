@@ -15,6 +15,7 @@ from shoal.oci.runtime_spec import LATEST_OPTION, Linux, Mount, Namespace, Proce
 from shoal.runtime.compile import HostFacts, Plan, compile_exec, compile_plan
 from shoal.runtime.driver import ExecLaunch
 from shoal.supervisor.steps import steps_from_wire
+from shoal.supervisor.steps.cgroup import MountCgroupV2
 from tests.golden import assert_golden
 from tests.unit.engine.specgen.test_generate import REQUESTS, generated
 from tests.unit.runtime.plans import V1, V2, launch
@@ -101,6 +102,17 @@ def test_compile_plan_clones_every_namespace_but_the_cgroup_one() -> None:
     assert not plan.clone_flags & CLONE_NEWCGROUP
     order = names(plan)
     assert order.index("unshare-cgroup") == order.index("wait") + 1 == order.index("cgroup-v2") - 1
+
+
+def test_compile_plan_binds_the_hosts_cgroups_for_a_container_without_a_namespace_of_its_own() -> None:
+    """A mount made anew in the host's cgroup namespace would set the options of the whole machine's."""
+    spec = generated("plain")
+    own = (*spec.linux.namespaces, Namespace(type="cgroup"))
+    for namespaces, own_root in ((spec.linux.namespaces, False), (own, True)):
+        linux = msgspec.structs.replace(spec.linux, namespaces=namespaces)
+        plan = compile_plan(launch(msgspec.structs.replace(spec, linux=linux)), V2)
+        (step,) = (step for step in plan.steps if isinstance(step, MountCgroupV2))
+        assert step.own_root is own_root
 
 
 def test_compile_plan_of_joined_namespaces_lists_them_for_the_driver() -> None:

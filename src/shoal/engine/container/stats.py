@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from shoal.linux.cgroups.usage import BlockEntry, Usage
 
 
+_NO_LIMIT = (1 << 64) - 1
+
+
 def empty_sample(record: ContainerRecord) -> ContainerStats:
     """The answer for a container that does not run: its names, and nothing measured."""
     return ContainerStats(
@@ -56,7 +59,7 @@ def sample(
         name=f"/{record.name}",
         id=record.id,
         read=format_rfc3339(now_ns),
-        pids_stats=PidsStats(current=usage["pids"], limit=usage["pids_limit"]),
+        pids_stats=PidsStats(current=usage["pids"], limit=_pids_limit(usage, is_v1=is_v1)),
         blkio_stats=_blkio(usage, is_v1=is_v1),
         cpu_stats=_cpu(usage, processors),
         precpu_stats=no_cpu(),
@@ -83,24 +86,30 @@ def _cpu(usage: Usage, processors: ProcessorTime) -> CPUStats:
     )
 
 
+def _pids_limit(usage: Usage, *, is_v1: bool) -> int | None:
+    # Without a limit it is left out on version 1, and on version 2 the largest number there is, as with Docker.
+    return _NO_LIMIT if usage["pids_limit"] is None and not is_v1 else usage["pids_limit"]
+
+
 def _memory(usage: Usage, machine_bytes: int, *, is_v1: bool) -> MemoryStats:
     limit = usage["memory_limit_bytes"]
     return MemoryStats(
         usage=usage["memory_bytes"],
         max_usage=usage["memory_max_bytes"] if is_v1 else None,
         stats=usage["memory_stats"],
-        failcnt=usage["memory_failures"] if is_v1 else None,
+        # On version 2 it is how often the group was out of memory, left out while it never was.
+        failcnt=usage["memory_failures"] if is_v1 else usage["memory_failures"] or None,
         # Without a limit the machine itself is it.
         limit=machine_bytes if limit is None else min(limit, machine_bytes),
     )
 
 
 def _blkio(usage: Usage, *, is_v1: bool) -> BlkioStats:
-    # On version 1 all lists are there, if empty; version 2 counts only these two.
+    # On version 1 all lists are there, if empty; on version 2 Docker has bytes alone.
     others: dict[str, list[BlkioEntry]] = {name: [] for name in _V1_LISTS} if is_v1 else {}
     return BlkioStats(
         io_service_bytes_recursive=_entries(usage["io_bytes"]),
-        io_serviced_recursive=_entries(usage["io_operations"]),
+        io_serviced_recursive=_entries(usage["io_operations"]) if is_v1 else None,
         **others,
     )
 

@@ -186,7 +186,7 @@ def _unsupported(given: Resources, machine: MachineFacts) -> list[tuple[bool, st
             {"cpuset_cpus": "", "cpuset_mems": ""},
         ),
         (
-            bool(given.blkio_weight) and not has("blkio"),
+            bool(given.blkio_weight) and not has("io" if v2 else "blkio"),
             f"{kernel} Block I/O weight or the cgroup is not mounted. Weight discarded.",
             {"blkio_weight": 0},
         ),

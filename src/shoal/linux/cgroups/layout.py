@@ -116,6 +116,10 @@ class Layout:
         having = [group for group in groups if controller in read_or_empty(group, "cgroup.controllers").split()]
         return not having or any(os.path.exists(f"{group}/{file}") for group in having)
 
+    def limits_swap(self) -> bool:
+        """Whether the swap of a group can be limited."""
+        return self.supports("memory", "memory.memsw.limit_in_bytes" if self.version == "v1" else "memory.swap.max")
+
     def __repr__(self) -> str:
         return f"Layout({self.version}{', hybrid' if self.is_hybrid else ''}: {' '.join(self.controllers)})"
 

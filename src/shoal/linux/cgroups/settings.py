@@ -363,16 +363,16 @@ _V2_THROTTLES = (
 
 def _v2_io(block: Section) -> list[Setting]:
     settings = []
+    # BFQ's own weight first, as runc does: where that scheduler is loaded, it is the one that counts.
     if weight := integer(block, "weight"):
-        converted = f"default {io_weight(weight)}"
-        bfq = ("io.bfq.weight", str(weight))
-        settings.append(Setting("io", "io.weight", converted, WEIGHT, alternative=bfq))
+        converted = ("io.weight", f"default {io_weight(weight)}")
+        settings.append(Setting("io", "io.bfq.weight", str(weight), WEIGHT, alternative=converted))
     for entry in entries(block, "weightDevice"):
         if weight := integer(entry, "weight"):
             device = device_of(entry)
-            bfq = ("io.bfq.weight", f"{device} {weight}")
-            line = f"{device} {io_weight(weight)}"
-            settings.append(Setting("io", "io.weight", line, WEIGHT_DEVICE, alternative=bfq))
+            converted = ("io.weight", f"{device} {io_weight(weight)}")
+            line = f"{device} {weight}"
+            settings.append(Setting("io", "io.bfq.weight", line, WEIGHT_DEVICE, alternative=converted))
     for key, unit in _V2_THROTTLES:
         for entry in entries(block, key):
             rate = integer(entry, "rate")

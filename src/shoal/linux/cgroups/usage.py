@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         memory_bytes: int
         memory_max_bytes: int | None  # the highest ever
         memory_limit_bytes: int | None
-        memory_failures: int | None
+        memory_failures: int | None  # v1: how often the limit was hit; v2: how often nothing could be reclaimed
         memory_stats: dict[str, int]
         cpu_ns: int
         cpu_user_ns: int

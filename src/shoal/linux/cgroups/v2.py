@@ -140,7 +140,7 @@ class V2Cgroup(Cgroup):
             "memory_bytes": read_number(directory, "memory.current") or 0,
             "memory_max_bytes": read_number(directory, "memory.peak"),
             "memory_limit_bytes": read_number(directory, "memory.max"),
-            "memory_failures": read_table(directory, "memory.events").get("max"),
+            "memory_failures": read_table(directory, "memory.events").get("oom"),
             "memory_stats": read_table(directory, "memory.stat"),
             "cpu_ns": cpu.get("usage_usec", 0) * _NS_PER_US,
             "cpu_user_ns": cpu.get("user_usec", 0) * _NS_PER_US,

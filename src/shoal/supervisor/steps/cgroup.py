@@ -26,6 +26,7 @@ from shoal.supervisor.steps.step import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from shoal.linux.fd import Fd
     from shoal.supervisor.steps.context import Context
 
 _SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
@@ -103,32 +104,30 @@ class MountCgroupV1(Step):
 
 
 class MountCgroupV2(Step):
-    """The one hierarchy of cgroup v2: with a cgroup namespace its root is the container's cgroup.
+    """The one hierarchy of cgroup v2: with a cgroup namespace (`own_root`) its root is the container's cgroup.
 
-    Where a new mount is refused (a container in a container: EPERM, EBUSY), the host's is bound instead.
+    Without one the mount at `host` is bound: a new mount from the first cgroup namespace would set the options of
+    the hierarchy itself, and take `nsdelegate` and `memory_recursiveprot` from the whole machine. Bound it is too
+    where a new mount is refused (a container in a container: EPERM, EBUSY).
     """
 
     name = "cgroup-v2"
-    __slots__ = ("fallback", "readonly", "target")
+    __slots__ = ("host", "own_root", "readonly", "target")
 
-    def __init__(self, target: str, fallback: str, readonly: bool) -> None:
+    def __init__(self, target: str, host: str, readonly: bool, own_root: bool) -> None:
         self.target = target
-        self.fallback = fallback
+        self.host = host
         self.readonly = readonly
+        self.own_root = own_root
 
     def describe(self) -> str:
         return f"cgroup2 on {self.target}" + (" (read-only)" if self.readonly else "")
 
     def run(self, ctx: Context) -> None:
-        attributes = _SAFE | (MOUNT_ATTR_RDONLY if self.readonly else 0)
         with mkdir_in_root(ctx.root_fd, self.target, 0o755) as place:
-            try:
-                mount_filesystem("cgroup2", place, source="cgroup", attrs=attributes, object=self.target).close()
-            except SyscallError as error:
-                if error.errno not in (errno.EPERM, errno.EBUSY):
-                    raise
+            if not (self.own_root and self._mount(place)):
                 bind_mount(
-                    self.fallback,
+                    self.host,
                     place,
                     recursive=False,
                     readonly="mount" if self.readonly else "no",
@@ -136,3 +135,14 @@ class MountCgroupV2(Step):
                     attrs=_SAFE,
                     object=self.target,
                 ).close()
+
+    def _mount(self, place: Fd) -> bool:
+        """Whether the kernel let us mount it anew."""
+        attributes = _SAFE | (MOUNT_ATTR_RDONLY if self.readonly else 0)
+        try:
+            mount_filesystem("cgroup2", place, source="cgroup", attrs=attributes, object=self.target).close()
+        except SyscallError as error:
+            if error.errno not in (errno.EPERM, errno.EBUSY):
+                raise
+            return False
+        return True

@@ -75,13 +75,17 @@ def test_sample_of_version_1_has_everything() -> None:
 
 
 def test_sample_of_version_2_leaves_out_what_it_does_not_count() -> None:
-    """No highest use, no failures, no time of each processor, and null for the lists that it lacks."""
+    """No highest use, no time of each processor, null for the lists that it lacks; no limit is the largest number."""
 
     async def scenario(bench: Bench) -> None:
-        text = encode(_sample(bench, {**USAGE, "per_cpu_ns": [], "memory_limit_bytes": 100}, is_v1=False))
-        for name in (b"max_usage", b"failcnt", b"percpu_usage"):
+        usage: Usage = {**USAGE, "per_cpu_ns": [], "memory_limit_bytes": 100, "memory_failures": 3}
+        text = encode(_sample(bench, usage, is_v1=False))
+        for name in (b"max_usage", b"percpu_usage"):
             assert name not in text
         assert b'"io_queue_recursive":null' in text
+        assert b'"io_serviced_recursive":null' in text
+        assert b'"pids_stats":{"current":4,"limit":18446744073709551615}' in text
+        assert b'"failcnt":3' in text
         assert b'"limit":100}' in text
 
     run(scenario)
