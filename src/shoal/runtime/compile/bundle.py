@@ -205,9 +205,10 @@ def _mount_steps(
     places = [mount.destination.rstrip("/") for mount in mounts]
     if "/dev" not in places:
         steps.append(devices)
+    in_namespace = any(namespace.type == "cgroup" for namespace in linux.namespaces)
     for mount in mounts:
-        if mount.type == "cgroup" or (mount.type == "cgroup2" and host.cgroup_version == "v1"):
-            steps.append(cgroup_step(mount, host, cgroup_path))
+        if mount.type in ("cgroup", "cgroup2"):
+            steps.append(cgroup_step(mount, host, cgroup_path, in_namespace=in_namespace))
         else:
             steps.append(bundle_mount_step(mount))
             if mount.destination.rstrip("/") == "/dev" and not is_bind(mount):

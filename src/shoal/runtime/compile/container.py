@@ -117,7 +117,7 @@ def _mount_steps(
             # Shows the cgroup that we are in, so we have to be there; attaching a process to cgroups v1 takes
             # milliseconds, so everything else goes first, unless something is mounted on top of it.
             late = [WaitBarrier("cgroup"), *([UnshareCgroup()] if cgroup_namespace else [])]
-            late.append(cgroup_step(mount, host, cgroup_path, cgroup_namespace=cgroup_namespace))
+            late.append(cgroup_step(mount, host, cgroup_path, in_namespace=cgroup_namespace))
             if any(other.destination.startswith(mount.destination + "/") for other in mounts):
                 steps, late = [*steps, *late], []
         else:

@@ -82,12 +82,12 @@ def _values(mount: Mount, option: str) -> list[str]:
     return [word.removeprefix(option) for word in mount.options if word.startswith(option)]
 
 
-def cgroup_step(mount: Mount, host: HostFacts, cgroup_path: str, *, cgroup_namespace: bool) -> Step:
+def cgroup_step(mount: Mount, host: HostFacts, cgroup_path: str, *, in_namespace: bool) -> Step:
     """The step that shows the container its cgroups, for this machine's layout."""
     readonly = bool(read_options(mount.options).attributes & MOUNT_ATTR_RDONLY)
     if host.cgroup_version == "v2":
         mount_point = host.hierarchies[0].mount_point if host.hierarchies else "/sys/fs/cgroup"
-        return MountCgroupV2(mount.destination, mount_point, readonly, cgroup_namespace)
+        return MountCgroupV2(mount.destination, mount_point, readonly, in_namespace)
     hierarchies = [
         (hierarchy.name, hierarchy.mount_point + cgroup_path, list(hierarchy.aliases)) for hierarchy in host.hierarchies
     ]
