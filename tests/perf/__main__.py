@@ -7,7 +7,7 @@ import contextlib
 import shutil
 
 from tests.engines.engine import DOCKER
-from tests.perf import measures, report, streams, subjects
+from tests.perf import commands, measures, report, streams, subjects
 
 
 def arguments() -> argparse.Namespace:
@@ -18,8 +18,15 @@ def arguments() -> argparse.Namespace:
         "--thousand", action="store_true", help="also start 1,000 containers on shoald, and exec in each"
     )
     parser.add_argument("--streams", action="store_true", help="measure logs and attached output, and nothing else")
+    parser.add_argument("--clients", action="store_true", help="measure `shoal` beside `docker`, and nothing else")
     parser.add_argument("--only", metavar="NAME", help="measure shoald, dockerd or podman alone")
     return parser.parse_args()
+
+
+def print_clients(clients: list[commands.Command], rows: list[measures.Row]) -> None:
+    """Prints the table of the two commands on one shoald."""
+    print(report.table(rows, [client.name for client in clients], [client.version() for client in clients]))
+    print()
 
 
 def main() -> None:
@@ -30,9 +37,14 @@ def main() -> None:
         measures.note("the docker command is not installed: shoald is driven by `shoal`")
     with contextlib.ExitStack() as stack:
         measured = []
-        for subject in subjects.installed(options.only):
+        for subject in subjects.installed("shoald" if options.clients else options.only):
             stack.callback(subject.close)
             measured.append(subject)
+        clients = commands.commands(measured[0]) if options.only in (None, "shoald") else []
+        client_rows = commands.command_rows(clients, rounds) if clients and not options.streams else []
+        if options.clients:
+            print_clients(clients, client_rows)
+            return
         rows = streams.stream_rows(measured, 256 if options.quick else 512)
         if not options.streams:
             rows = measures.quick_rows(measured, rounds) + measures.many_rows(measured, count) + rows
@@ -41,6 +53,8 @@ def main() -> None:
     print()
     print(report.table(rows, names, versions))
     print()
+    if client_rows:
+        print_clients(clients, client_rows)
     print(report.taken_on())
     print(*sentences, sep="\n")
     if DOCKER and "podman" in names:

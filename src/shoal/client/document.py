@@ -8,7 +8,7 @@ missing, null, or of another type reads as the empty value of the asked type, be
 from __future__ import annotations
 
 from _collections_abc import Mapping  # `collections` costs a millisecond, and `os` has this one loaded
-from _json import encode_basestring_ascii, make_scanner
+from _json import encode_basestring, encode_basestring_ascii, make_scanner
 
 from shoal.errors import Internal
 
@@ -123,6 +123,19 @@ def json_text(value: Json | Mapping[str, Json]) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def indented_json(value: Json, margin: str = "\n") -> str:
+    """`value` as JSON for people: four spaces a level, letters of all alphabets as they are."""
+    inner = margin + "    "
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, dict) and value:
+        items = (f"{encode_basestring(key)}: {indented_json(item, inner)}" for key, item in value.items())
+        return "{" + inner + f",{inner}".join(items) + margin + "}"
+    if isinstance(value, list) and value:
+        return "[" + inner + f",{inner}".join(indented_json(item, inner) for item in value) + margin + "]"
+    return json_text(value)
 
 
 def parse_document(data: bytes | str, what: str) -> Document:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import termios
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ import pexpect
 import pytest
 
 from tests.engines.shoald import Shoald
-from tests.kernel.cli.shoal import exit_code, on_terminal, shoal
+from tests.kernel.cli.shoal import COMMAND, environment, exit_code, on_terminal, shoal
 
 pytestmark = pytest.mark.root
 
@@ -149,3 +150,23 @@ def test_errors_on_a_terminal_are_coloured_unless_no_color(shoald: Shoald) -> No
         assert exit_code(command) == 1
         assert "shoal: No such object: nothing" in command.before
         assert "\x1b[" not in command.before
+
+
+def test_tables_have_colour_on_a_terminal_alone(shoald: Shoald) -> None:
+    """What has ended stands back, the heading stands out; NO_COLOR, a dumb terminal and a pipe get plain text."""
+    shoald.request("POST", "/containers/create?name=ended", {"Image": "busybox"})
+    command, variables = [*COMMAND, "ps", "-a"], environment(shoald)
+    try:
+        for change, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+            kept = {name: value for name, value in variables.items() if name != "NO_COLOR"}
+            chosen = {**kept, "TERM": "xterm", **change}
+            child = pexpect.spawn(command[0], command[1:], env=chosen, encoding="utf-8", dimensions=(40, 200))
+            shown = child.read()
+            child.close()
+            assert ("\033[1mCONTAINER ID" in shown) is coloured
+            assert ("\033[2m" in shown) is coloured
+            assert "ended" in shown
+        piped = subprocess.run(command, capture_output=True, env={**kept, "TERM": "xterm"}, timeout=30)
+        assert b"\033" not in piped.stdout
+    finally:
+        shoald.request("DELETE", "/containers/ended")

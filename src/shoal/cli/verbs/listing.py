@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from shoal.cli.arguments import UsageError
 from shoal.cli.table import aligned
+from shoal.client.document import indented_json
 from shoal.errors import ShoalError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
     from shoal.cli.context import Context
@@ -34,15 +35,24 @@ def parse_filters(texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def print_rows(
-    rows: Sequence[Row], columns: Sequence[str], headings: Mapping[str, str], form: str, context: Context
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    headings: Mapping[str, str],
+    form: str,
+    context: Context,
+    looks: Callable[[Row], Sequence[str]] | None = None,
 ) -> None:
     """Prints `rows` in the asked form: "" or "table" is the table of `columns`; "json" one object a line; else a
-    Go template for each row, with a heading if it begins with "table ". Raises: InvalidArgument."""
+    Go template for each row, with a heading if it begins with "table ". On a terminal a line of the table may have
+    `looks`. Raises: InvalidArgument."""
     if form in ("", "table"):
         heading = [headings[column] for column in columns]
         cells = [[str(row[column]) for column in columns] for row in rows]
-        for line in aligned([heading, *cells]):
-            context.print(line)
+        lines = aligned([heading, *cells])
+        style = context.style
+        context.print(style(lines[0], "bold"))
+        for row, line in zip(rows, lines[1:], strict=True):
+            context.print(style(line, *(looks(row) if looks else ())))
     elif form == "json":
         for row in rows:
             context.print(row_json(row))
@@ -67,9 +77,7 @@ def _print_template(rows: Sequence[Row], headings: Mapping[str, str], form: str,
 def field_rows(values: Sequence[Json], form: str, context: Context) -> None:
     """Prints whole documents: indented JSON for "", one line each for "json", else a Go template for each."""
     if not form:
-        import json  # see below
-
-        context.print(json.dumps(list(values), indent=4, ensure_ascii=False))
+        context.print(indented_json(list(values)))
         return
     from shoal.cli.template.evaluate import Template  # see above
 

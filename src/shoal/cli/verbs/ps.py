@@ -11,6 +11,10 @@ from shoal.cli.table import ellipsis
 from shoal.cli.verbs.listing import Lookup, Row, parse_filters, print_rows
 from shoal.client.document import Document
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 _HEADINGS = {
     "ID": "CONTAINER ID",
@@ -69,7 +73,7 @@ def run(options: Options, context: Context) -> int:
     now = time.time()
     rows = [container_row(container, now, whole=options.no_trunc) for container in containers]
     columns = (*_COLUMNS, "Size") if options.size else _COLUMNS
-    print_rows(rows, columns, _HEADINGS, options.format, context)
+    print_rows(rows, columns, _HEADINGS, options.format, context, _looks)
     return 0
 
 
@@ -99,6 +103,16 @@ def container_row(container: Document, now: float, *, whole: bool) -> Row:
         "LocalVolumes": str(sum(mount.text("Driver") == "local" for mount in container.children("Mounts"))),
         "Networks": ",".join(sorted(container.mapping("NetworkSettings", "Networks"))),
     }
+
+
+def _looks(row: Row) -> Sequence[str]:
+    """What does not run stands back; what needs somebody stands out."""
+    status, state = str(row["Status"]), row["State"]
+    if "(unhealthy)" in status or state in ("dead", "restarting"):
+        return ("red",)
+    if state in ("paused", "removing") or "(health: starting)" in status:
+        return ("yellow",)
+    return () if state == "running" else ("dim",)
 
 
 def _size_text(container: Document) -> str:
