@@ -11,9 +11,9 @@ import os
 import selectors
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from shoal.errors import ShoalError, Unavailable
@@ -26,6 +26,7 @@ from tests.vm.messages import OUTPUT_PORT, REPORT_PORT, Decoder, encode
 from tests.vm.root import root_image
 
 FAILED = 125
+RESULTS = ROOT / ".cache/vm"
 # What a kernel and its control groups decide.
 SELECTION = (
     "tests/kernel/linux",
@@ -40,7 +41,12 @@ READ_BYTES = 65536
 
 def arguments(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options of this command, and what is left for pytest."""
-    parser = argparse.ArgumentParser(prog="./dev test vm", description="Run tests in a guest with cgroup v2.")
+    parser = argparse.ArgumentParser(
+        prog="./dev test vm",
+        description="Run tests in a guest: Debian's cloud kernel in QEMU, with cgroup v2.",
+        epilog="Everything else goes to pytest. Without it: the tests that depend on the kernel.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--cgroups", choices=["v2", "hybrid", "v1"], default="v2", help="how the guest mounts them")
     parser.add_argument("--memory", type=int, default=2048, metavar="MIB", help="the guest's memory (2048)")
     parser.add_argument("--cpus", type=int, default=1, metavar="N", help="the guest's processors (1)")
@@ -168,10 +174,25 @@ def run(options: argparse.Namespace, rest: list[str], say: Progress) -> int:
             "the tests in a guest need root", why="they make the guest's Debian", fix="sudo ./dev test vm"
         )
     cache = cache_directory()
-    kernel = kernel_in(options.kernel) if options.kernel else debian_kernel(cache)
+    kernel = kernel_in(options.kernel) if options.kernel else debian_kernel(cache, say)
     image = root_image(kernel, cache, say)
-    with tempfile.TemporaryDirectory(prefix="shoal-vm-") as work:
-        return run_in(Path(work), kernel, image, options, rest, say)
+    with work_directory() as work:
+        return run_in(work, kernel, image, options, rest, say)
+
+
+@contextmanager
+def work_directory() -> Iterator[Path]:
+    """A directory for what lasts as long as a run; those of runs that were killed go too."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for old in RESULTS.glob("run-*"):
+        if not Path("/proc", old.name.removeprefix("run-")).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    work = RESULTS / f"run-{os.getpid()}"
+    work.mkdir()
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def run_in(work: Path, kernel: Kernel, image: Path, options: argparse.Namespace, rest: list[str], say: Progress) -> int:
@@ -192,17 +213,15 @@ def run_in(work: Path, kernel: Kernel, image: Path, options: argparse.Namespace,
     )
     job: dict[str, object] = {"kind": "job", "arguments": rest or list(SELECTION), "cgroups": options.cgroups}
     say(f"booting Linux {kernel.release} in QEMU ({chosen}, cgroup {options.cgroups})")
-    results = ROOT / ".cache/vm"
-    results.mkdir(parents=True, exist_ok=True)
     with Machine(shape) as machine:
         try:
             dialogue = Run(machine, job, options.timeout, say)
             code = dialogue.finish()
             machine.ends_within()
         finally:
-            shutil.copyfile(console, results / "console")
+            shutil.copyfile(console, RESULTS / "console")
     for name, text in dialogue.files.items():
-        (results / name).write_text(text)
+        (RESULTS / name).write_text(text)
     return code
 
 

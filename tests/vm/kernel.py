@@ -6,7 +6,7 @@ import fcntl
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,15 @@ class Kernel:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, tell: Callable[[str], None]) -> Iterator[None]:
     """One process at a time makes what is kept in `directory`; the others wait and find it made."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"waiting for another run that makes what is kept in {directory}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -59,19 +63,22 @@ def newest_package() -> tuple[str, str]:
     found = _DEPENDENCY.search(about)
     version = re.search(r"^Version: (\S+)", about, re.MULTILINE)
     if found is None or version is None:
-        raise Unavailable(f"apt knows no package {package}", fix="apt-get update, or give --kernel and --modules")
+        raise Unavailable(
+            f"apt knows no package {package}", fix="apt-get update, or give an unpacked one: --kernel DIR"
+        )
     return found.group(), version.group(1)
 
 
-def debian_kernel(cache: Path) -> Kernel:
+def debian_kernel(cache: Path, tell: Callable[[str], None]) -> Kernel:
     """Debian's cloud kernel in `cache`, downloaded now if it is not there. Takes 27 MB from the mirror.
 
     Raises: Unavailable when it can't be had.
     """
     package, version = newest_package()
     directory = cache / f"{package}_{version.replace(':', '%3a')}"
-    with locked(cache):
+    with locked(cache, tell):
         if not directory.is_dir():
+            tell(f"downloading {package} (once)")
             for old in cache.glob("linux-image-*"):
                 shutil.rmtree(old, ignore_errors=True)
             _download(package, cache, directory)

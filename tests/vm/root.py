@@ -59,10 +59,10 @@ def root_image(kernel: Kernel, cache: Path, tell: Callable[[str], None]) -> Path
     """
     recipe = json.dumps([_FORMAT, suite(), packages(), kernel.release, kernel.modules.parent.parent.parent.name])
     image = cache / f"root-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.ext4"
-    with locked(cache):
+    with locked(cache, tell):
         if not image.exists():
-            for old in cache.glob("root-*.ext4"):
-                old.unlink()
+            for old in cache.glob("root-*"):  # of another kernel; trees that a killed run left
+                shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
             _make(kernel, image, tell)
     return image
 
