@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from shoal.logs.local_file import LocalFormat
 from tests.engines.engine import Engine
+from tests.engines.shoald import Shoald
 
 pytestmark = pytest.mark.usefixtures("cli")
 
@@ -329,6 +331,40 @@ def test_syslog_server_that_does_not_read_holds_up_nobody_else(shoald: Engine) -
         shoald.ok("rm", "-f", "flood", timeout_s=30)
     finally:
         server.close()
+
+
+def test_daemon_gives_its_driver_and_options_to_containers_that_name_none() -> None:
+    """--log-driver and --log-opt of the daemon; a container's own driver takes nothing of them."""
+    engine = Shoald("--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=2")
+    engine.start()
+    try:
+        engine.import_busybox()
+        found = engine.inspect(ended(engine, "echo x"))["HostConfig"]["LogConfig"]  # type: ignore[index]
+        assert found == {"Type": "local", "Config": {"max-size": "1m", "max-file": "2"}}
+        own = engine.inspect(ended(engine, "echo x", *options("json-file")))["HostConfig"]  # type: ignore[index]
+        assert own["LogConfig"] == {"Type": "json-file", "Config": {}}  # type: ignore[index]
+        assert engine.request("GET", "/info").json["LoggingDriver"] == "local"
+    finally:
+        engine.close()
+
+
+def test_logs_of_a_big_file_hold_up_nobody(shoald: Engine) -> None:
+    """While the end of a big log is looked for and sent, the daemon answers others at once."""
+    script = "yes 'a line of some length in a big log' | head -n 1500000"
+    identifier = ended(shoald, script, "--log-opt", "max-size=1g")
+    reader = shoald.popen("logs", "--tail", "1400000", identifier)
+    assert reader.stdout is not None
+    slowest = 0.0
+    counter = threading.Thread(target=lambda: counted.append(sum(1 for _ in reader.stdout or ())))
+    counted: list[int] = []
+    counter.start()
+    while counter.is_alive():
+        begin = time.monotonic()
+        assert shoald.request("GET", "/_ping").status == 200
+        slowest = max(slowest, time.monotonic() - begin)
+    reader.wait()
+    assert counted == [1_400_000]
+    assert slowest < 1
 
 
 def test_none_keeps_nothing(engine: Engine) -> None:
