@@ -129,6 +129,8 @@ class _Launch:
         status = os.stat("/proc/self/exe")
         record.interpreter = (status.st_dev, status.st_ino)
         record.own_pid_namespace = bool(plan.clone_flags & CLONE_NEWPID)
+        # Before there is anything to forget: a kill from here on leaves what `delete` finds.
+        place.save(record)
         self._make_cgroup(record)
         self._clone(container, plan)
         place.save(record)
