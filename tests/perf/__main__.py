@@ -45,9 +45,10 @@ def main() -> None:
         if options.clients:
             print_clients(clients, client_rows)
             return
-        rows = streams.stream_rows(measured, 256 if options.quick else 512)
+        engines = [subject for subject in measured if subject.runs_containers]
+        rows = streams.stream_rows(engines, 256 if options.quick else 512)
         if not options.streams:
-            rows = measures.quick_rows(measured, rounds) + measures.many_rows(measured, count) + rows
+            rows = measures.quick_rows(measured, rounds) + measures.many_rows(engines, count) + rows
         names, versions = [s.name for s in measured], [s.version() for s in measured]
         sentences = measures.thousand(measured[0]) if options.thousand else []
     print()

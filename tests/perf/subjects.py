@@ -29,6 +29,7 @@ class Subject(Protocol):
     """One engine to measure."""
 
     name: str
+    runs_containers: bool
 
     def version(self) -> str:
         """The engine's name and version, for the report."""
@@ -62,7 +63,8 @@ def timed(subject: Subject, *args: str, timeout_s: float = 300) -> float:
     )
     seconds = time.perf_counter() - begin
     if done.returncode:
-        raise Failed(done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
+        said = done.stderr.decode(errors="replace").partition("\n\nRun '")[0].strip()
+        raise Failed(said or f"exit code {done.returncode}")
     return seconds
 
 
@@ -81,6 +83,8 @@ def _named(marker: str, word: str) -> list[int]:
 
 class DaemonSubject:
     """A subject that is an engine of the conformance suite, driven by the docker command."""
+
+    runs_containers = True
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -149,6 +153,7 @@ class PodmanSubject:
     """Podman with a storage of its own, in namespaces that a sleeping process holds: the host stays as it was."""
 
     name = "podman"
+    runs_containers = True
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="podman-", dir="/tmp"))
@@ -209,6 +214,43 @@ class PodmanSubject:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+class CommandAlone:
+    """The docker command against a server that answers at once: what no engine can be faster than."""
+
+    name = "docker alone"
+    runs_containers = False
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="floor-", dir="/tmp"))
+        self._socket = self._directory / "socket"
+        self._server = subprocess.Popen([sys.executable, "-m", "tests.perf.floor", str(self._socket)])
+        while not self._socket.exists() and self._server.poll() is None:
+            time.sleep(0.01)
+
+    def version(self) -> str:
+        """What the column shows."""
+        return "the docker command alone"
+
+    def command(self, *args: str) -> list[str]:
+        """The stock command."""
+        assert DOCKER is not None
+        return [DOCKER, *args]
+
+    def environment(self) -> dict[str, str]:
+        """The server as the command's host."""
+        return {**os.environ, "DOCKER_HOST": f"unix://{self._socket}"}
+
+    def processes(self) -> dict[str, list[int]]:
+        """None: it runs nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Ends the server."""
+        self._server.kill()
+        self._server.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
 def _remove_cgroup(top: Path) -> None:
     for path in [*sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True), top]:
         try:
@@ -231,3 +273,5 @@ def installed(only: str | None = None) -> Iterator[Subject]:
             if needed == "shoald":
                 raise
             print(f"bench: {needed} does not work here: {problem}", file=sys.stderr)
+    if DOCKER and only is None:
+        yield CommandAlone()
