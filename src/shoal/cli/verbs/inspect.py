@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from shoal.cli.arguments import Flags, Parser, WrongWords
 from shoal.cli.context import Context
 from shoal.cli.verbs.listing import field_rows
 from shoal.client.client import Client
 from shoal.client.document import Document, Json
 from shoal.errors import NotFound, ShoalError, Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Options(Flags):
@@ -54,7 +56,7 @@ def _lookups(client: Client, *, size: bool) -> dict[str, Callable[[str], Documen
     """How each kind is looked up, in the order of Docker's client."""
     return {
         "container": lambda name: client.containers.inspect(name, size=size),
-        "image": client.images.inspect,
+        "image": lambda name: client.images.inspect(name),  # what comes first is mostly it: import no more
         "network": lambda name: client.system.inspect_other("networks", name),
         "volume": lambda name: client.system.inspect_other("volumes", name),
     }
