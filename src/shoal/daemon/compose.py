@@ -54,7 +54,7 @@ from shoal.engine.health.prober import Prober
 from shoal.engine.health.store import HealthStore
 from shoal.engine.image_names import ImageNames
 from shoal.engine.images import Images
-from shoal.engine.machine import Machine, default_cpus, default_mems, read_machine
+from shoal.engine.machine import Machine, default_cpus, default_mems, has_apparmor, read_machine
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.networks import Networks
 from shoal.engine.paths import Paths
@@ -166,6 +166,7 @@ def _machine_facts(machine: Machine, cgroups: Layout) -> MachineFacts:
         capabilities=tuple(capabilities.names(capabilities.bounding_set())),
         cpuset_cpus=default_cpus(),
         cpuset_mems=default_mems(),
+        apparmor=has_apparmor(),
         memory_swap=cgroups.limits_swap(),
     )
 

@@ -64,6 +64,11 @@ def default_mems() -> str:
     return _read("/sys/devices/system/node/online") or "0"
 
 
+def has_apparmor() -> bool:
+    """Whether the kernel confines processes by AppArmor profiles."""
+    return _read("/sys/module/apparmor/parameters/enabled") == "Y"
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).read_text().strip()

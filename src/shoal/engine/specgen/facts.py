@@ -38,7 +38,7 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """This machine. `controllers` are those that a container's cgroup can use; sets as in cpuset.cpus.
 
     `capabilities` are the names that this kernel and shoald's own bounding set allow, in numeric order.
-    `memory_swap` says whether swap can be limited.
+    `memory_swap` says whether swap can be limited, `apparmor` whether the kernel confines by profiles.
     """
 
     machine: str
@@ -51,6 +51,7 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     cpuset_mems: str = ""
     memory_swap: bool = True
     seccomp: bool = True
+    apparmor: bool = False
 
 
 class DaemonDefaults(msgspec.Struct, frozen=True, kw_only=True):

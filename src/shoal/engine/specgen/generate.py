@@ -24,7 +24,13 @@ from shoal.engine.specgen.facts import ContainerFacts, DaemonDefaults, DeviceSou
 from shoal.engine.specgen.mounts import container_mounts
 from shoal.engine.specgen.process import command_line, environment, replace_or_append, rlimits, with_init
 from shoal.engine.specgen.resources import check_resources, container_resources, supported_resources
-from shoal.engine.specgen.security import SeccompProfiles, SecurityOptions, masked_and_readonly, read_security_options
+from shoal.engine.specgen.security import (
+    SeccompProfiles,
+    SecurityOptions,
+    apparmor_profile,
+    masked_and_readonly,
+    read_security_options,
+)
 from shoal.engine.specgen.sysctls import container_sysctls
 from shoal.engine.specgen.update import changed_limits, updated_host
 from shoal.errors import InvalidArgument
@@ -147,6 +153,7 @@ class SpecGenerator:
             rlimits=rlimits(host.ulimits, self._defaults.ulimits),
             no_new_privileges=no_new_privileges,
             oom_score_adj=host.oom_score_adj,
+            apparmor_profile=apparmor_profile(options, self._machine),
         )
 
     def _linux(self, host: HostConfig, facts: ContainerFacts, modes: ns.Modes) -> oci.Linux:

@@ -38,8 +38,8 @@ _FALSE = ("0", "f", "false")
 class SecurityOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options read: `seccomp` is "" (the daemon's), "unconfined", "builtin" or a profile's JSON text.
 
-    `apparmor` is the profile asked for; without AppArmor in the kernel, and SELinux, these options are kept for
-    `inspect` and change nothing, as with Docker.
+    `apparmor` is the profile asked for; on a kernel without AppArmor it is kept for `inspect` and changes nothing, as
+    with Docker. So it is with labels on any kernel.
     """
 
     seccomp: str = ""
@@ -74,6 +74,11 @@ def read_security_options(options: list[str]) -> SecurityOptions:
         elif key != "label":
             raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
     return msgspec.convert(values, SecurityOptions)
+
+
+def apparmor_profile(options: SecurityOptions, machine: MachineFacts) -> str:
+    """The profile to confine the process by, "" for none. It must be loaded: the engine loads none."""
+    return options.apparmor if machine.apparmor and options.apparmor != UNCONFINED else ""
 
 
 def masked_and_readonly(host: HostConfig, options: SecurityOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -17,7 +17,6 @@ from shoal.oci.runtime_spec import Capabilities, Linux, Process
 from shoal.runtime.compile.plan import HostFacts
 from shoal.runtime.compile.process import DEFAULT_UMASK, capability_steps, filter_steps
 from shoal.supervisor.steps.attributes import (
-    ConfineByApparmor,
     SetAffinity,
     SetIoPriority,
     SetMemoryPolicy,
@@ -28,7 +27,7 @@ from shoal.supervisor.steps.execute import Execute, FindProgram
 from shoal.supervisor.steps.identity import SetUser
 from shoal.supervisor.steps.network import WaitBarrier
 from shoal.supervisor.steps.process import ChangeDirectory, SetRlimits, SetUmask
-from shoal.supervisor.steps.rights import NewKeyring, NoNewPrivileges, SwitchUser
+from shoal.supervisor.steps.rights import ConfineByApparmor, NewKeyring, NoNewPrivileges, SwitchUser
 from shoal.supervisor.steps.step import Step
 
 

@@ -12,6 +12,7 @@ from shoal.runtime.compile.plan import HostFacts
 from shoal.supervisor.steps.execute import Execute, FindProgram
 from shoal.supervisor.steps.process import ChangeDirectory, SetOomScore, SetRlimits, SetUmask
 from shoal.supervisor.steps.rights import (
+    ConfineByApparmor,
     DropBounding,
     InstallSeccomp,
     LookUpUser,
@@ -48,6 +49,7 @@ def process_steps(process: Process, spec: RuntimeSpec, host: HostFacts) -> list[
         NewKeyring(),
         # Behind the mounts, which a low RLIMIT_NOFILE would forbid us; before the rights to raise a limit are gone.
         *limits,
+        *([ConfineByApparmor(process.apparmor_profile)] if process.apparmor_profile else []),
         *rights[:1],
         SwitchUser(),
     ]

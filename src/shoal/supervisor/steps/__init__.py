@@ -54,6 +54,7 @@ STEPS: dict[str, type[Step]] = {
         process.SetOomScore,
         process.SetRlimits,
         process.SetUmask,
+        rights.ConfineByApparmor,
         rights.DropBounding,
         rights.InstallSeccomp,
         rights.LookUpUser,

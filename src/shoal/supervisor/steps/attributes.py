@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from shoal.errors import Forbidden, SyscallError, Unsupported
-from shoal.linux.fd import Fd
+from shoal.errors import SyscallError
 from shoal.linux.scheduling import (
     numbers_in,
     set_io_priority,
@@ -13,7 +12,6 @@ from shoal.linux.scheduling import (
     set_personality,
     set_scheduler,
 )
-from shoal.linux.sysctl import PROC_SUPER_MAGIC, filesystem_type
 from shoal.supervisor.steps.step import Step
 
 TYPE_CHECKING = False
@@ -120,31 +118,3 @@ class SetAffinity(Step):
             os.sched_setaffinity(0, numbers_in(self.processors))
         except OSError as error:
             raise SyscallError("sched_setaffinity", self.processors, error.errno or 0) from None
-
-
-class ConfineByApparmor(Step):
-    """Lets the next execve change to an AppArmor profile, which is loaded already. apparmor(7)."""
-
-    name = "apparmor"
-    __slots__ = ("profile",)
-
-    def __init__(self, profile: str) -> None:
-        self.profile = profile
-
-    def describe(self) -> str:
-        return f"profile {self.profile} from execve on"
-
-    def run(self, ctx: Context) -> None:
-        for path in ("/proc/self/attr/apparmor/exec", "/proc/self/attr/exec"):
-            try:
-                with Fd(os.open(path, os.O_WRONLY | os.O_CLOEXEC)) as file:
-                    # A container's own mounts must not turn this into a write elsewhere (CVE-2019-19921).
-                    if filesystem_type(file) != PROC_SUPER_MAGIC:
-                        raise Forbidden(f"cannot set the AppArmor profile {self.profile}", why="/proc is not procfs")
-                    os.write(file.fileno(), f"exec {self.profile}".encode())
-                return
-            except FileNotFoundError:
-                continue  # before Linux 5.8 only the second is there
-            except OSError as error:
-                raise SyscallError("write", path, error.errno or 0) from None
-        raise Unsupported(f"cannot set the AppArmor profile {self.profile}", why="the container has no /proc/self/attr")

@@ -17,11 +17,13 @@ import errno
 import os
 import stat
 
-from shoal.errors import SyscallError
+from shoal.errors import Forbidden, InvalidArgument, SyscallError, Unsupported
 from shoal.linux.capabilities import CAPABILITIES, capset, drop_bounding, get_capabilities, names, set_ambient
+from shoal.linux.fd import Fd
 from shoal.linux.keyrings import join_new_session_keyring
 from shoal.linux.prctl import set_keepcaps, set_no_new_privs
 from shoal.linux.seccomp import install_filter
+from shoal.linux.sysctl import PROC_SUPER_MAGIC, filesystem_type
 from shoal.supervisor.steps.accounts import look_up
 from shoal.supervisor.steps.step import Step
 
@@ -204,3 +206,43 @@ def give_stream(fd: int, uid: int) -> None:
 def _short(bits: int) -> str:
     listed = names(bits)
     return ", ".join(listed) if len(listed) <= 20 else f"{len(listed)} capabilities"
+
+
+class ConfineByApparmor(Step):
+    """Lets the next execve change to an AppArmor profile, which is loaded already. apparmor(7)."""
+
+    name = "apparmor"
+    __slots__ = ("profile",)
+
+    def __init__(self, profile: str) -> None:
+        self.profile = profile
+
+    def describe(self) -> str:
+        return f"profile {self.profile} from execve on"
+
+    def run(self, ctx: Context) -> None:
+        for path in ("/proc/self/attr/apparmor/exec", "/proc/self/attr/exec"):
+            try:
+                file = Fd(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+            except FileNotFoundError:
+                continue  # before Linux 5.8 only the second is there
+            except OSError as error:
+                raise SyscallError("open", path, error.errno or 0) from None
+            with file:
+                self._write(file, path)
+            return
+        raise Unsupported(f"cannot set the AppArmor profile {self.profile}", why="the container has no /proc/self/attr")
+
+    def _write(self, file: Fd, path: str) -> None:
+        # A container's own mounts must not turn this into a write elsewhere (CVE-2019-19921).
+        if filesystem_type(file) != PROC_SUPER_MAGIC:
+            raise Forbidden(f"cannot set the AppArmor profile {self.profile}", why="/proc is not procfs")
+        try:
+            os.write(file.fileno(), f"exec {self.profile}".encode())
+        except FileNotFoundError:
+            raise InvalidArgument(
+                f"unable to apply apparmor profile: no profile {self.profile} is loaded",
+                fix="apparmor_parser -r FILE loads one",
+            ) from None
+        except OSError as error:
+            raise SyscallError("write", path, error.errno or 0) from None

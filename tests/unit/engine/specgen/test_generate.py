@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
-from shoal.api.container import ContainerCreateRequest
+from shoal.api.container import ContainerConfig, ContainerCreateRequest
 from shoal.api.exec import ExecConfig
 from shoal.api.host_config import DeviceMapping, HostConfig, Mount, TmpfsOptions, Ulimit
 from shoal.api.image import ImageConfig
@@ -182,3 +183,14 @@ def test_exec_process_without_a_command_is_refused() -> None:
     config = merge_process(REQUESTS["plain"], ImageConfig(cmd=["sh"]))
     with pytest.raises(InvalidArgument, match=r"^No exec command specified$"):
         generator().exec_process(ExecConfig(), config, generated("plain"))
+
+
+def test_generate_confines_by_a_profile_where_the_kernel_can() -> None:
+    """A named profile on a kernel with AppArmor; not `unconfined`, and nothing on other kernels."""
+    for apparmor, option, expected in ((True, "mine", "mine"), (True, "unconfined", ""), (False, "mine", "")):
+        machine = msgspec.structs.replace(MACHINE, apparmor=apparmor)
+        generator = SpecGenerator(machine, DaemonDefaults(), FakeDevices())
+        host = HostConfig(security_opt=[f"apparmor={option}"])
+        spec = generator.generate(ContainerConfig(cmd=["true"]), host, CONTAINER)
+        assert spec.process is not None
+        assert spec.process.apparmor_profile == expected
