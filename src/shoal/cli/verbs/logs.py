@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from shoal.api import stdcopy
@@ -50,9 +51,11 @@ def run(options: Options, context: Context) -> int:
     decoder = None if inspected.flag("Config", "Tty") else stdcopy.StdcopyDecoder()
     try:
         for chunk in response.chunks():
-            for stream, payload in decoder.feed(chunk) if decoder else [(stdcopy.STDOUT, chunk)]:
-                target = output if stream == stdcopy.STDOUT else error_output
-                target.write(payload)
+            pieces = decoder.feed(chunk) if decoder else [(stdcopy.STDOUT, chunk)]
+            # Lines that came together go out together: a write for each of them costs more than the line.
+            for is_output, run_of in itertools.groupby(pieces, lambda piece: piece[0] == stdcopy.STDOUT):
+                target = output if is_output else error_output
+                target.write(b"".join(payload for _, payload in run_of))
                 target.flush()
     finally:
         response.close()
