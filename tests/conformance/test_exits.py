@@ -222,6 +222,23 @@ def test_oom_kill_of_a_child_is_told_at_once(shoald: Shoald) -> None:
     assert 1 <= [json.loads(line)["Action"] for line in body.splitlines() if line.strip()].count("oom") <= 2
 
 
+def test_exit_of_a_container_that_is_gone(private_shoald: Shoald) -> None:
+    """Of one run with --rm the end is known by name and id, if it was nobody's wish; a newer one takes the name."""
+    engine = private_shoald
+    limits = {"Memory": 20 * MIB, "MemorySwap": 20 * MIB, "AutoRemove": True}
+    id = start(engine, "it", f"exec {FILL}", HostConfig=limits)
+    until(lambda: engine.request("GET", "/containers/it/json").status == 404, "the removal")
+    engine.kill9()
+    engine.start()
+    assert exits(engine)[0]["Cause"] == exits(engine, id[:12])[0]["Cause"] == "oom"
+    assert re.match(r"it ended .* ago, and was removed\.\nIt ran out of memory", why(engine, "it"))
+    start(engine, "it", "exit 0", HostConfig={"AutoRemove": True})
+    until(lambda: engine.request("GET", "/containers/it/json").status == 404, "the removal")
+    assert exits(engine)[0]["Cause"] == "oom"
+    start(engine, "it", "sleep 1000")
+    assert exits(engine) == []
+
+
 def test_exit_by_memory_in_a_tmpfs(shoald: Shoald) -> None:
     """Files in memory are named as what they are."""
     limits = {"Memory": 30 * MIB, "MemorySwap": 30 * MIB, "Tmpfs": {"/t": ""}}

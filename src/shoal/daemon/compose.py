@@ -25,6 +25,7 @@ from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.creation import Creator
 from shoal.engine.container.exits_noting import ExitNoter
 from shoal.engine.container.exits_oom import OomInquiry
+from shoal.engine.container.exits_past import PastExits
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.image_mounts import ImageMounts
 from shoal.engine.container.launches import LaunchBuilder
@@ -226,7 +227,8 @@ class _Parts:
             background=self.background,
         )
         health = self._health(execs, database)
-        remover = self._remover(networks, links, execs, database.reserve, health)
+        past_exits = PastExits(database.connection)
+        remover = self._remover(networks, links, execs, database.reserve, health, past_exits)
         lifecycle = self._lifecycle(networks, launches, remover, health)
         self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
@@ -236,7 +238,7 @@ class _Parts:
         volumes = Volumes(self.volume_store, self.container_volumes, self.registry, self.events, system_clock)
         return Engine(
             containers=containers,
-            upkeep=self._upkeep(remover),
+            upkeep=self._upkeep(remover, past_exits),
             archives=self._archives(containers.freezer),
             execs=execs,
             images=images,
@@ -270,7 +272,13 @@ class _Parts:
         return HealthMonitor(store, prober, self.events, system_clock, self.background)
 
     def _remover(
-        self, networks: ContainerNetworks, links: Links, execs: Execs, reserve: Reserve, health: HealthMonitor
+        self,
+        networks: ContainerNetworks,
+        links: Links,
+        execs: Execs,
+        reserve: Reserve,
+        health: HealthMonitor,
+        past_exits: PastExits,
     ) -> Remover:
         return Remover(
             paths=self.paths,
@@ -285,6 +293,7 @@ class _Parts:
             reserve=reserve,
             volumes=self.container_volumes,
             health=health,
+            past_exits=past_exits,
             links=links,
         )
 
@@ -365,7 +374,7 @@ class _Parts:
             health=health,
         )
 
-    def _upkeep(self, remover: Remover) -> Upkeep:
+    def _upkeep(self, remover: Remover, past_exits: PastExits) -> Upkeep:
         return Upkeep(
             registry=self.registry,
             processes=ProcessLister(self.cgroups, self.cgroup_path, self.events),
@@ -395,6 +404,7 @@ class _Parts:
                 clock=system_clock,
             ),
             background=self.background,
+            past_exits=past_exits,
         )
 
     def _archives(self, freezer: Freezer) -> Archives:

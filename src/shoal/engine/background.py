@@ -23,7 +23,7 @@ class Background:
 
     def spawn(self, work: Coroutine[Any, Any, object], what: str) -> asyncio.Task[None]:
         """Starts `work`; `what` names it in the log should it fail."""
-        return self._start(_guard(work, what), what)
+        return self._start(_guard(work, what), work, what)
 
     async def complete(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which runs to its end even when the caller is cancelled.
@@ -31,7 +31,7 @@ class Background:
         Raises: what `work` raises.
         """
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._start(_settle(work, outcome), "a client's request")
+        self._start(_settle(work, outcome), work, "a client's request")
         return await asyncio.shield(outcome)
 
     async def cancel(self) -> None:
@@ -41,9 +41,13 @@ class Background:
         if self._running:
             await asyncio.wait(self._running)
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = self._tasks.create_task(work, name=name)
+    def _start(
+        self, wrapper: Coroutine[Any, Any, None], work: Coroutine[Any, Any, object], name: str
+    ) -> asyncio.Task[None]:
+        task = self._tasks.create_task(wrapper, name=name)
         self._running.add(task)
+        # A task that is cancelled before its first step never comes to awaiting its work.
+        task.add_done_callback(lambda _: work.close())
         task.add_done_callback(self._running.discard)
         return task
 

@@ -57,7 +57,7 @@ def _state(told: Document, ends: list[Document]) -> str:
     if not ends:
         return f"{name} was never started." if told.text("StartedAt") == _NEVER else f"{name} ended, nobody noted how."
     ended = "failed to start" if ends[0].text("Cause") == "start-failed" else "ended"
-    back = " and is about to be started again" if status == "restarting" else ""
+    back = {"restarting": ", and is about to be started again", "removed": ", and was removed"}.get(status, "")
     return f"{name} {ended} {_since(ends[0].text('FinishedAt'))} ago{back}."
 
 

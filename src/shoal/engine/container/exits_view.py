@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoal.api.exits import ContainerExit, ContainerExits, ExitAsk, ExitHealth, ExitOOM
 from shoal.api.timestamps import NEVER, format_rfc3339
 from shoal.engine.container.exits import Ask, ExitRecord, HealthNote, OomRecord
+from shoal.engine.container.exits_past import PastContainer
 from shoal.engine.container.exits_words import hint, sentence, signal_name
 from shoal.engine.container.record import ContainerRecord
 
@@ -18,6 +19,14 @@ def exits_view(record: ContainerRecord) -> ContainerExits:
         status=record.state.status,
         started_at=format_rfc3339(started_ns) if started_ns else NEVER,
         exits=[exit_view(end, record.name) for end in reversed(record.exits)],
+    )
+
+
+def past_view(past: PastContainer) -> ContainerExits:
+    """The answer for a container that is gone."""
+    exits = [exit_view(end, past.name) for end in reversed(past.exits)]
+    return ContainerExits(
+        id=past.id, name=f"/{past.name}", status="removed", started_at=exits[0].started_at, exits=exits
     )
 
 

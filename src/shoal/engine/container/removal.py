@@ -8,6 +8,7 @@ import shutil
 from shoal.engine.background import Background
 from shoal.engine.container.clients import WaitingClients
 from shoal.engine.container.container_volumes import ContainerVolumes
+from shoal.engine.container.exits_past import PastExits
 from shoal.engine.container.image_mounts import remove_image_mounts
 from shoal.engine.container.links import Links
 from shoal.engine.container.record import ContainerRecord
@@ -43,6 +44,7 @@ class Remover:
         reserve: Reserve,
         volumes: ContainerVolumes,
         health: HealthMonitor,
+        past_exits: PastExits,
         links: Links,
     ) -> None:
         self._paths = paths
@@ -57,6 +59,7 @@ class Remover:
         self._reserve = reserve
         self._volumes = volumes
         self._health = health
+        self._past_exits = past_exits
         self._links = links
         self._trash = Trash(paths.trash)
         self._purging = False
@@ -87,6 +90,7 @@ class Remover:
         await self._networks.release(record)
         self._clients.drop(record.id)
         given_up = self._volumes.give_up(record) if record.drops_volumes else ()
+        self._past_exits.keep(record)
         self._registry.delete(record)
         self._links.removed(record)
         self._volumes.drop(given_up)

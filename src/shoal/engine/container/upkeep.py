@@ -14,7 +14,8 @@ from shoal.api.stats import ContainerStats
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
 from shoal.engine.background import Background
-from shoal.engine.container.exits_view import exits_view
+from shoal.engine.container.exits_past import PastExits
+from shoal.engine.container.exits_view import exits_view, past_view
 from shoal.engine.container.metering import Meter
 from shoal.engine.container.prune import Pruner
 from shoal.engine.container.registry import ContainerRegistry
@@ -34,9 +35,13 @@ class Upkeep:
     updater: Updater
     pruner: Pruner
     background: Background
+    past_exits: PastExits
 
     async def exits(self, ref: str) -> ContainerExits:
-        """What ended its last runs. Raises: NotFound."""
+        """What ended its last runs, also of one that is gone where its end was nobody's wish. Raises: NotFound."""
+        record = self.registry.find_or_none(ref)
+        if record is None and (past := self.past_exits.find(ref)) is not None:
+            return past_view(past)
         return exits_view(self.registry.find(ref))
 
     async def top(self, ref: str, arguments: str) -> ContainerTopResponse:
