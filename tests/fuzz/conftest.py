@@ -26,5 +26,10 @@ def target() -> Iterator[Target]:
     with contextlib.closing(engine):
         engine.start()
         engine.import_busybox()
-        yield Target(engine)
+        target = Target(engine)
+        target.prepare()
+        before = target.holdings()
+        yield target
+        engine.remove_containers()
+        target.check_holdings(before)
         assert "Traceback" not in engine.log, engine.log[engine.log.index("Traceback") - 500 :][:4000]

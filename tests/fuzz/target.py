@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.engines.shoald import Shoald
 # 501 is shoal's word for what it does not serve, 503 Docker's for what needs a swarm.
 REFUSALS = (501, 503)
 HEAD_S = 10
+_SLACK = 6  # threads of the pool, and descriptors of theirs, come with the work
 _STREAM_BYTES = 64 * 1024
 _STREAM_S = 0.05
 # Their answer takes as long as a container, or the client, wants it to.
@@ -113,6 +115,18 @@ class Target:
         self.send(Attempt("start", "POST", f"/containers/{newest}/start", (), None))
         self.send(Attempt("inspect", "GET", f"/containers/{newest}/json?size=1", (), None))
         self.send(Attempt("remove", "DELETE", f"/containers/{newest}?force=1&v=1", (), None))
+
+    def holdings(self) -> tuple[int, int]:
+        """How many descriptors the daemon has open, and how many threads and tasks it runs."""
+        info = self.engine.request("GET", "/info").json
+        return info["NFd"], info["NGoroutines"]
+
+    def check_holdings(self, before: tuple[int, int]) -> None:
+        """Raises: AssertionError where the daemon holds more than before, when its clients have gone for a while."""
+        deadline = time.monotonic() + 15
+        while any(now > then + _SLACK for now, then in zip(self.holdings(), before, strict=True)):
+            assert time.monotonic() < deadline, f"descriptors and tasks: {before} before, {self.holdings()} after"
+            time.sleep(0.1)  # nothing tells when the last connection is closed
 
     def check_alive(self) -> None:
         """Raises: AssertionError where the engine serves no more."""
