@@ -255,12 +255,13 @@ class Streams:
         if leftovers is not None and self._started and self.master < 0:
             for name in self._outputs:
                 leftovers.add(self._fifo(name))
+        # From here on nothing is watched, so that a client that cannot take the rest finds nothing to hold back.
+        was_started, self._started = self._started, False
         for name, fd in self._outputs.items():
-            if self._started:
+            if was_started:
                 self._loop.unwatch(fd)
             while self._move(name, fd):
                 pass
-        self._started = False
         self._end_log()
         self._close()
 

@@ -36,7 +36,7 @@ def test_reach_nobody_there_is_told_as_docker_does(tmp_path: Path) -> None:
     assert refused(Receiver("tcp", "127.0.0.1", port)) == f"dial tcp 127.0.0.1:{port}: connect: connection refused"
     path = str(tmp_path / "none")
     assert refused(Receiver("unix", path)) == f"dial unix {path}: connect: no such file or directory"
-    with pytest.raises(InvalidArgument, match="dial udp: lookup .*: no such host"):
+    with pytest.raises(InvalidArgument, match=r"dial udp: lookup .*: no such host"):
         asyncio.run(resolve(Receiver("udp", "no-such-host.invalid", 514)))
 
 
