@@ -106,7 +106,7 @@ def kernel_in(directory: Path) -> Kernel:
     """
     images = sorted(directory.glob("boot/vmlinu[xz]-*"))
     if not images:
-        raise Unavailable(f"no kernel in {directory}", fix=f"rm -r {directory}, and this command again")
+        raise Unavailable(f"no kernel in {directory}", fix=f"dpkg-deb -x linux-image-….deb {directory}")
     release = images[-1].name.partition("-")[2]
     return Kernel(release, images[-1], directory / "lib/modules" / release)
 

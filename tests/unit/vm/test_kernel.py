@@ -39,7 +39,7 @@ def test_kernel_in_names_release_and_modules(tmp_path: Path) -> None:
     """The release is read from the image's name; a directory without an image is an error with its mend."""
     with pytest.raises(Unavailable) as caught:
         kernel_in(tmp_path)
-    assert "rm -r" in caught.value.fix
+    assert caught.value.fix.startswith("dpkg-deb -x ")
     (tmp_path / "boot").mkdir()
     (tmp_path / "boot/vmlinuz-6.1.0-9-cloud-amd64").touch()
     kernel = kernel_in(tmp_path)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.vm.__main__ import SELECTION, selected
+from tests.vm.checkout import ROOT
 from tests.vm.machine import Disk, Shape, command
 from tests.vm.messages import LARGEST_BYTES, Decoder, encode
 
@@ -48,3 +50,15 @@ def test_decoder_of_another_stream_refuses(stream: bytes) -> None:
     """A guest that talks nonsense is an error, not a large buffer."""
     with pytest.raises(ValueError):
         list(Decoder().feed(stream))
+
+
+def test_arguments_without_a_test_follow_the_usual_selection() -> None:
+    """`-x` alone does not mean every test that there is."""
+    assert selected(["-x"]) == [*SELECTION, "-x"]
+    assert selected(["tests/unit", "-x"]) == ["tests/unit", "-x"]
+    assert selected(["tests/conftest.py::x"]) == ["tests/conftest.py::x"]
+
+
+def test_selection_names_what_there_is() -> None:
+    """A test that moved is noticed here, not after a boot."""
+    assert not [word for word in SELECTION if not word.startswith("--") and not (ROOT / word).exists()]
