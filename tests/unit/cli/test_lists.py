@@ -217,3 +217,34 @@ def test_history_shows_steps_newest_first() -> None:
     assert "…" in lines[1]
     assert lines[2].startswith("<missing>")
     assert "2MB" in lines[2]
+
+
+@pytest.mark.parametrize("platform", ["linux", "linux/amd64", "Linux/x86_64"])
+def test_platform_that_an_image_has_is_found(platform: str) -> None:
+    """As users spell it."""
+    image = {"Os": "linux", "Architecture": "amd64", "Id": "sha256:1"}
+    script = [answer(200, image), answer(200, image)]
+    outcome = shoal("image", "inspect", "--platform", platform, "-f", "{{.Id}}", "x", scripts=[script])
+    assert (outcome.code, outcome.stdout) == (0, "sha256:1\n")
+
+
+@pytest.mark.parametrize("words", [("image", "inspect"), ("history",), ("save", "-o", "/nowhere"), ("rmi",)])
+def test_platform_that_an_image_has_not_is_not_found(words: tuple[str, ...]) -> None:
+    """Docker's sentence, which platform it has, and nothing done to the one that is there."""
+    image = {"Os": "linux", "Architecture": "amd64"}
+    outcome = shoal(*words, "--platform", "linux/arm64", "x", scripts=[[answer(200, image)]])
+    assert outcome.code == 1
+    assert "does not provide the specified platform (linux/arm64)" in outcome.stderr
+    assert "it is for linux/amd64" in outcome.stderr
+    assert [request.split()[0] for request in outcome.requests] == ["GET"]
+    assert "invalid platform" in shoal(*words, "--platform", "a//b", "x", scripts=[[answer(200, image)]]).stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("start", "--checkpoint", "c", "x"), ("images", "--tree"), ("load", "--platform", "linux/arm64")]
+)
+def test_flags_of_what_is_not_served_are_refused(words: tuple[str, ...]) -> None:
+    """Known, told as not served, and never passed over in silence."""
+    outcome = shoal(*words)
+    assert (outcome.code, outcome.requests) == (1, [])
+    assert "unknown flag" not in outcome.stderr

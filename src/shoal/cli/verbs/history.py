@@ -6,6 +6,7 @@ import time
 
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
+from shoal.cli.platforms import check_platform
 from shoal.cli.quantities import decimal_size, duration_words, rfc3339
 from shoal.cli.table import ellipsis
 from shoal.cli.verbs.images import shown_id
@@ -30,6 +31,7 @@ class Options(Flags):
     no_trunc: bool
     quiet: bool
     format: str
+    platform: str
     image: str
 
 
@@ -39,11 +41,13 @@ def configure(parser: Parser) -> None:
     parser.toggle("--no-trunc", dest="no_trunc", help="Do not shorten anything")
     parser.toggle("-q", "--quiet", dest="quiet", help="Show only ids")
     parser.text("--format", dest="format", help="table, json, or a Go template")
+    parser.text("--platform", dest="platform", help="Only this one, if it has several (OS[/ARCH[/VARIANT]])")
     parser.add_argument("image", metavar="IMAGE")
 
 
 def run(options: Options, context: Context) -> int:
     """Prints the steps."""
+    check_platform(context.client, options.image, options.platform)
     steps = context.client.images.history(options.image)
     if options.quiet:
         for step in steps:

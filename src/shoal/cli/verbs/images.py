@@ -9,6 +9,7 @@ from shoal.cli.context import Context
 from shoal.cli.quantities import decimal_size, duration_words, local_time
 from shoal.cli.verbs.listing import Row, parse_filters, print_rows
 from shoal.client.document import Document
+from shoal.errors import Unsupported
 
 _COLUMNS = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 _HEADINGS = {
@@ -33,6 +34,7 @@ class Options(Flags):
     quiet: bool
     no_trunc: bool
     digests: bool
+    tree: bool
     filter: list[str]
     format: str
     reference: str | None
@@ -44,6 +46,7 @@ def configure(parser: Parser) -> None:
     parser.toggle("-q", "--quiet", dest="quiet", help="Show only ids")
     parser.toggle("--no-trunc", dest="no_trunc", help="Do not shorten anything")
     parser.toggle("--digests", dest="digests", help="Show digests")
+    parser.toggle("--tree", dest="tree", help="A tree of platforms (not served: an image has one)")
     parser.texts("-f", "--filter", dest="filter", help="Show only those that match (NAME=VALUE)")
     parser.text("--format", dest="format", help="table, json, or a Go template")
     parser.add_argument("reference", metavar="REPOSITORY[:TAG]", nargs="?")
@@ -51,6 +54,8 @@ def configure(parser: Parser) -> None:
 
 def run(options: Options, context: Context) -> int:
     """Prints the list."""
+    if options.tree:
+        raise Unsupported("images have one platform here: there is no tree", fix="leave --tree out")
     filters = parse_filters(options.filter)
     if options.reference:
         filters.setdefault("reference", []).append(options.reference)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
+from shoal.cli.platforms import check_platform
 from shoal.errors import NotFound, ShoalError
 
 
@@ -11,6 +12,7 @@ class Options(Flags):
     """The parsed flags."""
 
     force: bool
+    platform: list[str]
     no_prune: bool
     images: list[str]
 
@@ -19,6 +21,7 @@ def configure(parser: Parser) -> None:
     """Adds the flags of `docker rmi`."""
     parser.toggle("-f", "--force", dest="force", help="Remove it even if stopped containers use it")
     parser.toggle("--no-prune", dest="no_prune", help="Keep untagged parents")
+    parser.texts("--platform", dest="platform", help="Only this one of several (OS[/ARCH[/VARIANT]])")
     parser.add_argument("images", metavar="IMAGE", nargs="+")
 
 
@@ -27,6 +30,8 @@ def run(options: Options, context: Context) -> int:
     code = 0
     for ref in options.images:
         try:
+            for platform in options.platform:
+                check_platform(context.client, ref, platform)
             for done in context.client.images.remove(ref, force=options.force, prune=not options.no_prune):
                 deleted = done.text("Deleted")
                 context.print(f"Deleted: {deleted}" if deleted else f"Untagged: {done.text('Untagged')}")

@@ -12,7 +12,15 @@ from shoal.errors import InvalidArgument
 _NAMES = frozenset(
     (
         *("--memory", "--memory-swap", "--memory-reservation", "--cpus", "--cpu-shares", "--cpu-period", "--cpu-quota"),
-        *("--cpuset-cpus", "--cpuset-mems", "--pids-limit", "--blkio-weight", "--restart"),
+        *(
+            "--cpu-rt-period",
+            "--cpu-rt-runtime",
+            "--cpuset-cpus",
+            "--cpuset-mems",
+            "--pids-limit",
+            "--blkio-weight",
+            "--restart",
+        ),
     )
 )
 _FLAGS = tuple(flag for flag in FLAGS if flag.names[-1] in _NAMES)

@@ -26,12 +26,14 @@ class Options(Flags):
     """The parsed flags."""
 
     filter: list[str]
+    cluster: bool
     format: str
     quiet: bool
 
 
 def configure(parser: Parser) -> None:
     """Adds the flags of `docker volume ls`."""
+    parser.toggle("--cluster", dest="cluster", help="Only volumes of a swarm, of which there are none")
     parser.texts("-f", "--filter", dest="filter", help="Show only those that match (dangling, driver, label, name)")
     parser.text("--format", dest="format", help="table, json, or a Go template")
     parser.toggle("-q", "--quiet", dest="quiet", help="Show only names")
@@ -40,6 +42,8 @@ def configure(parser: Parser) -> None:
 def run(options: Options, context: Context) -> int:
     """Prints the list, by name."""
     volumes = context.client.volumes.list(filters=parse_filters(options.filter))
+    if options.cluster:
+        volumes = [volume for volume in volumes if volume.mapping("ClusterVolume")]
     volumes.sort(key=lambda volume: volume.text("Name"))
     if options.quiet and not options.format:
         for volume in volumes:
