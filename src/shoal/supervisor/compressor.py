@@ -35,6 +35,8 @@ class Compressor:
         # The number that the file in work has by now, and its size.
         self._number = 0
         self._size_bytes = 0
+        if script:
+            _unlink(self._partial)  # of a supervisor that was killed
 
     def rotated(self) -> None:
         """Every file has moved on to the next number, and there is a new PATH.1."""

@@ -52,6 +52,7 @@ def test_compressor_takes_one_file_after_the_other(loop: Loop, tmp_path: Path) -
 def test_compressor_follows_a_file_that_moves_on(loop: Loop, tmp_path: Path) -> None:
     """Rotated while it is compressed, a file gets its new number."""
     (tmp_path / "log.1").write_bytes(b"old" * 1000)
+    (tmp_path / "log.compressing").write_bytes(b"left by one that was killed")
     compressor = Compressor(loop, str(tmp_path / "log"), 5, gzip_filter.__file__)
     compressor.rotated()
     os.rename(tmp_path / "log.1", tmp_path / "log.2")
