@@ -28,6 +28,7 @@ KNOWN: dict[str, str] = {
     r"\$(\[\d+\]|\.Images\[\d+\])\.Labels is null": "an image without labels",
     r"\$(\.Volumes\[\d+\])?\.(Labels|Options) is null": "a volume without labels or options",
     r"\$\.(Images|Containers|Volumes|Networks|Caches)Deleted is null": "nothing was removed",
+    r"\$\.State\.Ended is not published": "shoal's own: what ended the container",
     r"GET /system/df: \$\.\w+ is null": "a kind that was not asked for",
     r"GraphDriver\.Data is null": "as with containerd's image store",
     r"\.IPAM\.Options is null": "an absent map",
