@@ -226,3 +226,28 @@ def test_create_answers_with_what_it_was_told(engine: Engine) -> None:
     form = "[{{json .HostConfig.OomScoreAdj}}, {{json .HostConfig.PidsLimit}}, {{json .HostConfig.MemorySwappiness}}]"
     assert shown(engine, "box", form) == [5, None, None]
     assert json.loads(engine.ok("inspect", "-f", "{{json .HostConfig.RestartPolicy}}", "box"))["Name"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ({"Tmpfs": {"rel": ""}}, "invalid mount path: 'rel' mount path must be absolute"),
+        ({"Tmpfs": {"/": ""}}, "invalid specification: destination can't be '/'"),
+        ({"NetworkMode": "container:"}, "Invalid network mode: invalid container format container:<name|id>"),
+        ({"PortBindings": {"80/tcp": [{"HostPort": "x"}]}}, 'invalid port specification: "x"'),
+        ({"Links": ["a:b:c"]}, "bad format for links: a:b:c"),
+        ({"IOMaximumIOps": 5}, "Invalid QoS settings: linux does not support configuration of maximum IOPs"),
+        ({"ExtraHosts": ["x:zzz"]}, 'invalid IP address in add-host: "zzz"'),
+    ],
+)
+def test_field_that_makes_no_sense_is_refused(engine: Engine, host: dict[str, object], expected: str) -> None:
+    """What no command lets through, told when the container is made."""
+    answer = engine.request("POST", "/containers/create", {"Image": "busybox", "HostConfig": host})
+    assert answer.status == 400 or engine.name == "dockerd"
+    assert expected in answer.json["message"]
+
+
+def test_field_without_a_meaning_is_warned_of(engine: Engine) -> None:
+    """A share of the processor in percent is another system's."""
+    answer = engine.request("POST", "/containers/create", {"Image": "busybox", "HostConfig": {"CpuPercent": 4}})
+    assert answer.json["Warnings"] == ["linux does not support CPU percent. Percent discarded."]

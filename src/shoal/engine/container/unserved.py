@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoal.api.container import ContainerCreateRequest
 from shoal.errors import InvalidArgument, Unsupported
 from shoal.network.files import parse_extra_hosts, parse_server
+from shoal.network.ports import parse_port_bindings
 
 # In place of the host's own address, which only a start needs to know.
 _ANY_ADDRESS = "0.0.0.0"
@@ -41,6 +42,7 @@ def check_served(request: ContainerCreateRequest) -> None:
         raise InvalidArgument(f"invalid cgroup mode: {host.cgroup}", fix="use --cgroup-parent or --cgroupns")
     if host.userns_mode not in ("", "host"):
         raise InvalidArgument(f"invalid user namespace mode: {host.userns_mode}", fix="leave it out, or use host")
+    parse_port_bindings(host.port_bindings)
     parse_extra_hosts(host.extra_hosts, _ANY_ADDRESS)
     for server in host.dns:
         parse_server(server)

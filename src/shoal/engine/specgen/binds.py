@@ -24,10 +24,7 @@ def requested_mounts(host: HostConfig) -> tuple[RequestedMount, ...]:
     """
     found = [parse_bind(text) for text in host.binds]
     found += [requested_mount(mount) for mount in host.mounts]
-    found += [
-        RequestedMount(kind="tmpfs", source="tmpfs", target=clean_target(target), options=tmpfs_options(options))
-        for target, options in host.tmpfs.items()
-    ]
+    found += [_parse_tmpfs(target, options) for target, options in host.tmpfs.items()]
     seen: set[str] = set()
     for mount in found:
         if mount.target in seen:
@@ -35,6 +32,14 @@ def requested_mounts(host: HostConfig) -> tuple[RequestedMount, ...]:
         seen.add(mount.target)
     # A parent before what lies in it, or it would hide it.
     return tuple(sorted(found, key=lambda mount: (mount.target.count("/"), mount.target)))
+
+
+def _parse_tmpfs(target: str, options: str) -> RequestedMount:
+    if not target.startswith("/"):
+        raise InvalidArgument(f"invalid mount path: '{target}' mount path must be absolute")
+    if clean_target(target) == "/":
+        raise InvalidArgument(TARGET_IS_ROOT)
+    return RequestedMount(kind="tmpfs", source="tmpfs", target=clean_target(target), options=tmpfs_options(options))
 
 
 def parse_bind(text: str) -> RequestedMount:

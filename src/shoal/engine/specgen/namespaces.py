@@ -99,6 +99,8 @@ def check_conflicts(request: ContainerCreateRequest, modes: Modes) -> None:
 
 
 def _kind(mode: str) -> str:
+    if mode == _CONTAINER:
+        raise InvalidArgument("Invalid network mode: invalid container format container:<name|id>")
     if mode.startswith(_CONTAINER):
         return "container"
     return "host" if mode == "host" else "private"

@@ -32,8 +32,9 @@ def check_resources(given: Resources, machine: MachineFacts, *, update: bool = F
     _check_cpusets(given, machine)
     if given.blkio_weight and not 10 <= given.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
-    if given.io_maximum_bandwidth or given.io_maximum_iops:
-        raise InvalidArgument("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
+    for asked, what in ((given.io_maximum_bandwidth, "bandwidth"), (given.io_maximum_iops, "IOPs")):
+        if asked:
+            raise InvalidArgument(f"Invalid QoS settings: linux does not support configuration of maximum {what}")
     warnings = [warning for applies, warning, _ in _unsupported(given, machine) if applies]
     can_disable = machine.cgroup_version == "v1" and "memory" in machine.controllers
     if given.oom_kill_disable and can_disable and not given.memory:
@@ -41,6 +42,8 @@ def check_resources(given: Resources, machine: MachineFacts, *, update: bool = F
             "OOM killer is disabled for the container, but no memory limit is set, this can result in the system "
             "running out of resources."
         )
+    if given.cpu_percent > 0:
+        warnings.append("linux does not support CPU percent. Percent discarded.")
     return warnings
 
 
