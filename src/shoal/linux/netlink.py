@@ -154,7 +154,7 @@ class Netlink:
         """
         self._transact(set_no_link_local(name), set_up(name))
 
-    def bridge_port_up(self, port: str, *, hairpin: bool = False) -> int:
+    def bridge_port_up(self, port: str, *, hairpin: bool = False, isolated: bool = False) -> int:
         """Bring up a bridge's port that has a carrier (its peer is up), so that it forwards; its index.
 
         Left to itself the kernel lets a port forward a moment after its carrier came, by a work queue that waits for
@@ -163,7 +163,7 @@ class Netlink:
         bridge-nf-call-iptables is on. Quiet as `link_up_quietly`.
         Raises: SyscallError (ENODEV: no such link).
         """
-        self._transact(set_no_link_local(port), set_port(port, hairpin=hairpin), set_up(port))
+        self._transact(set_no_link_local(port), set_port(port, hairpin=hairpin, isolated=isolated), set_up(port))
         for _ in range(_FORWARDING_ATTEMPTS):
             index = self._index(port)  # on newer kernels asking also brings the operational state up to date
             try:

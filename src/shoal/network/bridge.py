@@ -1,35 +1,28 @@
 """The bridge driver: containers on one Linux bridge behind NAT, ports published through the firewall's map.
 
-In shoald. Decisions, reservations and the database belong to the event loop's thread; whatever asks the kernel
-(netlink, nftables) runs in one worker thread, in order, because rtnl and nftables are serial in the kernel anyway
-and libnftables isn't thread-safe.
+In shoald. Decisions, reservations and the database belong to the event loop's thread; whatever asks the kernel runs in
+the worker thread of the daemon's `BridgeHost`.
 
-What is on the host for one daemon, and goes with `stop(remove=True)`: the bridge, one nftables table, two accepts in
-DOCKER-USER where Docker drops forwarded packets, ip_forward if this daemon switched it on.
+What is on the host for one network, and goes with `stop(remove=True)`: the bridge, its place in the daemon's nftables
+table, two accepts in DOCKER-USER where Docker drops forwarded packets, ip_forward if this daemon switched it on.
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from shoal.errors import Conflict, Internal, ShoalError
-from shoal.linux.netlink import Netlink
 from shoal.network.bridge_device import BridgeDevice, pool_choice, read_ip_forward, write_ip_forward
-from shoal.network.endpoint import Endpoint, NetworkInfo, default_mac
-from shoal.network.firewall.changes import FirewallChanges
+from shoal.network.bridge_host import BridgeHost, HostKernel
+from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, default_mac
 from shoal.network.firewall.conntrack import forget_udp_flows
 from shoal.network.firewall.docker_user import ForwardException
-from shoal.network.firewall.nftables import Nftables, NftError
 from shoal.network.firewall.ruleset import BridgedSubnet, Publication
-from shoal.network.firewall.table import FirewallTable
 from shoal.network.instance import bridge_name, table_name, veth_name
 from shoal.network.ipam import DEFAULT_POOLS, Pool, parse_bip, parse_mac, pick_pool
 from shoal.network.ports import PortRequest, PortReservations
@@ -38,13 +31,15 @@ from shoal.network.store import NetworkRecord, NetworkStore
 if TYPE_CHECKING:
     import sqlite3
 
-T = TypeVar("T")
-_SETTLE_S = 0.2
-
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfig:
-    """What a bridge network is to be; `bip` is the bridge's address with its prefix, None to choose a free subnet."""
+    """What a bridge network is to be; `bip` is the bridge's address with its prefix, None to choose a free subnet.
+
+    `ip_range` bounds the addresses that are handed out, `reserved` are never. `internal`: no way out of it;
+    `icc`: its containers reach each other; `masquerade`: to the outside they seem to be the host. `host_ip` is where
+    ports are published that name no address. `options` is what inspections show.
+    """
 
     bridge: str
     table: str
@@ -53,6 +48,18 @@ class BridgeConfig:
     mtu: int = 1500
     ip_forward: bool = True
     pools: tuple[tuple[str, int], ...] = DEFAULT_POOLS
+    ip_range: str | None = None
+    reserved: tuple[str, ...] = ()
+    internal: bool = False
+    icc: bool = True
+    masquerade: bool = True
+    host_ip: str = ANY_ADDRESS
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the network of containers that name none."""
+        return self.name == "bridge"
 
     @classmethod
     def for_daemon(cls, exec_root: str, *, bip: str | None = None, ip_forward: bool = True) -> BridgeConfig:
@@ -60,24 +67,6 @@ class BridgeConfig:
         if bip is not None:
             parse_bip(bip)
         return cls(bridge_name(exec_root), table_name(exec_root), bip=bip, ip_forward=ip_forward)
-
-
-class _Kernel:
-    """What the worker thread owns, made in it and used in it only."""
-
-    def __init__(self, config: BridgeConfig) -> None:
-        self.thread = threading.get_native_id()
-        self.nft = Nftables()
-        self.netlink = Netlink()
-        self.device = BridgeDevice(self.netlink, config.bridge, config.mtu)
-        self.table = FirewallTable(self.nft, config.table)
-        self.exception = ForwardException(self.nft, config.bridge)
-
-    def close(self) -> None:
-        self.table.close()
-        self.device.close()
-        self.netlink.close()
-        self.nft.close()
 
 
 class BridgeNetwork:
@@ -88,6 +77,7 @@ class BridgeNetwork:
         config: BridgeConfig,
         database: sqlite3.Connection,
         *,
+        host: BridgeHost | None = None,
         ports: PortReservations | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(32),
         clock_ns: Callable[[], int] = time.time_ns,
@@ -97,8 +87,10 @@ class BridgeNetwork:
         self._ports = ports or PortReservations()
         self._new_id = new_id
         self._clock_ns = clock_ns
-        self._worker: ThreadPoolExecutor | None = None
-        self._kernel: _Kernel | None = None
+        # With none given, this network is the only one of its daemon.
+        self._owns_host = host is None
+        self._host = host or BridgeHost(config.table)
+        self._device: BridgeDevice | None = None
         self._record = self._store.network(config.name) or NetworkRecord(config.name, new_id(), "bridge", clock_ns())
         self._endpoints: dict[str, Endpoint] = {}
         self._pool: Pool | None = None
@@ -116,18 +108,20 @@ class BridgeNetwork:
         Raises: Unavailable (no libnftables, no free subnet), Conflict (the bridge's name is taken), SyscallError.
         """
         remembered = self._store.endpoints(self._config.name)
-        kernel, address, notes = await self._in_worker(lambda: self._start_kernel(remembered))
-        self._kernel = kernel
+        device, address, notes = await self._host.run(lambda kernel: self._start_device(kernel, remembered))
+        self._device = device
         self._record = replace(self._record, address=str(address))
         self._store.save_network(self._record)
-        self._pool = Pool(address.network, address.ip)
+        self._pool = Pool(address.network, address.ip, within=self._config.ip_range, reserved=self._config.reserved)
         self._endpoints = {}
         for endpoint in remembered:
             notes += self._take_back(endpoint)
-        switched, warnings = await self._in_worker(lambda: self._start_firewall(kernel, address))
+        switched, warnings = await self._host.run(lambda kernel: self._start_firewall(kernel, address))
         if switched:
             self._record = replace(self._record, set_ip_forward=True)
             self._store.save_network(self._record)
+        if self._owns_host:
+            await self._host.bring_up()
         return notes + warnings
 
     async def restore(self, live: Collection[str]) -> list[Endpoint]:
@@ -137,33 +131,13 @@ class BridgeNetwork:
         return list(self._endpoints.values())
 
     async def mend(self) -> list[str]:
-        """Put back what somebody else's firewall reload took away: our table, our accepts. Raises: NftError."""
-        kernel = self._running()
-
-        def check() -> list[str]:
-            notes = [f"put the firewall table {self._config.table} back"] if kernel.table.mend() else []
-            warning = kernel.exception.ensure()
-            return [*notes, warning] if warning else notes
-
-        return await self._in_worker(check)
+        """As `BridgeHost.mend`."""
+        return await self._host.mend()
 
     async def watch(self, report: Callable[[str], None]) -> None:
-        """Until cancelled: `mend` whenever somebody else has changed the firewall, and report what was done.
-
-        Raises: SyscallError when the kernel doesn't tell of changes.
-        """
-        with FirewallChanges() as changes:
-            while True:
-                await changes.wait_foreign_change(self._running().thread)
-                # A reload is several transactions: look when they are over.
-                await asyncio.sleep(_SETTLE_S)
-                changes.forget_nowait()
-                try:
-                    notes = await self.mend()
-                except NftError as error:
-                    notes = [str(error)]
-                for note in notes:
-                    report(note)
+        """As `BridgeHost.watch`; one network watches for all that share the host."""
+        if self._config.is_default:
+            await self._host.watch(report)
 
     async def stop(self, *, remove: bool) -> None:
         """Let go; with `remove` also take bridge, table and accepts from the host, and forget all endpoints.
@@ -173,20 +147,19 @@ class BridgeNetwork:
         """
         try:
             if remove:
-                await self._in_worker(self._remove_from_host)
+                await self._host.run(self._remove_from_host)
                 for container_id in list(self._endpoints):
                     self._store.delete_endpoint(self._config.name, container_id)
                 self._endpoints.clear()
                 self._record = replace(self._record, set_ip_forward=False)
                 self._store.save_network(self._record)
         finally:
-            self._ports.close()
-            kernel, self._kernel = self._kernel, None
-            if kernel is not None:
-                await self._in_worker(kernel.close)
-            worker, self._worker = self._worker, None
-            if worker is not None:
-                worker.shutdown()
+            device, self._device = self._device, None
+            if device is not None:
+                await self._host.run(lambda _: device.close())
+            if self._owns_host:
+                self._ports.close()
+                await self._host.close()
 
     # -- life of an endpoint ----------------------------------------------------------------------------------
 
@@ -226,19 +199,19 @@ class BridgeNetwork:
         self._store.save_endpoint(endpoint)
         return endpoint
 
-    async def connect(self, endpoint: Endpoint, pid: int) -> None:
+    async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
         """Make the veth pair with its peer in the network namespace of `pid`, and let the ports lead to it.
 
         Raises: SyscallError (ESRCH: the process has gone), NftError.
         """
-        kernel = self._running()
+        device = self._running()
 
-        def work() -> None:
-            kernel.device.connect(endpoint, pid)
+        def work(kernel: HostKernel) -> None:
+            device.connect(endpoint, pid, interface, isolated=not self._config.icc)
             kernel.table.add(_publications(endpoint))
             forget_udp_flows(endpoint)
 
-        await self._in_worker(work)
+        await self._host.run(work)
 
     async def release(self, container_id: str) -> None:
         """Close the published ports, free the address, forget the endpoint. Raises: NftError, SyscallError."""
@@ -247,14 +220,14 @@ class BridgeNetwork:
             return
         self._store.delete_endpoint(self._config.name, container_id)
         try:
-            if self._kernel is not None:
-                kernel = self._kernel
+            if self._device is not None:
+                device = self._device
 
-                def work() -> None:
+                def work(kernel: HostKernel) -> None:
                     kernel.table.remove(_publications(endpoint))
-                    kernel.device.disconnect(endpoint)
+                    device.disconnect(endpoint)
 
-                await self._in_worker(work)
+                await self._host.run(work)
         finally:
             # Only now may the address and the ports go to another container: no element leads there any more.
             self._ports.release(endpoint.ports)
@@ -266,15 +239,17 @@ class BridgeNetwork:
         return self._endpoints.get(container_id)
 
     def inspect(self) -> NetworkInfo:
-        """The network as it is now, with the options that Docker shows for its default bridge."""
-        options = {
-            "com.docker.network.bridge.default_bridge": "true",
-            "com.docker.network.bridge.enable_icc": "true",
-            "com.docker.network.bridge.enable_ip_masquerade": "true",
-            "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
-            "com.docker.network.bridge.name": self._config.bridge,
-            "com.docker.network.driver.mtu": str(self._config.mtu),
-        }
+        """The network as it is now, with the options that Docker shows for it."""
+        options = self._config.options
+        if self._config.is_default:
+            options = {
+                "com.docker.network.bridge.default_bridge": "true",
+                "com.docker.network.bridge.enable_icc": "true",
+                "com.docker.network.bridge.enable_ip_masquerade": "true",
+                "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+                "com.docker.network.bridge.name": self._config.bridge,
+                "com.docker.network.driver.mtu": str(self._config.mtu),
+            }
         return NetworkInfo(
             name=self._config.name,
             id=self._record.id,
@@ -290,15 +265,10 @@ class BridgeNetwork:
 
     # -- in the event loop's thread ---------------------------------------------------------------------------
 
-    def _running(self) -> _Kernel:
-        if self._kernel is None:
+    def _running(self) -> BridgeDevice:
+        if self._device is None:
             raise Internal(f"the network {self._config.name} has not been started")
-        return self._kernel
-
-    async def _in_worker(self, work: Callable[[], T]) -> T:
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"network-{self._config.bridge}")
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        return self._device
 
     def _new_names(self, container_id: str) -> tuple[str, str]:
         """A new endpoint's id, and a veth name that no other endpoint has."""
@@ -326,17 +296,19 @@ class BridgeNetwork:
 
     # -- in the worker thread ---------------------------------------------------------------------------------
 
-    def _start_kernel(self, remembered: list[Endpoint]) -> tuple[_Kernel, IPv4Interface, list[str]]:
-        kernel = self._kernel or _Kernel(self._config)
+    def _start_device(
+        self, kernel: HostKernel, remembered: list[Endpoint]
+    ) -> tuple[BridgeDevice, IPv4Interface, list[str]]:
+        device = self._device or BridgeDevice(kernel.netlink, self._config.bridge, self._config.mtu)
         try:
             with pool_choice():
-                address, notes = self._choose_address(kernel.device, remembered)
-                notes += kernel.device.ensure(address)
+                address, notes = self._choose_address(device, remembered)
+                notes += device.ensure(address)
         except BaseException:
-            if self._kernel is None:
-                kernel.close()
+            if self._device is None:
+                device.close()
             raise
-        return kernel, address, notes
+        return device, address, notes
 
     def _choose_address(self, device: BridgeDevice, remembered: list[Endpoint]) -> tuple[IPv4Interface, list[str]]:
         """The bridge's address: `bip`, or the one it had, or one in a free subnet."""
@@ -356,36 +328,39 @@ class BridgeNetwork:
         subnet = pick_pool(claimed, self._config.pools)
         return IPv4Interface((subnet.network_address + 1, subnet.prefixlen)), []
 
-    def _start_firewall(self, kernel: _Kernel, address: IPv4Interface) -> tuple[bool, list[str]]:
-        """Build the table; whether ip_forward had to be switched on, and warnings."""
-        network = BridgedSubnet(self._config.bridge, str(address.network))
+    def _start_firewall(self, kernel: HostKernel, address: IPv4Interface) -> tuple[bool, list[str]]:
+        """Join the table; whether ip_forward had to be switched on, and warnings."""
+        config = self._config
+        network = BridgedSubnet(config.bridge, str(address.network), config.internal, config.masquerade)
         publications = [entry for endpoint in self._endpoints.values() for entry in _publications(endpoint)]
-        kernel.table.rebuild([network], publications)
-        switched = self._config.ip_forward and not read_ip_forward()
+        kernel.table.join(network, publications)
+        switched = config.ip_forward and not read_ip_forward()
         if switched:
             write_ip_forward(enabled=True)
-        warning = kernel.exception.ensure()
+        exception = kernel.exceptions.setdefault(config.bridge, ForwardException(kernel.nft, config.bridge))
+        warning = exception.ensure()
         return switched, [warning] if warning else []
 
-    def _remove_from_host(self) -> None:
-        kernel = self._kernel or _Kernel(self._config)
+    def _remove_from_host(self, kernel: HostKernel) -> None:
+        bridge = self._config.bridge
+        device = self._device or BridgeDevice(kernel.netlink, bridge, self._config.mtu)
         failure: ShoalError | None = None
         for step in (
-            kernel.exception.remove,
-            kernel.table.destroy,
-            kernel.device.remove,
+            (kernel.exceptions.pop(bridge, None) or ForwardException(kernel.nft, bridge)).remove,
+            kernel.table.destroy if self._owns_host else lambda: kernel.table.leave(bridge),
+            device.remove,
             self._reset_ip_forward(kernel),
         ):
             try:
                 step()
             except ShoalError as error:
                 failure = failure or error
-        if self._kernel is None:
-            kernel.close()
+        if self._device is None:
+            device.close()
         if failure is not None:
             raise failure
 
-    def _reset_ip_forward(self, kernel: _Kernel) -> Callable[[], None]:
+    def _reset_ip_forward(self, kernel: HostKernel) -> Callable[[], None]:
         def reset() -> None:
             # Another bridge means another engine that came later and relies on what it found.
             others = any(link.kind == "bridge" for link in kernel.netlink.link_list())

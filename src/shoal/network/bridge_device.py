@@ -96,13 +96,15 @@ class BridgeDevice:
         ]
         return claims + _name_servers()
 
-    def connect(self, endpoint: Endpoint, pid: int) -> None:
-        """Create the endpoint's veth pair, its peer as the interface of the namespace of `pid`.
+    def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0", *, isolated: bool = False) -> None:
+        """Create the endpoint's veth pair, its peer as `interface` in the namespace of `pid`.
+
+        `isolated` ports of a bridge don't reach each other (Linux 4.18).
 
         Raises: SyscallError, Unavailable (the bridge is full).
         """
         try:
-            self._add_veth(endpoint, pid)
+            self._add_veth(endpoint, pid, interface, isolated=isolated)
         except SyscallError as error:
             if error.errno == errno.ENODEV and self.find() is not None:
                 self._index = None  # somebody made the bridge anew: it has another index now
@@ -114,14 +116,14 @@ class BridgeDevice:
                 ) from None
             else:
                 raise
-            self._add_veth(endpoint, pid)
+            self._add_veth(endpoint, pid, interface, isolated=isolated)
 
-    def _add_veth(self, endpoint: Endpoint, pid: int) -> None:
+    def _add_veth(self, endpoint: Endpoint, pid: int, interface: str, *, isolated: bool) -> None:
         if self._index is None:
             self._index = self._netlink.link_get(self.name).index
         self._netlink.link_add_veth(
             endpoint.veth,
-            "eth0",
+            interface,
             peer_netns_pid=pid,
             peer_mac=endpoint.mac,
             mtu=endpoint.mtu,
@@ -131,8 +133,8 @@ class BridgeDevice:
         # The container's end first: a port comes up forwarding only if its carrier is there.
         # Only who publishes ports can meet itself; a hairpin port also hears its own broadcasts.
         with self._inside(pid) as inner:
-            inner.link_up_quietly("eth0")
-        port = self._netlink.bridge_port_up(endpoint.veth, hairpin=bool(endpoint.ports))
+            inner.link_up_quietly(interface)
+        port = self._netlink.bridge_port_up(endpoint.veth, hairpin=bool(endpoint.ports), isolated=isolated)
         # The address, and the MAC that goes with it, may have been another container's a moment ago, whose pair the
         # kernel takes down slowly: until then the bridge would send the new one's packets to the dead.
         self._netlink.bridge_pin_mac(port, endpoint.mac)

@@ -89,15 +89,20 @@ class Pool:
     Invariant: an address is at one place only: held, in the heap, or not below the counter.
     """
 
-    __slots__ = ("_held", "_last", "_next", "_returned", "gateway", "subnet")
+    __slots__ = ("_first", "_held", "_last", "_last_given", "_next", "_returned", "gateway", "subnet")
 
-    def __init__(self, subnet: IPv4Network, gateway: IPv4Address) -> None:
+    def __init__(
+        self, subnet: IPv4Network, gateway: IPv4Address, *, within: str | None = None, reserved: Iterable[str] = ()
+    ) -> None:
+        """`within` (an `--ip-range`) bounds what `allocate` gives; `reserved` addresses are never given."""
         self.subnet = subnet
         self.gateway = gateway
-        self._next = int(subnet.network_address) + 1
+        part = IPv4Network(within, strict=False) if within else subnet
+        self._first = self._next = max(int(part.network_address), int(subnet.network_address) + 1)
         self._last = int(subnet.broadcast_address) - 1
+        self._last_given = min(int(part.broadcast_address), self._last)
         self._returned: list[int] = []
-        self._held: set[int] = {int(gateway)}
+        self._held: set[int] = {int(gateway), *(int(IPv4Address(address)) for address in reserved)}
 
     def allocate(self) -> str:
         """The lowest free address, held from now on.
@@ -108,7 +113,7 @@ class Pool:
             number = heapq.heappop(self._returned)
             if number not in self._held:
                 return self._hold(number)
-        while self._next <= self._last:
+        while self._next <= self._last_given:
             number = self._next
             self._next += 1
             if number not in self._held:
@@ -145,7 +150,7 @@ class Pool:
             return
         self._held.discard(number)
         # Above the counter it is found again by counting; a second way to it would give it out twice.
-        if number < self._next:
+        if self._first <= number < self._next:
             heapq.heappush(self._returned, number)
 
     def _hold(self, number: int) -> str:

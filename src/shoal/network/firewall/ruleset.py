@@ -24,10 +24,15 @@ PUBLISHED_AT, PUBLISHED_ANY = "published_at", "published_any"
 
 @dataclass(frozen=True, slots=True)
 class BridgedSubnet:
-    """One bridge that the table serves."""
+    """One bridge that the table serves. `internal`: nothing passes between it and other networks.
+
+    `masquerade`: its containers seem to be the host to whom they talk to outside.
+    """
 
     bridge: str
     subnet: str
+    internal: bool = False
+    masquerade: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,9 @@ def _publish_chains() -> str:
 def _postrouting(networks: list[BridgedSubnet]) -> str:
     rules = ""
     for network in networks:
+        if network.masquerade and not network.internal:
+            rules += f'    ip saddr {network.subnet} oifname != "{network.bridge}" masquerade\n'
         rules += (
-            f'    ip saddr {network.subnet} oifname != "{network.bridge}" masquerade\n'
             f'    ip saddr {{ {network.subnet}, 127.0.0.0/8 }} oifname "{network.bridge}" ct status dnat masquerade\n'
         )
     return f"  chain postrouting {{\n    type nat hook postrouting priority 100; policy accept;\n{rules}  }}\n"
@@ -125,8 +131,13 @@ def _guard(networks: list[BridgedSubnet]) -> str:
 
 
 def _forward(networks: list[BridgedSubnet]) -> str:
-    # Who routes to a container's own address from another machine, past the published ports, is turned away.
-    jumps = "".join(f'    oifname "{network.bridge}" jump inbound_{index}\n' for index, network in enumerate(networks))
+    # Who routes to a container's own address from another machine or network, past the published ports, is turned away.
+    jumps = "".join(
+        f'    iifname "{network.bridge}" oifname != "{network.bridge}" drop\n'
+        for network in networks
+        if network.internal
+    )
+    jumps += "".join(f'    oifname "{network.bridge}" jump inbound_{index}\n' for index, network in enumerate(networks))
     chains = ""
     for index, network in enumerate(networks):
         chains += (

@@ -24,26 +24,53 @@ class FirewallTable:
         self._nft = nft
         self._name = name
         self._elements = MapElements(name)
-        self._networks: tuple[BridgedSubnet, ...] = ()
+        self._networks: dict[str, BridgedSubnet] = {}
         self._publications: dict[Publication, None] = {}
+        self._is_up = False
 
     def rebuild(self, networks: Iterable[BridgedSubnet], publications: Iterable[Publication]) -> None:
         """Replace the table, in one transaction, by one that holds exactly this.
 
         Raises: NftError.
         """
-        self._networks = tuple(networks)
+        self._networks = {network.bridge: network for network in networks}
         self._publications = dict.fromkeys(publications)
-        self._nft.run(render_table(self._name, self._networks, self._publications))
+        self.bring_up()
+
+    def bring_up(self) -> None:
+        """Make the table in the kernel what it is to be, in one transaction; from now on every change is made there.
+
+        Raises: NftError.
+        """
+        self._is_up = True
+        self._render()
+
+    def join(self, network: BridgedSubnet, publications: Iterable[Publication] = ()) -> None:
+        """Serve one more bridge, or the same one anew. Raises: NftError."""
+        self._networks[network.bridge] = network
+        self._publications.update(dict.fromkeys(publications))
+        self._render()
+
+    def leave(self, bridge: str) -> None:
+        """Serve a bridge no longer, whose publications have been removed; harmless when it is not served.
+
+        Raises: NftError.
+        """
+        if self._networks.pop(bridge, None) is not None:
+            self._render()
+
+    def _render(self) -> None:
+        if self._is_up:
+            self._nft.run(render_table(self._name, self._networks.values(), self._publications))
 
     def mend(self) -> bool:
         """Put the table back if it is gone; whether it was.
 
         Raises: NftError.
         """
-        if self.exists():
+        if not self._is_up or self.exists():
             return False
-        self._nft.run(render_table(self._name, self._networks, self._publications))
+        self._render()
         return True
 
     def add(self, publications: Sequence[Publication]) -> None:
@@ -58,7 +85,7 @@ class FirewallTable:
             self._elements.add(publications)
         except NftError:
             # The table was flushed, or holds a stale element under one of the keys.
-            self._nft.run(render_table(self._name, self._networks, self._publications))
+            self._render()
 
     def remove(self, publications: Sequence[Publication]) -> None:
         """End the publication of ports; harmless for those that aren't published.
@@ -73,11 +100,13 @@ class FirewallTable:
         try:
             self._elements.remove(known)
         except NftError:
-            self._nft.run(render_table(self._name, self._networks, self._publications))
+            self._render()
 
     def destroy(self) -> None:
         """Take the table away; harmless when there is none. Raises: NftError."""
         self._publications.clear()
+        self._networks.clear()
+        self._is_up = False
         self._nft.run(render_destroyed(self._name))
 
     def close(self) -> None:
