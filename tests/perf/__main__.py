@@ -7,7 +7,7 @@ import contextlib
 import shutil
 
 from tests.engines.engine import DOCKER
-from tests.perf import commands, measures, report, streams, subjects
+from tests.perf import commands, measures, report, runtimes, streams, subjects
 
 
 def arguments() -> argparse.Namespace:
@@ -19,6 +19,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--streams", action="store_true", help="measure logs and attached output, and nothing else")
     parser.add_argument("--clients", action="store_true", help="measure `shoal` beside `docker`, and nothing else")
+    parser.add_argument(
+        "--runtimes", action="store_true", help="measure shoal-runtime beside runc and crun, and nothing else"
+    )
     parser.add_argument("--only", metavar="NAME", help="measure shoald, dockerd or podman alone")
     return parser.parse_args()
 
@@ -33,6 +36,9 @@ def main() -> None:
     """Measure and print."""
     options = arguments()
     rounds, count = (5, 20) if options.quick else (20, 100)
+    if options.runtimes:
+        print(f"{runtimes.table(rounds)}\n\n{report.taken_on()}")
+        return
     if shutil.which("docker") is None:
         measures.note("the docker command is not installed: shoald is driven by `shoal`")
     with contextlib.ExitStack() as stack:
@@ -56,6 +62,8 @@ def main() -> None:
     print()
     if client_rows:
         print_clients(clients, client_rows)
+    if options.only is None and not options.streams:
+        print(f"{runtimes.table(rounds)}\n")
     print(report.taken_on())
     print(*sentences, sep="\n")
     if DOCKER and "podman" in names:

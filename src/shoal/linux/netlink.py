@@ -16,8 +16,8 @@ thread at a time. Not here: deleting links on a hot path. That blocks 16 ms, so 
 
 from __future__ import annotations
 
+import _socket as socket  # `socket` itself takes two milliseconds to import
 import errno
-import socket
 import time
 
 from shoal.errors import SyscallError

@@ -6,9 +6,9 @@ netlink(7), and the kernel headers named at each group of constants.
 
 from __future__ import annotations
 
+import _socket as socket  # `socket` itself takes two milliseconds to import
 import errno
 import os
-import socket
 from struct import calcsize, pack, unpack_from
 
 from shoal.errors import SyscallError

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import array
+import _socket
 import os
 import select
 import signal
-import socket
+import struct
 import termios
-import tty
 
 from shoal.errors import ShoalError, SyscallError
 from shoal.linux.fd import Fd
@@ -31,12 +30,15 @@ def send_console(path: str, master: Fd) -> None:
     """Gives the terminal's master to whoever listens on the unix socket `path`. Raises: SyscallError."""
     directory, _, name = os.path.abspath(path).rpartition("/")
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
             with Fd(os.open(directory or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as place:
                 # By the descriptor: the path may be longer than the 107 bytes of a socket's.
                 sock.connect(f"/proc/self/fd/{place.fileno()}/{name}")
-            rights = array.array("i", [master.fileno()])
-            sock.sendmsg([b"/dev/ptmx"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            rights = struct.pack("i", master.fileno())
+            sock.sendmsg([b"/dev/ptmx"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+        finally:
+            sock.close()
     except OSError as error:
         raise SyscallError(
             "connect", path, error.errno or 0, fix="give --console-socket a socket that listens"
@@ -74,7 +76,7 @@ class Foreground:
         if before is not None:
             signal.signal(signal.SIGWINCH, lambda *_: self._resize(master))
             self._resize(master)
-            tty.setraw(0)
+            _make_raw(0)
         try:
             self._loop(master.fileno())
         finally:
@@ -106,6 +108,17 @@ class Foreground:
                 else:
                     poll.unregister(0)
                     _write(master, b"\x04")  # the end of file, as a terminal has it
+
+
+def _make_raw(fd: int) -> None:
+    """Every key goes on as it is: what cfmakeraw(3) does."""
+    iflag, oflag, cflag, lflag, ispeed, ospeed, characters = termios.tcgetattr(fd)
+    iflag &= ~(termios.BRKINT | termios.ICRNL | termios.INPCK | termios.ISTRIP | termios.IXON)
+    oflag &= ~termios.OPOST
+    cflag = cflag & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+    lflag &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+    characters[termios.VMIN], characters[termios.VTIME] = 1, 0
+    termios.tcsetattr(fd, termios.TCSAFLUSH, [iflag, oflag, cflag, lflag, ispeed, ospeed, characters])
 
 
 def _read(fd: int) -> bytes:

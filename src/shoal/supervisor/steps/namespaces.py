@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _socket as socket  # `socket` itself takes two milliseconds to import
 import os
-import socket
 
 from shoal.errors import SyscallError
 from shoal.linux.fd import Fd
