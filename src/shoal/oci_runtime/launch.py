@@ -12,7 +12,7 @@ import resource
 import signal
 import time
 
-from shoal.errors import Internal, InvalidArgument, ShoalError, SyscallError
+from shoal.errors import Internal, InvalidArgument, ShoalError, SyscallError, Unsupported
 from shoal.linux.cgroups import Cgroup, Layout, detect
 from shoal.linux.fd import Fd
 from shoal.linux.idmaps import map_identities, user_namespace
@@ -99,6 +99,10 @@ class _Launch:
 
     def run(self) -> Container:
         """The container. Raises: ShoalError; nothing of it is left then."""
+        if os.geteuid() != 0:
+            raise Unsupported(
+                "making a container needs root", fix="call it as root, or as root of a user namespace (unshare -Ur)"
+            )
         _check_console(self._bundle.spec, self._options)
         place = reserve(self._root, self._options.id)
         record = Record(

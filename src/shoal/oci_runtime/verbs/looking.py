@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 from shoal.errors import InvalidArgument, NotFound, ShoalError, Unavailable
@@ -54,6 +53,9 @@ def ps(call: Invocation, report: Report) -> int:
     if _format(call) == "json":
         print(json.dumps(pids))
         return 0
+    # Late: it takes as long to import as all the rest of `state`, which engines call often.
+    import subprocess
+
     command = ["ps", *(call.words[1:] or ["-ef"])]
     try:
         listing = subprocess.run(command, capture_output=True, text=True, check=False)
