@@ -15,8 +15,11 @@ from shoal.errors import TimedOut
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
     from shoal.client.transport import Connection, Transport
+
+    _Result = TypeVar("_Result")
 
 _PIECE_BYTES = 256 * 1024
 _RECEIVE_BYTES = 65536
@@ -95,3 +98,13 @@ def file_pieces(path: str) -> Iterator[bytes]:
     with open(path, "rb", buffering=0) as file:
         while piece := file.read(_PIECE_BYTES):
             yield piece
+
+
+def produced(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pieces whose making blocks, one after another."""
+    return pieces
+
+
+def consumed(pieces: Iterator[bytes], consumer: Callable[[Iterator[bytes]], _Result]) -> _Result:
+    """What a consumer that blocks makes of pieces that come."""
+    return consumer(pieces)

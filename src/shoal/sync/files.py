@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator, Iterable
 
 from shoal.client.archives import PathStat
 from shoal.client.client import Client
+from shoal.client.copies.packing import pack
+from shoal.client.copies.places import Arrival, split_entry
+from shoal.client.copies.unpacking import unpack
+from shoal.client.driver import consumed, produced
 from shoal.client.members import archive_of_file, file_of_archive, split_path
 from shoal.sync.streams import Stream
 
@@ -40,6 +45,34 @@ class FileCalls:
         content = data.encode() if isinstance(data, str) else data
         archive = archive_of_file(name, content, mode=mode, owner=owner, mtime=time.time())
         self._client.archives.write(self.id, directory, archive, copy_owner=False)
+
+    def upload(self, source: str | os.PathLike[str], directory: str) -> None:
+        """Copies a file or a directory of this machine into a directory of the container, owned by its root.
+
+        >>> with engine.containers.create("busybox") as container:
+        ...     container.upload("/etc/hostname", "/tmp")
+        ...     (container.stat("/tmp/hostname")).name
+        'hostname'
+
+        Raises: NotFound when that directory is not there; InvalidArgument for what can't be read.
+        """
+        local = os.path.abspath(source)
+        arriving = Arrival(directory, os.path.basename(local) or "/", os.path.basename(local))
+        self._client.archives.write(self.id, directory, produced(pack(local, arriving)))
+
+    def download(self, path: str, directory: str | os.PathLike[str]) -> None:
+        """Copies a file or a directory of the container into a directory of this machine.
+
+        Whatever the archive says, nothing outside that directory is touched, and the files are owned by the user.
+        Raises: NotFound; InvalidArgument for what can't be written.
+        """
+        _, response = self._client.archives.read(self.id, path)
+        base = split_entry(path)[1]
+        arriving = Arrival(os.path.abspath(directory), base, "" if base in (".", "/") else base)
+        try:
+            consumed(response.chunks(), lambda pieces: unpack(pieces, arriving))
+        finally:
+            response.close()
 
     def stat(self, path: str) -> PathStat:
         """What is at a path, a symbolic link as such. Raises: NotFound."""

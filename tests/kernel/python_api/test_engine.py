@@ -151,6 +151,56 @@ def test_files_of_a_container(engine: shoal.Engine) -> None:
             assert "tmp/data" in archive.getnames()
 
 
+def _tree(directory: Path) -> None:
+    (directory / "tree" / "sub").mkdir(parents=True)
+    (directory / "tree" / "sub" / "file").write_bytes(bytes(range(256)) * 8000)
+    (directory / "tree" / "link").symlink_to("sub/file")
+    (directory / "back").mkdir()
+
+
+def test_directories_are_copied_in_and_out(engine: shoal.Engine, tmp_path: Path) -> None:
+    """A tree goes in, and comes out the same: by name, by its content alone, and one file of it."""
+    _tree(tmp_path)
+    with engine.containers.create("busybox") as container:
+        container.upload(tmp_path / "tree", "/tmp")
+        container.download("/tmp/tree", tmp_path / "back")
+        container.download("/tmp/tree/.", tmp_path / "back")
+        container.download("/tmp/tree/sub/file", tmp_path / "back")
+        data = (tmp_path / "tree/sub/file").read_bytes()
+        for name in ("tree/sub/file", "tree/link", "sub/file", "file"):
+            assert (tmp_path / "back" / name).read_bytes() == data, name
+        assert (tmp_path / "back/tree/link").is_symlink()
+        with pytest.raises(shoal.NotFound):
+            container.upload(tmp_path / "tree", "/no/such")
+        with pytest.raises(shoal.NotFound):
+            container.download("/no/such", tmp_path)
+        with pytest.raises(shoal.InvalidArgument):
+            container.upload(tmp_path / "nothing", "/tmp")
+        with pytest.raises(shoal.InvalidArgument):
+            container.download("/tmp/tree", tmp_path / "nothing")
+
+
+def test_directories_are_copied_awaiting_and_cancelled(shoald: Shoald, tmp_path: Path) -> None:
+    """The same under asyncio, where other tasks go on; a copy that is cancelled ends."""
+    _tree(tmp_path)
+
+    async def scenario() -> None:
+        async with shoal.aio.connect(f"unix://{shoald.socket}") as engine:
+            async with await engine.containers.create("busybox") as container:
+                await container.upload(tmp_path / "tree", "/tmp")
+                await container.download("/tmp/tree", tmp_path / "back")
+                copy = (tmp_path / "back/tree/sub/file").read_bytes()
+                assert copy == (tmp_path / "tree/sub/file").read_bytes()
+                copying = asyncio.create_task(container.download("/", tmp_path / "back"))
+                while not (tmp_path / "back" / "bin").exists():
+                    await asyncio.sleep(0.001)
+                copying.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await copying
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
 def test_samples_processes_and_limits(engine: shoal.Engine) -> None:
     """What it uses, now and second after second; its processes; other limits."""
     with engine.containers.start("busybox", IDLE, memory="64m") as container:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
-from shoal.cli.copies.packing import pack
-from shoal.cli.copies.places import Location, arrival, asserts_directory, names_content, parse_location, split_entry
-from shoal.cli.copies.unpacking import unpack
 from shoal.cli.quantities import decimal_size
+from shoal.client.copies.packing import pack
+from shoal.client.copies.places import Location, arrival, asserts_directory, names_content, parse_location, split_entry
+from shoal.client.copies.unpacking import unpack
 from shoal.errors import InvalidArgument, NotFound
 
 _PIECE_BYTES = 256 * 1024

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
 
 from shoal.client.transport import Connection, Transport
 
+_Result = TypeVar("_Result")
 _PIECE_BYTES = 256 * 1024
 _RECEIVE_BYTES = 65536
 
@@ -100,3 +102,42 @@ async def file_pieces(path: str) -> AsyncIterator[bytes]:
     with open(path, "rb", buffering=0) as file:
         while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
             yield piece
+
+
+async def produced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Pieces whose making blocks, one after another, made in threads."""
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+async def consumed(pieces: AsyncIterator[bytes], consumer: Callable[[Iterator[bytes]], _Result]) -> _Result:
+    """What a consumer that blocks makes of pieces that come; it runs in a thread.
+
+    A cancellation ends the consumer's iteration with an error, and waits for its end.
+    """
+    loop = asyncio.get_running_loop()
+    asking: list[asyncio.Task[object] | None] = []
+    is_over = False
+
+    async def next_piece() -> bytes:
+        if is_over:
+            raise asyncio.CancelledError
+        asking[:] = [asyncio.current_task()]
+        return await anext(pieces, b"")
+
+    def bridge() -> Iterator[bytes]:
+        while piece := asyncio.run_coroutine_threadsafe(next_piece(), loop).result():
+            yield piece
+
+    consuming = asyncio.ensure_future(asyncio.to_thread(consumer, bridge()))
+    try:
+        return await asyncio.shield(consuming)
+    except asyncio.CancelledError:
+        is_over = True
+        for task in asking:
+            if task is not None:
+                task.cancel()
+        await asyncio.wait([consuming])
+        if not consuming.cancelled():
+            consuming.exception()  # which the cancellation has caused
+        raise

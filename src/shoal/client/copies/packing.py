@@ -7,7 +7,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 
-from shoal.cli.copies.places import Arrival, split_entry
+from shoal.client.copies.places import Arrival, split_entry
 from shoal.errors import InvalidArgument
 
 _PIECE_BYTES = 256 * 1024

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
-from shoal.cli.copies.places import Arrival
+from shoal.client.copies.places import Arrival
 from shoal.errors import InvalidArgument, SyscallError
 from shoal.linux.fd import Fd
 from shoal.linux.rootfs import mkdir_in_root, open_in_root

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from shoal.cli.copies.packing import pack
-from shoal.cli.copies.places import Arrival, Location, arrival, parse_location, split_entry
-from shoal.cli.copies.unpacking import unpack
+from shoal.client.copies.packing import pack
+from shoal.client.copies.places import Arrival, Location, arrival, parse_location, split_entry
+from shoal.client.copies.unpacking import unpack
 from shoal.errors import InvalidArgument
 
 FILE, DIR, LINK, HARD = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
