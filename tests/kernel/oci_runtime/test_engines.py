@@ -80,7 +80,7 @@ def podman(short_directory: Path) -> Iterator[list[str]]:
         pytest.skip("podman is not installed")
     command = [_PODMAN, "--root", str(short_directory / "root"), "--runroot", str(short_directory / "run")]
     command += ["--tmpdir", str(short_directory / "tmp"), "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
-    command += ["--runtime", str(PROGRAM)]
+    command += ["--runtime", str(PROGRAM), "--runtime-flag", f"root={short_directory / 'state'}"]
     archive = short_directory / "image.tar"
     archive.write_bytes(root_filesystem())
     output_of(call(command, "import", str(archive), "busybox"))
