@@ -31,6 +31,7 @@ _KILLED = re.compile(
     r" shmem-rss:(?P<shmem>\d+)kB.*"
 )
 _KIB = 1024
+_NEW_LINE = "\\x0a"  # as /dev/kmsg writes it within a record
 
 
 class LogRecord(NamedTuple):
@@ -122,8 +123,15 @@ class _Seen:
             self.usage, self.limit = int(sizes[1]) * _KIB, int(sizes[2]) * _KIB
         elif (size := _KMEM.fullmatch(text)) is not None:
             self.kernel = int(size[1]) * _KIB
-        elif (count := _COUNT.fullmatch(text)) is not None:
-            self.counters[count[1]] = int(count[2])
+        else:
+            self._count(text)
+
+    def _count(self, text: str) -> None:
+        """Takes a counter in; before Linux 6.6 they are one record, whose end may have been cut off in a number."""
+        *lines, last = text.split(_NEW_LINE)
+        counts = [_COUNT.fullmatch(line) for line in (lines or [last])]
+        if all(counts):
+            self.counters.update((count[1], int(count[2])) for count in counts if count)
 
     def report(self, number: int, chosen: re.Match[str]) -> OomReport:
         return OomReport(

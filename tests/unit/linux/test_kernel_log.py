@@ -68,3 +68,16 @@ def test_oom_report_that_lost_its_beginning_still_has_its_victim() -> None:
     (report,) = oom_reports(_records("\n".join(V1.splitlines()[-2:])))
     assert (report.name, report.limit, report.counters) == ("tail", 0, {})
     assert report.anon == 20224 << 10
+
+
+def test_oom_report_of_an_older_kernel_has_its_counters_in_one_record() -> None:
+    """Escaped line ends within it, the last number maybe cut off; a name with a line end in it forges none."""
+    lines = V1.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("Memory cgroup stats"))
+    end = lines.index("Tasks state (memory values in pages):")
+    stats = "anon 20787200\\x0afile 4096\\x0akernel 180224\\x0apgfault 5"
+    (report,) = oom_reports(_records("\n".join([*lines[: begin + 1], stats, *lines[end:]])))
+    assert report.counters == {"anon": 20787200, "file": 4096, "kernel": 180224}
+    forged = "[  17699]     0 17699     5598     5388     5056 a\\x0aanon 999\\x0ab"
+    (report,) = oom_reports(_records("\n".join([lines[0], forged, *lines[end:]])))
+    assert report.counters == {}

@@ -21,7 +21,7 @@ _READ_BYTES = 4096
 def oom_events(cgroup: Cgroup) -> Fd | None:
     """A non-blocking descriptor, the caller's, that becomes readable when the group may have run out of memory.
 
-    None where the group has no memory controller.
+    None where the group has no memory controller, and on version 2 where it is gone.
 
     Raises: SyscallError (ENOENT: the group is gone; EMFILE).
     """
