@@ -6,12 +6,15 @@ Most machines of developers have version 1 or hybrid groups; there `./dev test v
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from shoal.linux.cgroups import detect
 from tests.engines.engine import Engine
+from tests.engines.shoald import Shoald
 
 pytestmark = [
     pytest.mark.usefixtures("cli"),
@@ -160,3 +163,22 @@ def test_info_speaks_of_version_2(engine: Engine) -> None:
     assert info["MemoryLimit"] and info["SwapLimit"] and info["PidsLimit"] and info["CPUShares"]  # noqa: PT018
     assert not info["OomKillDisable"]
     assert "name=cgroupns" in info["SecurityOptions"]
+
+
+def test_killed_shoald_and_supervisor_leave_the_container_in_its_group(private_shoald: Shoald) -> None:
+    """The next shoald finds the same process under the same limits, runs more beside it, and clears the group away."""
+    engine = private_shoald
+    id_ = engine.ok("run", "-d", "-m", "64m", "busybox", "sleep", "1000")
+    before = dict(engine.inspect(id_)["State"])  # type: ignore[call-overload]
+    supervisors = engine.supervisor_pids()
+    engine.kill9()
+    for pid in supervisors:
+        os.kill(pid, signal.SIGKILL)
+    engine.start()
+    after = dict(engine.inspect(id_)["State"])  # type: ignore[call-overload]
+    assert (after["Running"], after["Pid"]) == (True, before["Pid"])
+    assert engine.ok("exec", id_, "cat", "/sys/fs/cgroup/memory.max") == str(64 * MIB)
+    place = Path("/sys/fs/cgroup" + Path(f"/proc/{after['Pid']}/cgroup").read_text().strip().removeprefix("0::"))
+    assert place.name == id_
+    engine.ok("rm", "-f", id_)
+    assert not place.exists()

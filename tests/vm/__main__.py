@@ -31,7 +31,6 @@ RESULTS = ROOT / ".cache/vm"
 SELECTION = (
     "--engine=shoald",
     "tests/conformance/test_cgroup2.py",
-    "tests/conformance/test_killed.py",
     "tests/kernel/linux",
     "tests/kernel/steps",
     "tests/kernel/supervisor",
