@@ -14,6 +14,7 @@ import tarfile
 from pathlib import Path
 
 from shoal.errors import Unavailable
+from tests.vm.initramfs import CHECKOUT
 
 ROOT = Path(__file__).resolve().parents[2]
 _PARTS = ("src", "tests", "pyproject.toml")
@@ -45,8 +46,21 @@ def write_checkout(target: Path) -> None:
             if not _LEFT_OUT.match(path.name):
                 archive.add(path, f"{place}/{path.name}")
         _add_interpreter(archive)
+        _add_runtime(archive, place)
         if docker := shutil.which("docker"):
             archive.add(Path(docker).resolve(), "bin/docker")
+
+
+def _add_runtime(archive: tarfile.TarFile, place: str) -> None:
+    """`shoal-runtime` as an installation in place has it: the script, its interpreter, and where the sources are."""
+    archive.add(ROOT / "scripts" / "shoal-runtime", ".venv/bin/shoal-runtime")
+    link = tarfile.TarInfo(".venv/bin/python3")
+    link.type, link.linkname = tarfile.SYMTYPE, "python"
+    archive.addfile(link)
+    sources = f"{CHECKOUT}/src\n".encode()
+    entry = tarfile.TarInfo(f"{place}/_editable_impl_shoal.pth")
+    entry.size = len(sources)
+    archive.addfile(entry, io.BytesIO(sources))
 
 
 def _add_interpreter(archive: tarfile.TarFile) -> None:
