@@ -1,6 +1,7 @@
 """The supervisor's process: how it arranges itself before it serves.
 
-Started by shoald as `python -SI bootstrap.py DIRECTORY FD`, where FD is the listening socket DIRECTORY/socket.
+Started by shoald as `python -SI bootstrap.py DIRECTORY FD BUILD`, where FD is the listening socket DIRECTORY/socket
+and BUILD names the code, for shoald to know it again.
 stderr is a file in that directory: what is written there is a bug, and shoald shows it.
 """
 
@@ -25,12 +26,12 @@ _KEPT_BYTES = 2 << 20
 
 def main(arguments: list[str]) -> int:
     """Serves until there is nothing to do any more; the process's exit status."""
-    directory, listener_fd = arguments[0], int(arguments[1])
+    directory, listener_fd, build = arguments[0], int(arguments[1]), arguments[2]
     _arrange(listener_fd)
     keep_freed_memory(_KEPT_BYTES)
     _write_pid(directory)
     loop = Loop()
-    service = Service(loop, _socket.socket(fileno=listener_fd))
+    service = Service(loop, _socket.socket(fileno=listener_fd), build)
     loop.on_error = lambda error: _report(service, error)
     # What exists now stays for good: the collector need not look at it, and its pages stay shared with the children.
     gc.collect()

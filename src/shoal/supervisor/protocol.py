@@ -20,8 +20,10 @@ shoald                                   supervisor                            c
 A message is one SEQPACKET datagram: a marker byte, then marshal(version 2) of (kind, request_id, body). With the
 marker BULKY the datagram holds nothing else and the marshalled data is in a memfd, the first of the attached
 descriptors. A request has an id above 0; its answer is ("reply" | "error", same id, body). Events have id 0. Both
-processes are trusted peers of one installation, started from the same code: no version is negotiated, and marshal's
-lack of protection against crafted input does not matter here.
+processes are trusted peers of one installation: marshal's lack of protection against crafted input does not matter
+here. They run the same code, with one exception: behind an upgrade, shoald meets supervisors of an older build. It
+asks those for no more than `configure`, `list`, `handles` and `forget`, and replaces them. So these four, and the
+event `exited`, may gain keys and never lose one.
 
 Used by shoald, the supervisor and its children: standard library only, no import at run time.
 """

@@ -39,11 +39,11 @@ class Service:
     """Answers shoald's requests; everything that a supervisor owns hangs here."""
 
     __slots__ = (
-        "_capacity", "_flushing", "_handlers", "_launches", "_shut_down", "_strays", "blanks", "connection", "layout",
-        "loop", "own_pid_namespace", "reaper", "table",
+        "_build", "_capacity", "_flushing", "_handlers", "_launches", "_shut_down", "_strays", "blanks", "connection",
+        "layout", "loop", "own_pid_namespace", "reaper", "table",
     )  # fmt: skip
 
-    def __init__(self, loop: Loop, listener: _socket.socket) -> None:
+    def __init__(self, loop: Loop, listener: _socket.socket, build: str) -> None:
         self.loop = loop
         self.layout = detect()
         self.own_pid_namespace = namespace_fd("self", "pid")
@@ -54,6 +54,7 @@ class Service:
         self._flushing: set[Process] = set()
         self._shut_down = False
         self._capacity = 0
+        self._build = build
         self._strays = Strays(loop, self)
         self.connection = Connection(loop, listener, self._request, self._shoald_lost)
         self._handlers: dict[str, Handler] = {
@@ -142,7 +143,7 @@ class Service:
     def _configure(self, request_id: int, body: Any, _fds: list[int]) -> None:
         self._capacity = body["capacity"]
         self.blanks.configure(body["blanks"], body["blank_flags"], body["cgroup_parent"])
-        self.connection.reply(request_id, {"pid": os.getpid()})
+        self.connection.reply(request_id, {"pid": os.getpid(), "build": self._build})
 
     def _launch(self, request_id: int, body: Any, fds: list[int]) -> None:
         launch = Launch(self, request_id, body)

@@ -303,7 +303,7 @@ class NativeDriver:
         self._hosted.remove(*hosted.key)
         hosted.close()
         self._just_ended.append(hosted.key)
-        if self._on_exit is not None:
+        if not self._recovery.takes(hosted.id, None, exit) and self._on_exit is not None:
             self._on_exit(hosted.id, exit)
 
     def _supervisor_lost(self, supervisor: Supervisor) -> None:

@@ -83,6 +83,10 @@ class SupervisorPool:
         await configure(supervisor, self._settings)
         self._supervisors.append(supervisor)
 
+    def is_current(self, supervisor: Supervisor) -> bool:
+        """Whether it runs the code that this shoald would start."""
+        return supervisor.build == self.spawner.build
+
     def remove(self, supervisor: Supervisor) -> None:
         """Forgets one that has died."""
         if supervisor in self._supervisors:
@@ -131,4 +135,5 @@ class SupervisorPool:
             len(supervisor.containers) < self._per_supervisor
             and supervisor.link is not None
             and not supervisor.link.closed
+            and self.is_current(supervisor)
         )

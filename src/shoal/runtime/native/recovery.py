@@ -2,6 +2,7 @@
 
 For each container that is known to have run, the first of these that can tell:
 1. a living supervisor hosts it: it goes on, and shoald gets its duplicates back; or it has ended meanwhile;
+   A supervisor of another build, from before an upgrade, is then replaced: a new one adopts what it hosts;
 2. its process lives but its supervisor does not: a new one adopts it (its stdin or terminal is lost with both);
 3. its exit record says how it ended;
 4. nobody knows.
@@ -69,6 +70,9 @@ class Recovery:
         recovered = [await self._recover(container, found.pop(container.launch.id, [])) for container in known]
         for strangers in found.values():
             await self._end_strangers(strangers)
+        for supervisor in self._pool:
+            if not self._pool.is_current(supervisor):
+                await self._succession.replace(supervisor)
         wanted = {entry.id for entry in recovered if entry.pid is not None}
         pids = {supervisor.pid for supervisor in self._pool}
         await asyncio.to_thread(self._sweeper.remove_all_but, wanted, pids)

@@ -49,13 +49,28 @@ class Succession:
 
     def supervisor_died(self, supervisor: Supervisor) -> None:
         """Takes its place: called when its connection broke."""
+        task = asyncio.ensure_future(self._bury(supervisor, self._orphans_of(supervisor)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def replace(self, supervisor: Supervisor) -> None:
+        """Ends a supervisor of another build, and gives what it hosts to one of this build.
+
+        Its containers go on, as when it is killed: nothing is asked of it that its build might understand otherwise.
+        """
+        left = self._orphans_of(supervisor)
+        supervisor.connected.close()
+        supervisor.kill()
+        self._log("info", f"supervisor {supervisor.number} is of another build: it is replaced")
+        await self._succeed(supervisor, left)
+
+    def _orphans_of(self, supervisor: Supervisor) -> list[Hosted]:
+        """What a supervisor hosts that has gone, or is about to: whoever needs one of these waits from now on."""
         left = [hosted for hosted in self._hosted.of(supervisor) if hosted.ready.is_set()]
         for hosted in left:
             hosted.ready.clear()
         self._pool.remove(supervisor)
-        task = asyncio.ensure_future(self._succeed(supervisor, left))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        return left
 
     async def supervisor_of(self, hosted: Hosted) -> Supervisor:
         """Its supervisor, once it has one. Raises: Unavailable when no successor takes over."""
@@ -115,13 +130,17 @@ class Succession:
         if self._watch is not None:
             self._watch.close()
 
-    async def _succeed(self, supervisor: Supervisor, left: list[Hosted]) -> None:
+    async def _bury(self, supervisor: Supervisor, left: list[Hosted]) -> None:
         if not await supervisor.wait_ended(_READY_TIMEOUT_S):
             # It has closed its connection, or it hangs: two must not serve the same streams.
             supervisor.kill()
-        supervisor.reap()
         words = await asyncio.to_thread(supervisor.last_words)
         self._log("error", f"supervisor {supervisor.number} died{': ' + words if words else ''}")
+        await self._succeed(supervisor, left)
+
+    async def _succeed(self, supervisor: Supervisor, left: list[Hosted]) -> None:
+        await supervisor.wait_ended(_READY_TIMEOUT_S)
+        supervisor.reap()
         self._collect_children(supervisor)
         for hosted in left:
             exit = await asyncio.to_thread(_recorded_exit, hosted)

@@ -18,6 +18,7 @@ from shoal.errors import Internal, ShoalError, SyscallError
 from shoal.linux.fd import Fd
 from shoal.linux.pidfd import pidfd_open, pidfd_send_signal, wait_exit
 from shoal.linux.procfs import command_line
+from shoal.runtime.native.build import this_build
 from shoal.runtime.native.interpreter import SealedInterpreter, this_interpreter
 from shoal.runtime.native.link import SupervisorLink
 from shoal.supervisor.protocol import connect, listen
@@ -34,13 +35,14 @@ class Supervisor:
     """One supervisor process: its directory, its pid, its link, and the containers that are meant for it.
 
     `blanks` are the pids of its blank children, `starting` those of processes before their execve: should it die, they
-    die with it, and nobody but shoald can reap them.
+    die with it, and nobody but shoald can reap them. `build` is the code that it runs, as it told at `configure`.
     """
 
     def __init__(self, number: int, directory: Path) -> None:
         self.number = number
         self.directory = directory
         self.pid = 0
+        self.build = ""
         self.pidfd: Fd | None = None
         self.link: SupervisorLink | None = None
         self.containers: set[str] = set()
@@ -136,6 +138,7 @@ class Spawner:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._interpreter: SealedInterpreter | None = None
+        self.build = this_build()
         self._last_number = 0
 
     def spawn(self) -> Supervisor:
@@ -181,7 +184,7 @@ class Spawner:
                 pass  # a dead one's, not swept yet
 
     def _posix_spawn(self, interpreter: SealedInterpreter, directory: Path, listener_fd: int) -> int:
-        arguments = [interpreter.path, "-SI", _BOOTSTRAP, str(directory), str(listener_fd)]
+        arguments = [interpreter.path, "-SI", _BOOTSTRAP, str(directory), str(listener_fd), self.build]
         log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -210,3 +213,5 @@ async def configure(supervisor: Supervisor, body: Body) -> None:
         words = await asyncio.to_thread(supervisor.last_words)
         raise Internal("a supervisor does not start", why=words or str(error)) from error
     supervisor.pid = answer.body["pid"]
+    # The first ones did not tell.
+    supervisor.build = answer.body.get("build", "")
