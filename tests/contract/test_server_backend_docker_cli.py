@@ -139,7 +139,7 @@ def test_docker_commands_that_are_not_served_say_so(tmp_path: Path) -> None:
     async def scenario(docker: Docker, _engine: FakeEngine) -> None:
         for arguments, sentence in {
             ("search", "a"): "shoal 0.1.0 does not serve the search of a registry yet",
-            ("network", "create", "n"): "shoal 0.1.0 does not serve networks of one's own yet",
+            ("network", "create", "bridge"): "operation is not permitted on predefined bridge network",
             ("node", "ls"): "This node is not a swarm manager.",
             ("plugin", "inspect", "p"): 'plugin "p" not found',
             ("pull", "alpine"): "pulls come later",

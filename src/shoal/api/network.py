@@ -104,6 +104,46 @@ class ConfigReference(Wire, kw_only=True):
     network: str = ""
 
 
+class NetworkCreateRequest(Wire, kw_only=True):
+    """The body of POST /networks/create. Docker API v1.50 `NetworkCreate`."""
+
+    name: str
+    check_duplicate: bool = False
+    driver: str = ""
+    scope: str = ""
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    config_only: bool = False
+    config_from: ConfigReference | None = None
+    ipam: IPAM | None = field(default=None, name="IPAM")
+    enable_ipv4: bool | None = field(default=None, name="EnableIPv4")
+    enable_ipv6: bool | None = field(default=None, name="EnableIPv6")
+    options: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+
+
+class NetworkCreateResponse(Wire, kw_only=True):
+    """The answer of POST /networks/create."""
+
+    id: str
+    warning: str = ""
+
+
+class NetworkConnectRequest(Wire, kw_only=True):
+    """The body of POST /networks/ID/connect."""
+
+    container: str
+    endpoint_config: EndpointSettings | None = None
+
+
+class NetworkDisconnectRequest(Wire, kw_only=True):
+    """The body of POST /networks/ID/disconnect."""
+
+    container: str
+    force: bool = False
+
+
 class NetworkResource(Wire, kw_only=True):
     """A network. Docker API v1.50 `Network`; `created` is RFC 3339."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,6 +56,8 @@ from shoal.engine.health.store import HealthStore
 from shoal.engine.image_names import ImageNames
 from shoal.engine.images import Images
 from shoal.engine.machine import Machine, default_cpus, default_mems, has_apparmor, read_machine
+from shoal.engine.memberships import Memberships
+from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.networks import Networks
 from shoal.engine.paths import Paths
@@ -72,8 +74,12 @@ from shoal.linux.kernel_log import read_kernel_log
 from shoal.linux.procfs import boot_id
 from shoal.linux.seccomp_compile import FilterCache
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.bridge_host import BridgeHost
+from shoal.network.bridge_options import bridge_config
+from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import NetworkDriver
 from shoal.network.instance import instance_suffix
+from shoal.network.store import NetworkStore
 from shoal.network.unrouted import UnroutedNetwork
 from shoal.oci.platform import Platform
 from shoal.oci.runtime_spec import Seccomp
@@ -104,7 +110,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
     store = ImageStore(config.data_root, database.connect, driver=config.storage_driver)
     for problem in store.problems:
         _log.warning("%s", problem)
-    drivers = _network_drivers(config, database)
+    catalog = _network_catalog(config, database)
     init_path = next((path for path in _INIT_PATHS if Path(path).exists()), _INIT_PATHS[0])
     generator = SpecGenerator(_machine_facts(machine, cgroups), DaemonDefaults(init_path=init_path), HostDevices())
     parent = cgroup_parent(config)
@@ -122,7 +128,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
         registry=registry,
         store=store,
         snapshotter=store.snapshotter,
-        drivers=drivers,
+        catalog=catalog,
         driver=driver,
         generator=generator,
         cgroups=cgroups,
@@ -144,17 +150,22 @@ def cgroup_parent(config: Config) -> str:
     return f"/shoal-{suffix}" if suffix else "/shoal"
 
 
-def _network_drivers(config: Config, database: Database) -> Mapping[str, NetworkDriver]:
+def _network_catalog(config: Config, database: Database) -> NetworkCatalog:
+    bridge = BridgeConfig.for_daemon(str(config.exec_root), bip=config.bip, ip_forward=config.ip_forward)
+    if config.bridge:
+        bridge = replace(bridge, bridge=config.bridge)
+    host = BridgeHost(bridge.table)
     drivers: dict[str, NetworkDriver] = {
         "host": UnroutedNetwork("host", database.connection),
         "none": UnroutedNetwork("none", database.connection),
     }
     if config.bridge != "none":
-        bridge = BridgeConfig.for_daemon(str(config.exec_root), bip=config.bip, ip_forward=config.ip_forward)
-        if config.bridge:
-            bridge = replace(bridge, bridge=config.bridge)
-        drivers = {"bridge": BridgeNetwork(bridge, database.connection), **drivers}
-    return drivers
+        drivers = {"bridge": BridgeNetwork(bridge, database.connection, host=host), **drivers}
+
+    def make(definition: NetworkDefinition) -> NetworkDriver:
+        return BridgeNetwork(bridge_config(definition, bridge.table), database.connection, host=host)
+
+    return NetworkCatalog(drivers, NetworkStore(database.connection), host, make)
 
 
 def _machine_facts(machine: Machine, cgroups: Layout) -> MachineFacts:
@@ -197,7 +208,7 @@ class _Parts:
     registry: ContainerRegistry
     store: ImageStore
     snapshotter: Snapshotter
-    drivers: Mapping[str, NetworkDriver]
+    catalog: NetworkCatalog
     driver: NativeDriver
     generator: SpecGenerator
     cgroups: Layout
@@ -215,7 +226,8 @@ class _Parts:
     def assemble(self, config: Config, database: Database, init_path: str) -> Engine:
         """The engine out of the parts."""
         platform = Platform.of_machine(self.machine.machine)
-        networks = ContainerNetworks(self.drivers, self.events)
+        networks = ContainerNetworks(self.catalog, self.events)
+        memberships = Memberships(self.registry, self.locks, self.catalog, networks)
         links = Links(self.registry, networks.bridge_address, self.paths.hosts_file)
         launches = self._launches(links)
         execs = Execs(
@@ -242,7 +254,7 @@ class _Parts:
             archives=self._archives(containers.freezer),
             execs=execs,
             images=images,
-            networks=Networks(self.drivers, self.registry, self.events),
+            networks=Networks(self.catalog, self.registry, memberships, self.events, system_clock),
             volumes=volumes,
             system=self._system(config, containers, images, volumes, init_path),
             recovery=Recovery(
@@ -261,7 +273,7 @@ class _Parts:
             ),
             registry=self.registry,
             driver=self.driver,
-            network_drivers=tuple(self.drivers.values()),
+            catalog=self.catalog,
             database=database,
             background=self.background,
         )
@@ -418,7 +430,7 @@ class _Parts:
         )
 
     def _launches(self, links: Links) -> LaunchBuilder:
-        bridge = self.drivers.get("bridge")
+        bridge = self.catalog.get("bridge")
         files = ContainerFiles(self.paths, lambda: bridge.inspect().gateway if bridge else "")
         return LaunchBuilder(
             self.paths, self.registry, self.generator, files, self.cgroup_path, self.container_volumes, links

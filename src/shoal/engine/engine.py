@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shoal.engine.background import Background
@@ -16,12 +15,11 @@ from shoal.engine.container.upkeep import Upkeep
 from shoal.engine.database import Database
 from shoal.engine.execs import Execs
 from shoal.engine.images import Images
+from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networks import Networks
 from shoal.engine.recovery import Recovery
 from shoal.engine.system import System
 from shoal.engine.volumes import Volumes
-from shoal.errors import ShoalError
-from shoal.network.driver import NetworkDriver
 from shoal.runtime.driver import RuntimeDriver
 
 _log = logging.getLogger(__name__)
@@ -42,15 +40,13 @@ class Engine:
     recovery: Recovery
     registry: ContainerRegistry
     driver: RuntimeDriver
-    network_drivers: Sequence[NetworkDriver]
+    catalog: NetworkCatalog
     database: Database
     background: Background
 
     def watch_networks(self) -> None:
         """Keeps what the networks have on the host in place, whoever takes it away."""
-        for network in self.network_drivers:
-            report = functools.partial(_log.warning, "network %s: %s", network.name)
-            self.background.spawn(network.watch(report), f"watching network {network.name}")
+        self.background.spawn(self.catalog.watch(functools.partial(_log.warning, "networks: %s")), "watching networks")
 
     async def stop_containers(self) -> None:
         """Stops every container that runs, each in its own time, for policies to start again at the next start.
@@ -77,10 +73,7 @@ class Engine:
         await self.containers.remover.purge()
         remove = not any(record.is_running for record in self.registry)
         await self.driver.close()
-        for network in self.network_drivers:
-            try:
-                await network.stop(remove=remove)
-            except ShoalError as problem:
-                _log.error("cannot take network %s from the host: %s", network.name, problem)
+        for problem in await self.catalog.stop(remove=remove):
+            _log.error("%s", problem)
         self.images.close()
         self.database.close()

@@ -1,132 +1,203 @@
-"""A container's place in its network: which driver serves it, what it is given, how it is shown."""
+"""A container's places in its networks: which there are, what each gives it, how they are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from shoal.api.network import EndpointSettings
 from shoal.engine.container.listing import network_name
-from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.record import SHORT_ID, ContainerRecord
 from shoal.engine.container.view import NetworkView
 from shoal.engine.events import EventLog
-from shoal.errors import NotFound, ShoalError
+from shoal.engine.network_catalog import NetworkCatalog
+from shoal.errors import InvalidArgument, ShoalError
+from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import NetworkDriver
 from shoal.network.endpoint import Endpoint
-from shoal.network.ports import parse_port_bindings, show_ports
+from shoal.network.ports import PortRequest, parse_port_bindings, show_ports
+from shoal.oci.network import InterfaceConfig
 from shoal.runtime.driver import Wire
 
 _FAILED = "driver failed programming external connectivity on endpoint"
 
 
-class ContainerNetworks:
-    """The networks by name, and each container's endpoint in one of them."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A container in one network: `interface` is what it configures for it, None on host and none."""
 
-    def __init__(self, drivers: Mapping[str, NetworkDriver], events: EventLog) -> None:
-        self._drivers = drivers
+    driver: NetworkDriver
+    endpoint: Endpoint
+    interface: InterfaceConfig | None = None
+
+
+class ContainerNetworks:
+    """Each container's endpoints, in the networks of the catalog."""
+
+    def __init__(self, catalog: NetworkCatalog, events: EventLog) -> None:
+        self._catalog = catalog
         self._events = events
 
     async def start(self, live: Collection[str]) -> list[str]:
-        """Makes every network work, with the endpoints of the containers in `live`; what was repaired or is degraded.
+        """As NetworkCatalog.start."""
+        return await self._catalog.start(live)
 
-        Raises: ShoalError when a network cannot work at all.
+    def wanted(self, record: ContainerRecord) -> dict[str, EndpointSettings]:
+        """What the container asked of each network, its own one first; empty where it shares another's.
+
+        One that has left all its networks comes back into its own, as with Docker.
         """
-        notes = []
-        for driver in self._drivers.values():
-            notes += await driver.start()
-            await driver.restore(live)
-        return notes
+        own = "none" if record.config.network_disabled else network_name(record)
+        if own.startswith("container:"):
+            return {}
+        asked = {} if own == "none" else dict(record.networking.endpoints_config)
+        if own in asked or not asked:
+            return {own: asked.pop(own, EndpointSettings()), **asked}
+        return asked
 
-    def driver_of(self, record: ContainerRecord) -> NetworkDriver | None:
-        """The driver of the container's network; None when it shares another container's.
+    async def allocate(self, record: ContainerRecord) -> tuple[Place, ...]:
+        """Addresses and host ports for a container that is about to start; none where it shares a network.
 
-        Raises: NotFound, in Docker's words, when there is no such network.
+        Raises: NotFound for a network; what the drivers raise, in Docker's words.
         """
-        name = network_name(record)
-        if record.config.network_disabled:
-            name = "none"
-        if name.startswith("container:"):
-            return None
-        driver = self._drivers.get(name)
-        if driver is None:
-            raise NotFound(f"network {name} not found", fix="docker network ls")
-        return driver
+        wanted = {self._catalog.find(name).name: settings for name, settings in self.wanted(record).items()}
+        gateway = self.gateway_of(wanted)
+        places: list[Place] = []
+        for name, settings in wanted.items():
+            ports = self.port_requests(record) if name == gateway else ()
+            endpoint = await self.reserve(record, self._catalog.find(name), settings, ports)
+            interface = endpoint.interface(f"eth{len(places)}", routes=name == gateway)
+            places.append(Place(self._catalog.find(name), endpoint, interface))
+        return tuple(places)
 
-    async def allocate(self, record: ContainerRecord) -> Endpoint | None:
-        """Addresses and host ports for a container that is about to start; None where it shares a network.
-
-        Raises: NotFound for the network; what the driver raises, in Docker's words.
-        """
-        driver = self.driver_of(record)
-        if driver is None:
-            return None
-        requests = parse_port_bindings(
-            record.host_config.port_bindings,
-            exposed=record.config.exposed_ports,
-            publish_all=record.host_config.publish_all_ports,
-        )
-        wanted = record.networking.endpoints_config.get(network_name(record))
-        mac = (wanted.mac_address if wanted else "") or record.config.mac_address
+    async def reserve(
+        self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings, ports: Sequence[PortRequest]
+    ) -> Endpoint:
+        """The endpoint of a container in one network. Raises: as NetworkDriver.allocate, in Docker's words."""
+        check_endpoint(settings, self._catalog.definition(driver.name))
+        mac = settings.mac_address or (record.config.mac_address if driver.name == network_name(record) else "")
+        asked = settings.ipam_config
+        address = asked.ipv4_address if asked else ""
         try:
-            return await driver.allocate(record.id, ports=requests, mac=mac or None)
+            return await driver.allocate(record.id, ports=ports, mac=mac or None, ip=address or None)
         except ShoalError as problem:
             if "host port" in problem.what or problem.what.startswith("Bind for"):
                 problem.what = f"{_FAILED} {record.name} ({record.id}): {problem.what}"
             raise
 
-    def wire(self, record: ContainerRecord, endpoint: Endpoint | None) -> Wire | None:
+    def port_requests(self, record: ContainerRecord) -> Sequence[PortRequest]:
+        """The ports that the container publishes. Raises: InvalidArgument."""
+        return parse_port_bindings(
+            record.host_config.port_bindings,
+            exposed=record.config.exposed_ports,
+            publish_all=record.host_config.publish_all_ports,
+        )
+
+    def gateway_of(self, wanted: dict[str, EndpointSettings]) -> str:
+        """The network that leads outside: of those with a way out that of the highest priority, then by name."""
+        routed = []
+        for name, settings in wanted.items():
+            definition = self._catalog.definition(name)
+            if definition is None or not definition.internal:
+                routed.append((-settings.gw_priority, name))
+        return min(routed)[1] if routed else ""
+
+    def wire(self, places: Sequence[Place]) -> Wire | None:
         """What the runtime calls when the container's first process exists; None when there is nothing to connect."""
-        driver = self.driver_of(record)
-        if driver is None or endpoint is None or endpoint.interface is None:
+        connected = [place for place in places if place.interface is not None]
+        if not connected:
             return None
-        place = endpoint
 
         async def connect(pid: int) -> None:
-            await driver.connect(place, pid)
+            for place in connected:
+                assert place.interface is not None
+                await place.driver.connect(place.endpoint, pid, place.interface.name)
 
         return connect
 
     def announce(self, record: ContainerRecord, action: str) -> None:
-        """Tells of a container that was connected to its network, or disconnected."""
-        driver = self.driver_of(record)
-        if driver is not None:
-            network = driver.inspect()
-            attributes = {"container": record.id, "name": network.name, "type": network.driver}
-            self._events.publish("network", action, network.id, attributes)
+        """Tells of a container that was connected to its networks, or disconnected."""
+        for name in self.wanted(record):
+            driver = self._catalog.get(name)
+            if driver is not None:
+                self.announce_one(record, driver, action)
+
+    def announce_one(self, record: ContainerRecord, driver: NetworkDriver, action: str) -> None:
+        """Tells of one network."""
+        network = driver.inspect()
+        attributes = {"container": record.id, "name": network.name, "type": network.driver}
+        self._events.publish("network", action, network.id, attributes)
 
     async def release(self, record: ContainerRecord) -> None:
-        """Gives the container's address and ports back; harmless when it has none."""
-        for driver in self._drivers.values():
+        """Gives the container's addresses and ports back; harmless when it has none."""
+        for driver in self._catalog:
             await driver.release(record.id)
 
-    def endpoint(self, record: ContainerRecord) -> Endpoint | None:
-        """The container's endpoint while it has one."""
-        driver = self._drivers.get(network_name(record))
-        return driver.endpoint(record.id) if driver else None
+    def endpoints(self, record: ContainerRecord) -> list[Endpoint]:
+        """The container's endpoints while it has some."""
+        found = (driver.endpoint(record.id) for driver in self._catalog)
+        return [endpoint for endpoint in found if endpoint is not None]
 
     def bridge_address(self, record: ContainerRecord) -> str:
         """The container's address on the default bridge while it has one, else ""."""
-        driver = self._drivers.get("bridge")
+        driver = self._catalog.get("bridge")
         endpoint = driver.endpoint(record.id) if driver else None
         return endpoint.ip if endpoint else ""
 
     def view(self, record: ContainerRecord) -> NetworkView:
-        """What inspections and lists show of the container's network."""
-        name = network_name(record)
-        endpoint = self.endpoint(record)
-        if name.startswith("container:"):
+        """What inspections and lists show of the container's networks."""
+        wanted = self.wanted(record)
+        if not wanted:
             return NetworkView({}, {})
         key = f"/proc/{record.state.pid}/ns/net" if record.is_running else ""
-        wanted = record.networking.endpoints_config.get(name)
-        settings = EndpointSettings(aliases=wanted.aliases if wanted else None)
-        if record.state.started_at_ns and name in self._drivers:
-            settings.network_id = self._drivers[name].inspect().id
+        shown = {name: self._shown(record, name, settings) for name, settings in wanted.items()}
+        published = [port for endpoint in self.endpoints(record) for port in endpoint.ports]
+        ports = show_ports(published, record.config.exposed_ports) if record.is_running else {}
+        return NetworkView(shown, ports, key)
+
+    def _shown(self, record: ContainerRecord, name: str, asked: EndpointSettings) -> EndpointSettings:
+        driver = self._catalog.get(name)
+        settings = EndpointSettings(
+            aliases=asked.aliases,
+            links=asked.links,
+            ipam_config=asked.ipam_config,
+            driver_opts=asked.driver_opts,
+            gw_priority=asked.gw_priority,
+        )
+        if self._catalog.is_own(name):
+            settings.dns_names = dns_names(record, asked)
+        if driver is None:
+            return settings
+        if record.state.started_at_ns:
+            settings.network_id = driver.inspect().id
+        endpoint = driver.endpoint(record.id)
         if endpoint is not None:
-            _fill(settings, endpoint)
-        ports = show_ports(endpoint.ports if endpoint else (), record.config.exposed_ports) if record.is_running else {}
-        return NetworkView({name: settings}, ports, key)
+            settings.network_id, settings.endpoint_id = endpoint.network_id, endpoint.endpoint_id
+            settings.gateway, settings.mac_address = endpoint.gateway, endpoint.mac
+            settings.ip_address, settings.ip_prefix_len = endpoint.ip, endpoint.prefix
+        return settings
 
 
-def _fill(settings: EndpointSettings, endpoint: Endpoint) -> None:
-    settings.network_id, settings.endpoint_id = endpoint.network_id, endpoint.endpoint_id
-    settings.gateway, settings.mac_address = endpoint.gateway, endpoint.mac
-    settings.ip_address, settings.ip_prefix_len = endpoint.ip, endpoint.prefix
+def dns_names(record: ContainerRecord, asked: EndpointSettings) -> list[str]:
+    """The names of a container in a network of a user's own: its name, its aliases, its short id, its host name."""
+    names = [record.name, *(asked.aliases or ()), record.id[:SHORT_ID], record.config.hostname]
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | None) -> None:
+    """Raises: InvalidArgument, in Docker's words, for an address that only another kind of network gives."""
+    asked = settings.ipam_config
+    if definition is None and settings.aliases:
+        raise InvalidArgument(
+            "network-scoped alias is supported only for containers in user defined networks",
+            fix="use --link for a name on the default bridge",
+        )
+    if asked is None or not (asked.ipv4_address or asked.ipv6_address):
+        return
+    if definition is None:
+        raise InvalidArgument("user specified IP address is supported on user defined networks only")
+    if not definition.subnet:
+        raise InvalidArgument(
+            "user specified IP address is supported only when connecting to networks with user configured subnets",
+            fix=f"make the network with --subnet: docker network create --subnet 10.9.0.0/24 {definition.name}",
+        )

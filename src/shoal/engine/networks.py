@@ -1,62 +1,172 @@
-"""Networks as the server asks for them: the three that every daemon has (Docker API v1.50 `Network`)."""
+"""Networks as the server asks for them. Docker API v1.50 `Network*`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Callable, Sequence
 
 from shoal.api.filters import Filters
-from shoal.api.network import IPAM, IPAMPool, NetworkContainer, NetworkResource, NetworksPruneReport
+from shoal.api.network import (
+    IPAM,
+    EndpointSettings,
+    IPAMPool,
+    NetworkContainer,
+    NetworkCreateRequest,
+    NetworkCreateResponse,
+    NetworkResource,
+    NetworksPruneReport,
+)
 from shoal.api.timestamps import format_rfc3339
+from shoal.engine.container.prune import until_ns
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
-from shoal.errors import NotFound
+from shoal.engine.memberships import Memberships
+from shoal.engine.network_catalog import NetworkCatalog
+from shoal.errors import Forbidden, InvalidArgument, NotFound, Unsupported
+from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import NetworkDriver
 from shoal.network.endpoint import Endpoint
 
 _PRUNE_ACCEPTED = ("label", "label!", "until")
 _ACCEPTED = ("dangling", "driver", "id", "label", "name", "scope", "type")
+_TYPES = ("builtin", "custom")
+_DRIVERS = ("", "default", "bridge")
 
 
 class Networks:
     """What the server calls `NetworkBackend`."""
 
-    def __init__(self, drivers: Mapping[str, NetworkDriver], registry: ContainerRegistry, events: EventLog) -> None:
-        self._drivers = drivers
+    def __init__(
+        self,
+        catalog: NetworkCatalog,
+        registry: ContainerRegistry,
+        memberships: Memberships,
+        events: EventLog,
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self._catalog = catalog
         self._registry = registry
+        self._memberships = memberships
         self._events = events
+        self._clock_ns = clock_ns
 
     async def list(self, filters: Filters) -> Sequence[NetworkResource]:
         """The networks that the filters let through. Raises: InvalidArgument for a filter."""
         filters.validate(_ACCEPTED)
-        shown = [self._show(driver, with_containers=False) for driver in self._drivers.values()]
-        return [network for network in shown if _passes(network, filters)]
+        for kind in filters.get("type"):
+            if kind not in _TYPES:
+                raise InvalidArgument(f"invalid filter 'type={kind}'", fix="use builtin or custom")
+        return [self._show(driver, with_containers=False) for driver in self._catalog if self._passes(driver, filters)]
 
     async def inspect(self, ref: str) -> NetworkResource:
-        """One network with its containers. Raises: NotFound."""
-        for driver in self._drivers.values():
-            info = driver.inspect()
-            if ref == info.name or (ref and info.id.startswith(ref)):
-                return self._show(driver, with_containers=True)
-        raise NotFound(f"network {ref} not found", fix="docker network ls")
+        """One network with its containers. Raises: NotFound, InvalidArgument (several)."""
+        return self._show(self._catalog.find(ref), with_containers=True)
+
+    async def create(self, request: NetworkCreateRequest) -> NetworkCreateResponse:
+        """The new network's id. Raises: as NetworkCatalog.add; Unsupported for what is to come."""
+        definition = self._definition(request)
+        notes = await self._catalog.add(definition)
+        self._publish("create", self._catalog.find(definition.name))
+        return NetworkCreateResponse(id=definition.id, warning="; ".join(notes))
+
+    def _definition(self, request: NetworkCreateRequest) -> NetworkDefinition:
+        name = request.name
+        if not name or name != name.strip() or "/" in name:
+            raise InvalidArgument(f"invalid network name: {name!r}", why="it is empty, or has a space or a slash")
+        if request.driver not in _DRIVERS:
+            raise NotFound(
+                f'could not find plugin {request.driver} in v1 plugin registry: plugin "{request.driver}" not found',
+                fix="use the driver bridge",
+            )
+        if request.enable_ipv6:
+            raise Unsupported("IPv6 networks are not served yet", fix="leave --ipv6 out")
+        if request.scope not in ("", "local") or request.ingress or request.config_only or request.config_from:
+            raise Forbidden("cluster networks need a swarm manager", fix="leave --scope, --ingress and --config-* out")
+        ipam = request.ipam or IPAM()
+        if ipam.driver not in ("", "default"):
+            raise NotFound(f'could not find ipam driver "{ipam.driver}"', fix="leave --ipam-driver out")
+        if len(ipam.config) > 1:
+            raise Unsupported("more than one subnet is not served yet", fix="name one --subnet")
+        pool = ipam.config[0] if ipam.config else IPAMPool()
+        return NetworkDefinition(
+            id=secrets.token_hex(32),
+            name=name,
+            created_ns=self._clock_ns(),
+            subnet=pool.subnet,
+            gateway=pool.gateway,
+            ip_range=pool.ip_range,
+            reserved=pool.auxiliary_addresses,
+            internal=request.internal,
+            attachable=request.attachable,
+            options=request.options or {},
+            labels=request.labels or {},
+            ipam_options=ipam.options or {},
+        )
+
+    async def remove(self, ref: str) -> None:
+        """Raises: NotFound; Forbidden for one of the daemon's, or one that running containers are in."""
+        driver = self._catalog.find(ref)
+        await self._catalog.remove(driver.name)
+        self._publish("destroy", driver)
+
+    async def connect(self, ref: str, container: str, settings: EndpointSettings) -> None:
+        """Puts a container into the network, at once if it runs. Raises: as Memberships.connect."""
+        driver = self._catalog.find(ref)
+        await self._memberships.connect(self._registry.find(container), driver, settings)
+
+    async def disconnect(self, ref: str, container: str, *, force: bool) -> None:
+        """Takes a container out of the network, at once if it runs. Raises: as Memberships.disconnect."""
+        driver = self._catalog.find(ref)
+        record = self._registry.find_or_none(container)
+        if record is None:
+            if not force:
+                raise NotFound(f"No such container: {container}")
+            await driver.release(container)
+            return
+        await self._memberships.disconnect(record, driver)
 
     async def prune(self, filters: Filters) -> NetworksPruneReport:
-        """What was removed: there are no networks of a user's own, so none is. Raises: InvalidArgument for a filter."""
+        """What was removed: users' networks that no container is in. Raises: InvalidArgument for a filter."""
         filters.validate(_PRUNE_ACCEPTED)
+        limit_ns = until_ns(filters, now_ns=self._clock_ns())
+        unwanted = "label!" in filters
+        wanted = {name for record in self._registry for name in record.networking.endpoints_config}
+        deleted = []
+        for driver in self._catalog:
+            definition = self._catalog.definition(driver.name)
+            if definition is None or driver.name in wanted or driver.inspect().endpoints:
+                continue
+            labels = definition.labels
+            kept = not filters.matches_labels(labels) or (unwanted and filters.matches_labels(labels, "label!"))
+            if not kept and definition.created_ns <= limit_ns:
+                await self._catalog.remove(driver.name)
+                self._publish("destroy", driver)
+                deleted.append(driver.name)
         self._events.publish("network", "prune", "", {"reclaimed": "0"})
-        return NetworksPruneReport()
+        return NetworksPruneReport(networks_deleted=deleted or None)
+
+    def _publish(self, action: str, driver: NetworkDriver) -> None:
+        info = driver.inspect()
+        self._events.publish("network", action, info.id, {"name": info.name, "type": info.driver})
 
     def _show(self, driver: NetworkDriver, *, with_containers: bool) -> NetworkResource:
         info = driver.inspect()
-        pools = [IPAMPool(subnet=info.subnet, gateway=info.gateway)] if info.subnet else []
+        definition = self._catalog.definition(driver.name)
+        pool = IPAMPool(subnet=info.subnet, gateway=info.gateway)
+        if definition is not None:
+            pool.ip_range, pool.auxiliary_addresses = definition.ip_range, definition.reserved
         containers = [self._container(e) for e in info.endpoints] if with_containers else []
         return NetworkResource(
             name=info.name,
             id=info.id,
             created=format_rfc3339(info.created_ns),
             driver=info.driver,
-            ipam=IPAM(config=pools),
+            ipam=IPAM(config=[pool] if info.subnet else [], options=definition.ipam_options if definition else None),
             containers=dict(containers),
             options=info.options,
+            internal=definition is not None and definition.internal,
+            attachable=definition is not None and definition.attachable,
+            labels=definition.labels if definition else {},
         )
 
     def _container(self, endpoint: Endpoint) -> tuple[str, NetworkContainer]:
@@ -69,15 +179,18 @@ class Networks:
         )
         return endpoint.container_id, shown
 
-
-def _passes(network: NetworkResource, filters: Filters) -> bool:
-    kind = filters.get("type")
-    return (
-        filters.matches_prefix("id", network.id)
-        and filters.matches_pattern("name", network.name)
-        and filters.matches_exactly("driver", network.driver)
-        and filters.matches_exactly("scope", network.scope)
-        and filters.matches_labels(network.labels)
-        and (not kind or "builtin" in kind)
-        and not filters.boolean("dangling", default=False)
-    )
+    def _passes(self, driver: NetworkDriver, filters: Filters) -> bool:
+        network = self._show(driver, with_containers=False)
+        is_own = self._catalog.is_own(driver.name)
+        kinds = filters.get("type")
+        is_used = bool(driver.inspect().endpoints)
+        wants_dangling = filters.boolean("dangling", default=False)
+        return (
+            filters.matches_prefix("id", network.id)
+            and filters.matches_pattern("name", network.name)
+            and filters.matches_exactly("driver", network.driver)
+            and filters.matches_exactly("scope", network.scope)
+            and filters.matches_labels(network.labels)
+            and (not kinds or ("custom" if is_own else "builtin") in kinds)
+            and (not filters.get("dangling") or wants_dangling == (is_own and not is_used))
+        )

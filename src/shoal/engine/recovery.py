@@ -105,7 +105,7 @@ class Recovery:
         logs = await asyncio.gather(*map(self._logs.known, ran))
         for record, log in zip(ran, logs, strict=True):
             try:
-                known.append(self._launches.known(record, self._networks.endpoint(record), log))
+                known.append(self._launches.known(record, log))
             except ShoalError as problem:
                 lost.append((record, _unknown_end(record, str(problem))))
         told = {recovered.id: recovered for recovered in await self._driver.recover(known)}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from shoal.errors import Conflict, Internal, ShoalError
 from shoal.network.bridge_device import BridgeDevice, pool_choice, read_ip_forward, write_ip_forward
 from shoal.network.bridge_host import BridgeHost, HostKernel
-from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, default_mac
+from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, PublishedPort, default_mac
 from shoal.network.firewall.conntrack import forget_udp_flows
 from shoal.network.firewall.docker_user import ForwardException
 from shoal.network.firewall.ruleset import BridgedSubnet, Publication
@@ -84,12 +84,12 @@ class BridgeNetwork:
     ) -> None:
         self._config = config
         self._store = NetworkStore(database)
-        self._ports = ports or PortReservations()
         self._new_id = new_id
         self._clock_ns = clock_ns
         # With none given, this network is the only one of its daemon.
         self._owns_host = host is None
-        self._host = host or BridgeHost(config.table)
+        self._host = host or BridgeHost(config.table, ports)
+        self._ports = self._host.ports
         self._device: BridgeDevice | None = None
         self._record = self._store.network(config.name) or NetworkRecord(config.name, new_id(), "bridge", clock_ns())
         self._endpoints: dict[str, Endpoint] = {}
@@ -135,9 +135,8 @@ class BridgeNetwork:
         return await self._host.mend()
 
     async def watch(self, report: Callable[[str], None]) -> None:
-        """As `BridgeHost.watch`; one network watches for all that share the host."""
-        if self._config.is_default:
-            await self._host.watch(report)
+        """As `BridgeHost.watch`."""
+        await self._host.watch(report)
 
     async def stop(self, *, remove: bool) -> None:
         """Let go; with `remove` also take bridge, table and accepts from the host, and forget all endpoints.
@@ -158,7 +157,6 @@ class BridgeNetwork:
             if device is not None:
                 await self._host.run(lambda _: device.close())
             if self._owns_host:
-                self._ports.close()
                 await self._host.close()
 
     # -- life of an endpoint ----------------------------------------------------------------------------------
@@ -177,7 +175,7 @@ class BridgeNetwork:
         wanted_mac = parse_mac(mac) if mac else None
         address = self._pool.reserve(ip) if ip else self._pool.allocate()
         try:
-            published = self._ports.reserve(ports, address)
+            published = self._reserve_ports(() if self._config.internal else ports, address)
         except ShoalError:
             self._pool.release(address)
             raise
@@ -212,6 +210,51 @@ class BridgeNetwork:
             forget_udp_flows(endpoint)
 
         await self._host.run(work)
+
+    async def plug(self, endpoint: Endpoint, pid: int) -> None:
+        """As `connect`, for a container that runs: with its address, under the next free name. Raises: as `connect`."""
+        device = self._running()
+
+        def work(kernel: HostKernel) -> None:
+            device.plug(endpoint, pid, isolated=not self._config.icc)
+            kernel.table.add(_publications(endpoint))
+
+        await self._host.run(work)
+
+    async def unplug(self, container_id: str) -> None:
+        """Take the interface away from a running container; harmless when it has none. Raises: SyscallError."""
+        endpoint = self._endpoints.get(container_id)
+        if endpoint is not None:
+            device = self._running()
+            await self._host.run(lambda _: device.unplug(endpoint))
+
+    async def route(self, container_id: str, pid: int) -> None:
+        """Make this network the way outside of a running container that is in it. Raises: SyscallError."""
+        endpoint = self._endpoints[container_id]
+        device = self._running()
+        await self._host.run(lambda _: device.route(endpoint, pid))
+
+    async def publish(self, container_id: str, ports: Sequence[PortRequest]) -> None:
+        """Publish exactly these ports of a container that is in the network. Raises: Internal (taken), NftError."""
+        endpoint = self._endpoints[container_id]
+        before = _publications(endpoint)
+        await self._host.run(lambda kernel: kernel.table.remove(before))
+        self._ports.release(endpoint.ports)
+        changed = replace(endpoint, ports=())
+        try:
+            changed = replace(endpoint, ports=self._reserve_ports(ports, endpoint.ip))
+        finally:
+            self._endpoints[container_id] = changed
+            self._store.save_endpoint(changed)
+        await self._host.run(lambda kernel: kernel.table.add(_publications(changed)))
+
+    def _reserve_ports(self, ports: Sequence[PortRequest], address: str) -> tuple[PublishedPort, ...]:
+        """Raises: Internal (a port is taken). Where no address is named, the network's own choice counts."""
+        if self._config.host_ip != ANY_ADDRESS:
+            ports = [
+                replace(port, host_ip=self._config.host_ip) if port.host_ip == ANY_ADDRESS else port for port in ports
+            ]
+        return self._ports.reserve(ports, address)
 
     async def release(self, container_id: str) -> None:
         """Close the published ports, free the address, forget the endpoint. Raises: NftError, SyscallError."""

@@ -16,6 +16,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from shoal.errors import Conflict, SyscallError, Unavailable
 from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, open_namespace, setns
 from shoal.linux.netlink import Link, Netlink
+from shoal.linux.rtnetlink import everything
 from shoal.network.endpoint import Endpoint, default_mac
 
 _RESOLV_CONF = "/etc/resolv.conf"
@@ -139,6 +140,33 @@ class BridgeDevice:
         # kernel takes down slowly: until then the bridge would send the new one's packets to the dead.
         self._netlink.bridge_pin_mac(port, endpoint.mac)
         self._netlink.neighbour_pin(self._index, endpoint.ip, endpoint.mac)
+
+    def plug(self, endpoint: Endpoint, pid: int, *, isolated: bool) -> None:
+        """`connect` for a namespace in use: under the next free name, with its address. Raises: as `connect`."""
+        with self._inside(pid) as inner:
+            taken = {link.name for link in inner.link_list()}
+        name = next(name for name in map("eth{}".format, range(len(taken) + 1)) if name not in taken)
+        self.connect(endpoint, pid, name, isolated=isolated)
+        with self._inside(pid) as inner:
+            inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None)
+
+    def unplug(self, endpoint: Endpoint) -> None:
+        """Take the endpoint's veth pair away; harmless when it has gone. Raises: SyscallError."""
+        try:
+            self._netlink.link_del(endpoint.veth)
+        except SyscallError as error:
+            if error.errno != errno.ENODEV:
+                raise
+
+    def route(self, endpoint: Endpoint, pid: int) -> None:
+        """Have the default route of the namespace of `pid` lead through this bridge. Raises: SyscallError."""
+        with self._inside(pid) as inner:
+            try:
+                inner.route_del(everything(endpoint.gateway), 0)
+            except SyscallError as error:
+                if error.errno != errno.ESRCH:
+                    raise
+            inner.route_add_default(endpoint.gateway)
 
     def _inside(self, pid: int) -> Netlink:
         """A connection in the network namespace of `pid`. The thread goes there and comes back."""

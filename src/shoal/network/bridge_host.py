@@ -17,6 +17,7 @@ from shoal.network.firewall.changes import FirewallChanges
 from shoal.network.firewall.docker_user import ForwardException
 from shoal.network.firewall.nftables import Nftables, NftError
 from shoal.network.firewall.table import FirewallTable
+from shoal.network.ports import PortReservations
 
 T = TypeVar("T")
 _SETTLE_S = 0.2
@@ -46,10 +47,11 @@ class HostKernel:
 
 
 class BridgeHost:
-    """The host's network as this daemon changes it: `table` is the name of its nftables table."""
+    """The host's network as this daemon changes it: its nftables table `table`, and the host's ports that it holds."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, ports: PortReservations | None = None) -> None:
         self.table = table
+        self.ports = ports or PortReservations()
         self._worker: ThreadPoolExecutor | None = None
         self._kernel: HostKernel | None = None
 
@@ -91,8 +93,13 @@ class BridgeHost:
                 for note in notes:
                     report(note)
 
+    async def remove_table(self) -> None:
+        """Takes the table from the host. Raises: NftError."""
+        await self.run(lambda kernel: kernel.table.destroy())
+
     async def close(self) -> None:
-        """Ends the worker thread; what is on the host stays. Harmless when repeated."""
+        """Ends the worker thread and lets the ports go; what is on the host stays. Harmless when repeated."""
+        self.ports.close()
         kernel, self._kernel = self._kernel, None
         worker, self._worker = self._worker, None
         if worker is not None:

@@ -10,7 +10,7 @@ engine                              driver
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from shoal.network.endpoint import Endpoint, NetworkInfo
@@ -47,10 +47,32 @@ class NetworkDriver(Protocol):
         Forbidden (the asked address is in use or foreign), Conflict (the container has an endpoint here already).
         """
 
-    async def connect(self, endpoint: Endpoint, pid: int) -> None:
+    async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
         """Put the container's interface into the network namespace of `pid` and open its published ports.
 
-        Raises: SyscallError (ESRCH: the process has gone), Internal.
+        The container itself gives the interface its address. Raises: SyscallError (ESRCH: the process has gone),
+        Internal.
+        """
+
+    async def plug(self, endpoint: Endpoint, pid: int) -> None:
+        """As `connect` for a container that runs: under the next free name, with its address, without a route outside.
+
+        Raises: as `connect`; InvalidArgument where the network has no interfaces.
+        """
+
+    async def unplug(self, container_id: str) -> None:
+        """Take the interface away from a container that runs; harmless when it has none. `release` is to follow.
+
+        Raises: SyscallError.
+        """
+
+    async def route(self, container_id: str, pid: int) -> None:
+        """Make this network the way outside of a running container that is in it. Raises: SyscallError."""
+
+    async def publish(self, container_id: str, ports: Sequence[PortRequest]) -> None:
+        """Publish exactly these ports of a running container that is in the network.
+
+        Raises: Internal (a port is taken), NftError.
         """
 
     async def release(self, container_id: str) -> None:
@@ -61,12 +83,6 @@ class NetworkDriver(Protocol):
 
     def inspect(self) -> NetworkInfo:
         """The network as it is now."""
-
-    async def watch(self, report: Callable[[str], None]) -> None:
-        """Puts back what others take from the host's network, and reports it, until cancelled; may return at once.
-
-        Raises: SyscallError when the kernel doesn't tell of changes.
-        """
 
     async def stop(self, *, remove: bool) -> None:
         """Let go of the network: with `remove`, undo every trace on the host; else containers keep theirs."""

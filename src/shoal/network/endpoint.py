@@ -47,16 +47,18 @@ class Endpoint:
     veth: str = ""
     ports: tuple[PublishedPort, ...] = ()
 
-    @property
-    def interface(self) -> InterfaceConfig | None:
-        """What the container has to configure on its side; None where the network gives it no interface."""
+    def interface(self, name: str = "eth0", *, routes: bool = True) -> InterfaceConfig | None:
+        """What the container has to configure on its side; None where the network gives it no interface.
+
+        `routes`: its way to the outside leads through this network.
+        """
         if not self.ip:
             return None
-        address = f"{self.ip}/{self.prefix}"
         return InterfaceConfig(
-            address=address,
-            gateway=self.gateway,
-            gateway_mac=default_mac(self.gateway),
+            name=name,
+            address=f"{self.ip}/{self.prefix}",
+            gateway=self.gateway if routes else None,
+            gateway_mac=default_mac(self.gateway) if routes else None,
             mac=self.mac,
             mtu=self.mtu,
         )

@@ -53,14 +53,14 @@ def hosts_file(
     *,
     hostname: str,
     domain: str = "",
-    ip: str = "",
+    addresses: Sequence[str] = (),
     aliases: Sequence[str] = (),
     extra_hosts: Iterable[str] = (),
     host_gateway: str = "",
     links: Iterable[tuple[str, str]] = (),
     ipv6: bool = True,
 ) -> str:
-    """The text of /etc/hosts for a container with an own network; `ip` is "" on the network "none".
+    """The text of /etc/hosts for a container with an own network; `addresses` are one for each network.
 
     `extra_hosts` are `--add-host` entries, "name:address", with `host-gateway` for `host_gateway`; `links` are
     (address, names) of linked containers.
@@ -69,9 +69,9 @@ def hosts_file(
     text = _HOSTS_IPV4 + (_HOSTS_IPV6 if ipv6 else "")
     text += extra_hosts_lines(extra_hosts, host_gateway)
     text += "".join(f"{address}\t{names}\n" for address, names in links)
-    if ip:
-        names = [f"{hostname}.{domain}", hostname] if domain else [hostname]
-        text += f"{ip}\t{' '.join([*names, *aliases])}\n"
+    names = [f"{hostname}.{domain}", hostname] if domain else [hostname]
+    for address in filter(None, addresses):
+        text += f"{address}\t{' '.join([*names, *aliases])}\n"
     return text
 
 

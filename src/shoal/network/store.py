@@ -6,6 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
+from shoal.network.definition import NetworkDefinition
 from shoal.network.endpoint import Endpoint, PublishedPort
 
 _SCHEMA = """
@@ -16,6 +17,10 @@ CREATE TABLE IF NOT EXISTS network_networks (
     created_ns INTEGER NOT NULL,
     address TEXT NOT NULL,          -- the bridge's, with its prefix; '' before the first start
     set_ip_forward INTEGER NOT NULL -- whether it was this daemon that switched forwarding on
+) STRICT;
+CREATE TABLE IF NOT EXISTS network_definitions (
+    name TEXT PRIMARY KEY,
+    definition TEXT NOT NULL        -- JSON: NetworkDefinition
 ) STRICT;
 CREATE TABLE IF NOT EXISTS network_endpoints (
     network TEXT NOT NULL,
@@ -46,7 +51,7 @@ class NetworkRecord:
 
 
 class NetworkStore:
-    """The two tables of network/, in a database that belongs to the caller."""
+    """The tables of network/, in a database that belongs to the caller."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -68,6 +73,28 @@ class NetworkStore:
         values = (record.name, record.id, record.driver, record.created_ns, record.address, int(record.set_ip_forward))
         with self._database:
             self._database.execute("INSERT OR REPLACE INTO network_networks VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def definitions(self) -> list[NetworkDefinition]:
+        """What users' own networks were made from, oldest first."""
+        rows = self._database.execute("SELECT definition FROM network_definitions ORDER BY rowid")
+        return [NetworkDefinition.from_data(json.loads(text)) for (text,) in rows]
+
+    def save_definition(self, definition: NetworkDefinition) -> None:
+        """Remember a network of a user's own, and under which id."""
+        text = json.dumps(definition.to_data())
+        with self._database:
+            self._database.execute("BEGIN")
+            self._database.execute("INSERT INTO network_definitions VALUES (?, ?)", (definition.name, text))
+            values = (definition.name, definition.id, definition.driver, definition.created_ns, "", 0)
+            self._database.execute("INSERT OR REPLACE INTO network_networks VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def delete_network(self, name: str) -> None:
+        """Forget a network with all that belongs to it; harmless when it is not known."""
+        with self._database:
+            self._database.execute("BEGIN")
+            self._database.execute("DELETE FROM network_definitions WHERE name = ?", (name,))
+            self._database.execute("DELETE FROM network_networks WHERE name = ?", (name,))
+            self._database.execute("DELETE FROM network_endpoints WHERE network = ?", (name,))
 
     def endpoints(self, network: str) -> list[Endpoint]:
         """All endpoints of a network, in the order of their creation."""

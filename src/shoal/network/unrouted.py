@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from shoal.errors import InvalidArgument
 from shoal.network.endpoint import Endpoint, NetworkInfo
 from shoal.network.ports import PortRequest
 from shoal.network.store import NetworkRecord, NetworkStore
@@ -68,8 +69,21 @@ class UnroutedNetwork:
         self._store.save_endpoint(endpoint)
         return endpoint
 
-    async def connect(self, endpoint: Endpoint, pid: int) -> None:
+    async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
         """Nothing: there is no interface to make."""
+
+    async def plug(self, endpoint: Endpoint, pid: int) -> None:  # noqa: ARG002 - the contract's
+        """Raises: InvalidArgument: a running container cannot come here."""
+        raise InvalidArgument(f"a container cannot be connected to the network {self.name} while it runs")
+
+    async def unplug(self, container_id: str) -> None:
+        """Nothing: there is no interface."""
+
+    async def route(self, container_id: str, pid: int) -> None:
+        """Nothing: no way leads outside."""
+
+    async def publish(self, container_id: str, ports: Sequence[PortRequest]) -> None:
+        """Nothing: ports are discarded, as by Docker."""
 
     async def release(self, container_id: str) -> None:
         """Forget the endpoint; harmless when there is none."""
@@ -85,9 +99,6 @@ class UnroutedNetwork:
         record = self._record
         endpoints = tuple(self._endpoints.values())
         return NetworkInfo(record.name, record.id, record.driver, record.created_ns, endpoints=endpoints)
-
-    async def watch(self, report: Callable[[str], None]) -> None:
-        """Nothing: there is nothing on the host that others could take away."""
 
     async def stop(self, *, remove: bool) -> None:
         """Nothing on the host to let go of; with `remove` the endpoints are forgotten."""

@@ -107,7 +107,7 @@ class Launch:
     stdin_once: bool = False
     rows: int = 0
     columns: int = 0
-    interface: InterfaceConfig | None = None
+    interfaces: tuple[InterfaceConfig, ...] = ()
     clients: tuple[Client, ...] = ()
 
 

@@ -39,7 +39,13 @@ if TYPE_CHECKING:
     from shoal.api.filters import Filters
     from shoal.api.image import HistoryItem, ImageDeleteItem, ImageInspect, ImagesPruneReport, ImageSummary
     from shoal.api.log import LogStream
-    from shoal.api.network import NetworkResource, NetworksPruneReport
+    from shoal.api.network import (
+        EndpointSettings,
+        NetworkCreateRequest,
+        NetworkCreateResponse,
+        NetworkResource,
+        NetworksPruneReport,
+    )
     from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
     from shoal.api.progress import JSONMessage
     from shoal.api.stats import ContainerStats
@@ -314,6 +320,22 @@ class NetworkBackend(Protocol):
 
     async def inspect(self, ref: str) -> NetworkResource:
         """One network with its containers. Raises: NotFound `network … not found`."""
+        ...
+
+    async def create(self, request: NetworkCreateRequest) -> NetworkCreateResponse:
+        """The new network's id. Raises: Conflict, Forbidden, InvalidArgument, NotFound (driver), Unsupported."""
+        ...
+
+    async def remove(self, ref: str) -> None:
+        """Raises: NotFound; Forbidden for the daemon's own, and while containers are in it."""
+        ...
+
+    async def connect(self, ref: str, container: str, settings: EndpointSettings) -> None:
+        """Puts a container into a network. Raises: NotFound, Forbidden, InvalidArgument, Conflict."""
+        ...
+
+    async def disconnect(self, ref: str, container: str, *, force: bool) -> None:
+        """Takes a container out of a network. Raises: NotFound, Forbidden, InvalidArgument."""
         ...
 
     async def prune(self, filters: Filters) -> NetworksPruneReport:

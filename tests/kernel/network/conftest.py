@@ -55,7 +55,7 @@ class Site:
         namespace = Namespace()
         self._containers.append(namespace)
         self.run(network.connect(endpoint, namespace.pid))
-        interface = endpoint.interface
+        interface = endpoint.interface()
         assert interface is not None
         assert interface.address is not None
         namespace.configure(interface.name, interface.address, interface.gateway, interface.gateway_mac)

@@ -30,7 +30,7 @@ def test_hostname_file_ends_with_a_newline() -> None:
 
 def test_hosts_file_of_a_bridged_container() -> None:
     """Docker's lines, the added hosts, and last the container's own name."""
-    text = hosts_file(hostname="web", ip="172.17.0.2", extra_hosts=["db:10.0.0.5"])
+    text = hosts_file(hostname="web", addresses=["172.17.0.2"], extra_hosts=["db:10.0.0.5"])
     assert text == (
         "127.0.0.1\tlocalhost\n"
         "::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -45,7 +45,9 @@ def test_hosts_file_of_a_bridged_container() -> None:
 
 def test_hosts_file_with_a_domain_has_both_names() -> None:
     """The qualified name comes first, so that it is the canonical one."""
-    assert hosts_file(hostname="web", domain="example.com", ip="10.0.0.2").endswith("10.0.0.2\tweb.example.com web\n")
+    assert hosts_file(hostname="web", domain="example.com", addresses=["10.0.0.2"]).endswith(
+        "10.0.0.2\tweb.example.com web\n"
+    )
 
 
 def test_hosts_file_without_address_has_no_own_line() -> None:

@@ -55,5 +55,5 @@ def launch(
         exit_file="/data/containers/a/exit.json",
         cgroup_path="/shoal/a",
         terminal=terminal,
-        interface=interface,
+        interfaces=() if interface is None else (interface,),
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.paths import Paths
 from shoal.network import files
-from shoal.network.endpoint import Endpoint
 
 
 class ContainerFiles:
@@ -19,8 +18,11 @@ class ContainerFiles:
         self._paths = paths
         self._gateway = gateway
 
-    def write(self, record: ContainerRecord, endpoint: Endpoint | None, links: Sequence[tuple[str, str]]) -> None:
-        """`links` are (address, names) of linked containers. Raises: OSError; InvalidArgument for a bad option."""
+    def write(self, record: ContainerRecord, addresses: Sequence[str], links: Sequence[tuple[str, str]]) -> None:
+        """`addresses` are the container's own, `links` (address, names) of linked containers.
+
+        Raises: OSError; InvalidArgument for a bad option.
+        """
         host, config = record.host_config, record.config
         is_host = host.network_mode == "host"
         hostname = config.hostname or Path("/proc/sys/kernel/hostname").read_text().strip()
@@ -36,7 +38,7 @@ class ContainerFiles:
             hosts = files.hosts_file(
                 hostname=name,
                 domain=config.domainname or domain,
-                ip=endpoint.ip if endpoint else "",
+                addresses=addresses,
                 extra_hosts=host.extra_hosts,
                 host_gateway=self._gateway(),
                 links=links,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,11 +15,11 @@ from shoal.engine.container.links import Links
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.sharing import Sharing
+from shoal.engine.networking import Place
 from shoal.engine.paths import Paths
 from shoal.engine.specgen import ContainerFacts, SpecGenerator
 from shoal.engine.specgen.binds import requested_mounts
 from shoal.errors import Internal
-from shoal.network.endpoint import Endpoint
 from shoal.oci.runtime_spec import RuntimeSpec
 from shoal.runtime.driver import Client, ExecLaunch, KnownContainer, Launch, LogSink
 
@@ -47,7 +47,7 @@ class LaunchBuilder:
         self._sharing = Sharing(registry)
 
     def build(
-        self, record: ContainerRecord, endpoint: Endpoint | None, clients: tuple[Client, ...], log: LogSink
+        self, record: ContainerRecord, places: Sequence[Place], clients: tuple[Client, ...], log: LogSink
     ) -> Launch:
         """The launch of a container; writes its bundle's config.json and the files that are bound into it.
 
@@ -56,29 +56,30 @@ class LaunchBuilder:
         try:
             make_bind_sources(record.host_config)
             check_propagation([*requested_mounts(record.host_config), *record.mounts])
-            self._write_files(record, endpoint)
+            self._write_files(record, places)
             spec = self._generator.generate(record.config, record.host_config, self._facts(record))
             self._config_file(record.id).write_bytes(msgspec.json.encode(spec))
             self._paths.run_dir(record.id).mkdir(mode=0o710, parents=True, exist_ok=True)
         except OSError as cause:
             raise Internal(f"cannot write the files of container {record.name}", why=str(cause)) from cause
-        return self._launch(record, spec, endpoint, clients, log)
+        return self._launch(record, spec, places, clients, log)
 
-    def _write_files(self, record: ContainerRecord, endpoint: Endpoint | None) -> None:
+    def _write_files(self, record: ContainerRecord, places: Sequence[Place]) -> None:
         """The files in /etc, unless the container takes those of the one whose network it shares."""
         other = self._sharing.network_of(record)
         if other is not None:
             record.config.hostname, record.config.domainname = other.config.hostname, other.config.domainname
             return
-        self._files.write(record, endpoint, self._links.hosts(record))
-        if endpoint is not None:
-            self._links.moved(record, endpoint.ip)
+        self._files.write(record, [place.endpoint.ip for place in places], self._links.hosts(record))
+        for place in places:
+            if place.endpoint.network == "bridge":
+                self._links.moved(record, place.endpoint.ip)
 
     def _launch(
         self,
         record: ContainerRecord,
         spec: RuntimeSpec,
-        endpoint: Endpoint | None,
+        places: Sequence[Place],
         clients: tuple[Client, ...],
         log: LogSink,
     ) -> Launch:
@@ -97,7 +98,7 @@ class LaunchBuilder:
             stdin_once=record.config.stdin_once,
             rows=rows,
             columns=columns,
-            interface=endpoint.interface if endpoint else None,
+            interfaces=tuple(place.interface for place in places if place.interface is not None),
             clients=clients,
         )
 
@@ -120,9 +121,9 @@ class LaunchBuilder:
     def _config_file(self, id: str) -> Path:
         return self._paths.container_dir(id) / "config.json"
 
-    def known(self, record: ContainerRecord, endpoint: Endpoint | None, log: LogSink) -> KnownContainer:
+    def known(self, record: ContainerRecord, log: LogSink) -> KnownContainer:
         """A container that ran when shoald went away, for the driver's recovery."""
-        launch = self._launch(record, self.spec_of(record), endpoint, (), log)
+        launch = self._launch(record, self.spec_of(record), (), (), log)
         state = record.state
         return KnownContainer(launch, state.pid, state.started_at_ns, state.start_ticks)
 

@@ -115,9 +115,9 @@ class Lifecycle:
     async def _launch(self, record: ContainerRecord) -> None:
         clients = self._clients.take(record.id)
         try:
-            endpoint = await self._networks.allocate(record)
-            launch = self._launches.build(record, endpoint, clients, await self._logs.opened(record))
-            wire = self._networks.wire(record, endpoint)
+            places = await self._networks.allocate(record)
+            launch = self._launches.build(record, places, clients, await self._logs.opened(record))
+            wire = self._networks.wire(places)
         except BaseException:
             for client in clients:
                 client.socket.close()

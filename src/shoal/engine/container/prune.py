@@ -81,16 +81,21 @@ class Pruner:
             return 0  # a removal that was cut short had come so far
 
 
+def until_ns(filters: Filters, *, now_ns: int) -> int:
+    """The moment of a prune's filter `until`: what is younger stays. Raises: InvalidArgument."""
+    moments = filters.get("until")
+    if len(moments) > 1:
+        raise InvalidArgument("more than one until filter specified")
+    return parse_moment(moments[0], now_ns=now_ns) if moments else now_ns
+
+
 def choose(records: Iterable[ContainerRecord], filters: Filters, *, now_ns: int) -> list[ContainerRecord]:
     """The containers that a prune takes. Pure.
 
     Raises: InvalidArgument for a filter or a value that there is not.
     """
     filters.validate(_ACCEPTED)
-    moments = filters.get("until")
-    if len(moments) > 1:
-        raise InvalidArgument("more than one until filter specified")
-    limit_ns = parse_moment(moments[0], now_ns=now_ns) if moments else now_ns
+    limit_ns = until_ns(filters, now_ns=now_ns)
     unwanted = "label!" in filters
     return [
         record

@@ -50,18 +50,18 @@ def check_served(request: ContainerCreateRequest) -> None:
 
 
 def _check_networks(request: ContainerCreateRequest) -> None:
-    """What Docker refuses for its built-in networks, and more networks than one."""
+    """What Docker refuses for its built-in networks."""
     mode, wanted = request.host_config.network_mode, request.networking_config.endpoints_config
     own = _DEFAULT_NETWORK if mode in _MEANS_DEFAULT else mode
     names = {_DEFAULT_NETWORK if name in _MEANS_DEFAULT else name for name in wanted}
     if own.startswith("container:"):
         return
-    if names - {own}:
+    if names - {own} and own in ("host", "none"):
         raise InvalidArgument(
             f"Container cannot be connected to network endpoints: {', '.join(sorted(names | {own}))}",
-            fix="name one network",
+            fix=f"leave the others out: {own} is all the network there can be",
         )
-    for endpoint in wanted.values() if own in _BUILT_IN else ():
+    for endpoint in (endpoint for name, endpoint in wanted.items() if name in (*_BUILT_IN, *_MEANS_DEFAULT)):
         addresses = endpoint.ipam_config
         if addresses and (addresses.ipv4_address or addresses.ipv6_address):
             raise InvalidArgument("user specified IP address is supported on user defined networks only")

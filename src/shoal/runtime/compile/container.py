@@ -162,11 +162,10 @@ def _stdio_steps(terminal: bool, rows: int, columns: int, process: Process, *, b
 def _network_steps(launch: Launch, own: set[str]) -> list[Step]:
     if "net" not in own:
         return []  # another's network is another's to configure
-    interface = launch.interface
-    if interface is None:
+    if not launch.interfaces:
         return [ConfigureInterface("lo", None, None)]
-    configure = ConfigureInterface(interface.name, interface.address, interface.gateway, interface.gateway_mac)
-    return [WaitBarrier("network"), configure]
+    configure = [ConfigureInterface(one.name, one.address, one.gateway, one.gateway_mac) for one in launch.interfaces]
+    return [WaitBarrier("network"), *configure]
 
 
 def _path_steps(spec: RuntimeSpec, linux: Linux, network: list[Step]) -> list[Step]:

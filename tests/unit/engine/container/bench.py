@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -41,7 +41,7 @@ from shoal.engine.health.prober import Prober
 from shoal.engine.health.record import ProbeResult
 from shoal.engine.health.store import HealthStore
 from shoal.engine.image_names import ImageNames
-from shoal.engine.networking import ContainerNetworks
+from shoal.engine.networking import ContainerNetworks, Place
 from shoal.engine.paths import Paths
 from shoal.errors import Conflict, NotFound
 from shoal.image.snapshot.protocol import Snapshotter, Usage
@@ -92,11 +92,12 @@ class FakeNetworks:
     held: set[str] = field(default_factory=set)
     failure: Exception | None = None
 
-    async def allocate(self, record: ContainerRecord) -> None:
+    async def allocate(self, record: ContainerRecord) -> tuple[Place, ...]:
         self.held.add(record.id)
+        return ()
 
-    def wire(self, record: ContainerRecord, endpoint: object) -> None:
-        del record, endpoint
+    def wire(self, places: Sequence[Place]) -> None:
+        del places
 
     def announce(self, record: ContainerRecord, action: str) -> None:
         del record, action
@@ -112,8 +113,8 @@ class FakeNetworks:
 
 
 class _Launches:
-    def build(self, record: ContainerRecord, endpoint: object, clients: object, log: object) -> str:
-        del endpoint, clients, log
+    def build(self, record: ContainerRecord, places: object, clients: object, log: object) -> str:
+        del places, clients, log
         return record.id
 
 

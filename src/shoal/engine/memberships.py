@@ -1,0 +1,105 @@
+"""Putting containers into networks and taking them out, while they run or not (Docker API v1.50 `NetworkConnect`).
+
+What a container asked for is in its record; a running one gets its interface, its routes and its ports at once.
+"""
+
+from __future__ import annotations
+
+from shoal.api.network import EndpointSettings, NetworkingConfig
+from shoal.engine.container.listing import network_name
+from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.network_catalog import NetworkCatalog
+from shoal.engine.networking import ContainerNetworks, check_endpoint
+from shoal.errors import Conflict, Forbidden, InvalidArgument
+from shoal.network.driver import NetworkDriver
+
+_SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
+_PRIVATE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+_HOST = "container cannot be disconnected from host network or connected to host network"
+
+
+class Memberships:
+    """Changes which networks a container is in, under the container's lock."""
+
+    def __init__(
+        self,
+        registry: ContainerRegistry,
+        locks: ContainerLocks,
+        catalog: NetworkCatalog,
+        networks: ContainerNetworks,
+    ) -> None:
+        self._registry = registry
+        self._locks = locks
+        self._catalog = catalog
+        self._networks = networks
+
+    async def connect(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
+        """Raises: InvalidArgument, Forbidden (in it already, address taken), Conflict (it is being removed)."""
+        async with self._locks.hold(record.id):
+            if record.state.status in ("removing", "dead"):
+                raise Conflict(f"Container {record.id} is marked for removal and cannot be connected or disconnected")
+            self._check(record, driver, settings)
+            wanted = self._networks.wanted(record)
+            if driver.name in wanted and (not record.is_running or driver.endpoint(record.id) is not None):
+                raise Forbidden(f"endpoint with name {record.name} already exists in network {driver.name}")
+            before = self._networks.gateway_of(wanted)
+            wanted = {**wanted, driver.name: settings}
+            if record.is_running:
+                await self._plug(record, driver, settings)
+                self._networks.announce_one(record, driver, "connect")
+            self._save(record, wanted)
+            await self._follow_gateway(record, before, wanted)
+
+    async def _plug(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
+        """Gives a running container an interface, or nothing at all."""
+        endpoint = await self._networks.reserve(record, driver, settings, [])
+        try:
+            await driver.plug(endpoint, record.state.pid)
+        except BaseException:
+            await driver.release(record.id)
+            raise
+
+    async def disconnect(self, record: ContainerRecord, driver: NetworkDriver) -> None:
+        """Raises: InvalidArgument (host), Forbidden when it is not in the network."""
+        async with self._locks.hold(record.id):
+            if "host" in (driver.name, network_name(record)):
+                raise InvalidArgument(_HOST)
+            wanted = self._networks.wanted(record)
+            if driver.name not in wanted:
+                raise Forbidden(f"container {record.id} is not connected to network {driver.name}")
+            before = self._networks.gateway_of(wanted)
+            wanted = {name: settings for name, settings in wanted.items() if name != driver.name}
+            if record.is_running:
+                await driver.unplug(record.id)
+                await driver.release(record.id)
+                self._networks.announce_one(record, driver, "disconnect")
+            self._save(record, wanted)
+            await self._follow_gateway(record, before, wanted)
+
+    def _check(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
+        own = network_name(record)
+        if own.startswith("container:"):
+            raise InvalidArgument(_SHARED)
+        if "host" in (own, driver.name):
+            raise InvalidArgument(_HOST)
+        if driver.name == "none" or (own == "none" and not record.networking.endpoints_config):
+            raise InvalidArgument(_PRIVATE)
+        check_endpoint(settings, self._catalog.definition(driver.name))
+
+    def _save(self, record: ContainerRecord, wanted: dict[str, EndpointSettings]) -> None:
+        record.networking = NetworkingConfig(endpoints_config=wanted)
+        self._registry.save(record)
+
+    async def _follow_gateway(self, record: ContainerRecord, before: str, wanted: dict[str, EndpointSettings]) -> None:
+        """Moves a running container's way outside, and its published ports, to the network that now leads there."""
+        after = self._networks.gateway_of(wanted)
+        if not record.is_running or after == before:
+            return
+        old, new = self._catalog.get(before), self._catalog.get(after)
+        if old is not None and old.endpoint(record.id) is not None:
+            await old.publish(record.id, [])
+        if new is not None and new.endpoint(record.id) is not None:
+            await new.route(record.id, record.state.pid)
+            await new.publish(record.id, self._networks.port_requests(record))

@@ -1,0 +1,144 @@
+"""The networks that there are: the three of every daemon, and those that users made. By name and id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound, ShoalError
+from shoal.network.bridge_host import BridgeHost
+from shoal.network.definition import NetworkDefinition
+from shoal.network.driver import NetworkDriver
+from shoal.network.store import NetworkStore
+
+_DEFAULT = "bridge"
+
+
+class NetworkCatalog:
+    """Finds, adds and takes away networks. `make` builds the driver of a definition.
+
+    `host` is what all bridges share; it serves them from `start` on.
+    """
+
+    def __init__(
+        self,
+        built_in: Mapping[str, NetworkDriver],
+        store: NetworkStore,
+        host: BridgeHost,
+        make: Callable[[NetworkDefinition], NetworkDriver],
+    ) -> None:
+        self._drivers = dict(built_in)
+        self._built_in = frozenset((*built_in, "default"))
+        self._store = store
+        self._host = host
+        self._make = make
+        self._definitions: dict[str, NetworkDefinition] = {}
+        for definition in store.definitions():
+            self._definitions[definition.name] = definition
+            self._drivers[definition.name] = make(definition)
+
+    def __iter__(self) -> Iterator[NetworkDriver]:
+        return iter(tuple(self._drivers.values()))
+
+    async def start(self, live: Collection[str]) -> list[str]:
+        """Makes every network work, with the endpoints of the containers in `live`; what was repaired or is degraded.
+
+        Raises: ShoalError when one of the daemon's own networks cannot work at all.
+        """
+        notes = []
+        for name, driver in self._drivers.items():
+            try:
+                notes += await driver.start()
+                await driver.restore(live)
+            except (Conflict, InvalidArgument) as problem:
+                if name in self._built_in:
+                    raise
+                notes.append(f"network {name} does not work: {problem}")
+        await self._host.bring_up()
+        return notes
+
+    async def watch(self, report: Callable[[str], None]) -> None:
+        """Puts back what others take from the host's network, and reports it, until cancelled. Raises: SyscallError."""
+        await self._host.watch(report)
+
+    async def stop(self, *, remove: bool) -> list[str]:
+        """Lets go of all networks; with `remove` nothing of them stays on the host. What could not be removed."""
+        problems = []
+        for driver in self:
+            try:
+                await driver.stop(remove=remove)
+            except ShoalError as problem:
+                problems.append(f"cannot take network {driver.name} from the host: {problem}")
+        try:
+            if remove:
+                await self._host.remove_table()
+        except ShoalError as problem:
+            problems.append(f"cannot remove the firewall table: {problem}")
+        await self._host.close()
+        return problems
+
+    def get(self, name: str) -> NetworkDriver | None:
+        """The network of this very name."""
+        return self._drivers.get(name)
+
+    def find(self, ref: str) -> NetworkDriver:
+        """The network of a name, an id, or the beginning of one id only. Raises: NotFound, InvalidArgument."""
+        ref = _DEFAULT if ref == "default" else ref
+        if ref in self._drivers:
+            return self._drivers[ref]
+        found = [driver for driver in self._drivers.values() if ref and driver.inspect().id.startswith(ref)]
+        if len(found) > 1:
+            raise InvalidArgument(f"network {ref} is ambiguous ({len(found)} matches found based on ID prefix)")
+        if not found:
+            raise NotFound(f"network {ref} not found", fix="docker network ls")
+        return found[0]
+
+    def definition(self, name: str) -> NetworkDefinition | None:
+        """What a network of a user's own was made from; None for the daemon's."""
+        return self._definitions.get(name)
+
+    def is_own(self, name: str) -> bool:
+        """Whether a user made the network."""
+        return name in self._definitions
+
+    async def add(self, definition: NetworkDefinition) -> list[str]:
+        """Makes the network, on the host and in the database; warnings. Nothing stays of one that cannot work.
+
+        Raises: Forbidden (a name of the daemon's, a subnet of another network), Conflict (name), InvalidArgument,
+        Unavailable (no free subnet).
+        """
+        if definition.name in self._built_in:
+            raise Forbidden(f"operation is not permitted on predefined {definition.name} network ")
+        if definition.name in self._drivers:
+            raise Conflict(f"network with name {definition.name} already exists", fix="docker network ls")
+        driver = self._make(definition)
+        self._drivers[definition.name] = driver
+        self._definitions[definition.name] = definition
+        try:
+            self._store.save_definition(definition)
+            notes = await driver.start()
+        except BaseException:
+            await self._discard(definition.name, driver)
+            raise
+        return notes
+
+    async def remove(self, name: str) -> None:
+        """Takes the network away. Raises: Forbidden for one of the daemon's, or one that containers are in."""
+        driver = self._drivers[name]
+        if name in self._built_in:
+            raise Forbidden(f"{name} is a pre-defined network and cannot be removed")
+        info = driver.inspect()
+        if info.endpoints:
+            raise Forbidden(
+                f"error while removing network: network {name} id {info.id} has active endpoints",
+                fix=f"docker network disconnect -f {name} CONTAINER",
+            )
+        await self._discard(name, driver)
+
+    async def _discard(self, name: str, driver: NetworkDriver) -> None:
+        """First what is on the host: a daemon that dies in between still knows of the network, and starts it again."""
+        try:
+            await driver.stop(remove=True)
+        finally:
+            self._store.delete_network(name)
+            self._drivers.pop(name, None)
+            self._definitions.pop(name, None)

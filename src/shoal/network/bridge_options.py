@@ -1,0 +1,122 @@
+"""What a bridge makes of a network's definition: subnet, gateway and the options of the bridge driver. Pure.
+
+Source: Docker documentation "Bridge network driver", options.
+"""
+
+from __future__ import annotations
+
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+
+from shoal.errors import InvalidArgument, Unsupported
+from shoal.network.bridge import BridgeConfig
+from shoal.network.definition import NetworkDefinition
+from shoal.network.endpoint import ANY_ADDRESS
+
+_BRIDGE = "com.docker.network.bridge."
+_NAME, _ICC, _MASQUERADE = f"{_BRIDGE}name", f"{_BRIDGE}enable_icc", f"{_BRIDGE}enable_ip_masquerade"
+_HOST_BINDING, _GATEWAY_MODE = f"{_BRIDGE}host_binding_ipv4", f"{_BRIDGE}gateway_mode_ipv4"
+_MTU = "com.docker.network.driver.mtu"
+_MTU_MIN, _MTU_MAX = 68, 65_535
+_INTERFACE_MAX = 15
+_TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
+
+
+def bridge_config(definition: NetworkDefinition, table: str) -> BridgeConfig:
+    """The bridge of a network.
+
+    Raises: InvalidArgument (an address that does not fit, an option's value), Unsupported.
+    """
+    options = definition.options
+    subnet = _subnet(definition.subnet) if definition.subnet else None
+    if subnet is None and (definition.gateway or definition.ip_range or definition.reserved):
+        raise InvalidArgument(
+            "no matching subnet for gateway, ip-range or aux-address", fix="give the network a --subnet as well"
+        )
+    mode = options.get(_GATEWAY_MODE, "nat")
+    if mode != "nat":
+        raise Unsupported(f"gateway mode {mode!r} is not served yet", fix=f"leave {_GATEWAY_MODE} out")
+    return BridgeConfig(
+        bridge=_bridge_name(options.get(_NAME, "") or f"br-{definition.id[:12]}"),
+        table=table,
+        name=definition.name,
+        bip=_bridge_address(subnet, definition.gateway) if subnet else None,
+        mtu=_mtu(options.get(_MTU, "1500")),
+        ip_forward=False,
+        ip_range=_inside(subnet, definition.ip_range) if subnet and definition.ip_range else None,
+        reserved=tuple(_address_in(subnet, address) for address in definition.reserved.values()) if subnet else (),
+        internal=definition.internal,
+        icc=_boolean(options, _ICC),
+        masquerade=_boolean(options, _MASQUERADE),
+        host_ip=_address(options.get(_HOST_BINDING, ANY_ADDRESS)),
+        options=options,
+    )
+
+
+def _subnet(text: str) -> IPv4Network:
+    try:
+        if "/" not in text:
+            raise ValueError("it has no prefix length")
+        network = IPv4Network(text, strict=False)
+    except (AddressValueError, NetmaskValueError, ValueError) as error:
+        if ":" in text:
+            raise Unsupported("IPv6 networks are not served yet", fix="leave --ipv6 and IPv6 subnets out") from None
+        raise InvalidArgument(f"invalid subnet {text}: invalid CIDR block notation", why=str(error)) from None
+    if network.prefixlen > 30:
+        raise InvalidArgument(f"invalid subnet {text}", why="it has no room for a gateway and a container")
+    return network
+
+
+def _bridge_address(subnet: IPv4Network, gateway: str) -> str:
+    address = _address_in(subnet, gateway) if gateway else str(subnet.network_address + 1)
+    return f"{address}/{subnet.prefixlen}"
+
+
+def _address_in(subnet: IPv4Network, text: str) -> str:
+    address = IPv4Address(_address(text))
+    if address not in subnet:
+        raise InvalidArgument(f"no matching subnet for address {text}", why=f"the subnet is {subnet}")
+    if address in (subnet.network_address, subnet.broadcast_address):
+        raise InvalidArgument(f"invalid address {text}", why=f"it is the first or the last of {subnet}")
+    return str(address)
+
+
+def _inside(subnet: IPv4Network, text: str) -> str:
+    part = _subnet_part(text)
+    if not part.subnet_of(subnet):
+        raise InvalidArgument(f"no matching subnet for range {text}", why=f"the subnet is {subnet}")
+    return str(part)
+
+
+def _subnet_part(text: str) -> IPv4Network:
+    try:
+        return IPv4Network(text, strict=False)
+    except (AddressValueError, NetmaskValueError, ValueError) as error:
+        raise InvalidArgument(f"invalid ip-range {text}", why=str(error)) from None
+
+
+def _address(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError as error:
+        raise InvalidArgument(f"invalid IP address: {text}", why=str(error)) from None
+
+
+def _mtu(text: str) -> int:
+    if not text.isdigit() or not (int(text) == 0 or _MTU_MIN <= int(text) <= _MTU_MAX):
+        raise InvalidArgument(
+            f"failed to parse {_MTU} value: {text!r}", why=f"it is a number from {_MTU_MIN} to {_MTU_MAX}"
+        )
+    return int(text) or 1500
+
+
+def _bridge_name(text: str) -> str:
+    if len(text.encode()) > _INTERFACE_MAX or "/" in text or text in (".", "..") or any(map(str.isspace, text)):
+        raise InvalidArgument(f"invalid bridge name {text!r}", why="an interface's name has at most 15 characters")
+    return text
+
+
+def _boolean(options: dict[str, str], name: str) -> bool:
+    text = options.get(name, "true").lower()
+    if text not in (*_TRUE, *_FALSE):
+        raise InvalidArgument(f"failed to parse {name} value: {text!r}", why="it is true or false")
+    return text in _TRUE

@@ -1,0 +1,34 @@
+"""A network of a user's own: what was asked for. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDefinition:
+    """What `docker network create` said. `reserved` are the auxiliary addresses by name; "" where nothing was said."""
+
+    id: str
+    name: str
+    created_ns: int
+    driver: str = "bridge"
+    subnet: str = ""
+    gateway: str = ""
+    ip_range: str = ""
+    reserved: dict[str, str] = field(default_factory=dict)
+    internal: bool = False
+    attachable: bool = False
+    options: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    ipam_options: dict[str, str] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain data, for the database."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> NetworkDefinition:
+        """What `to_data` gave."""
+        return cls(**data)
