@@ -56,10 +56,10 @@ def _check_networks(request: ContainerCreateRequest) -> None:
     names = {_DEFAULT_NETWORK if name in _MEANS_DEFAULT else name for name in wanted}
     if own.startswith("container:"):
         return
-    if names - {own} and own in ("host", "none"):
+    if names - {own} and ("host" in names | {own} or "none" in names | {own}):
         raise InvalidArgument(
             f"Container cannot be connected to network endpoints: {', '.join(sorted(names | {own}))}",
-            fix=f"leave the others out: {own} is all the network there can be",
+            fix="host and none go with no other network",
         )
     for endpoint in (endpoint for name, endpoint in wanted.items() if name in (*_BUILT_IN, *_MEANS_DEFAULT)):
         addresses = endpoint.ipam_config
