@@ -13,8 +13,13 @@ from tests.engines.shoald import Shoald
 
 
 def pytest_configure() -> None:
-    """Signals that a shell ignores for a command in the background would be ignored by every program under test."""
-    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    """Signals that a shell or nohup ignores in the background would be ignored by every program under test."""
+    handlers = {
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGQUIT: signal.SIG_DFL,
+    }
+    for number, handler in handlers.items():
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
 

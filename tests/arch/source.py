@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,12 +58,25 @@ def room_of(name: str) -> str:
     return [*name.split("."), ""][1]
 
 
+def parse(text: str, path: str) -> ast.Module:
+    """The syntax tree of a file. Not interrupted by the garbage collector: a finalizer that has a traceback printed
+    parses too, and Python before 3.11.5 cannot parse while it parses ("recursion depth mismatch").
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(text, path)
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _parse(path: Path, base: Path) -> Module:
     parts = list(path.relative_to(base).with_suffix("").parts)
     if parts[-1] == "__init__":
         parts.pop()
     text = path.read_text(encoding="utf-8")
-    return Module(".".join(parts), path, text, ast.parse(text, str(path)))
+    return Module(".".join(parts), path, text, parse(text, str(path)))
 
 
 @cache

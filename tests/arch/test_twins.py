@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from tests.arch.source import PACKAGE
+from tests.arch.source import PACKAGE, parse
 from tests.arch.twins import BY_HAND, PAIRS, derived, twins
 
 
@@ -28,7 +28,7 @@ def test_twins_written_by_hand_offer_the_same_names() -> None:
 
 
 def _signatures(path: Path) -> dict[str, list[str]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parse(path.read_text(encoding="utf-8"), str(path))
     return {
         node.name: [argument.arg for argument in node.args.args]
         for node in tree.body

@@ -20,22 +20,25 @@ class Background:
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
+        self._is_over = False
 
-    def spawn(self, work: Coroutine[Any, Any, object], what: str) -> asyncio.Task[None]:
-        """Starts `work`; `what` names it in the log should it fail."""
+    def spawn(self, work: Coroutine[Any, Any, object], what: str) -> asyncio.Task[None] | None:
+        """Starts `work`; `what` names it in the log should it fail. None after `cancel`: it is not begun any more."""
         return self._start(_guard(work, what), work, what)
 
     async def complete(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which runs to its end even when the caller is cancelled.
 
-        Raises: what `work` raises.
+        Raises: what `work` raises; CancelledError after `cancel`.
         """
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._start(_settle(work, outcome), work, "a client's request")
+        if self._start(_settle(work, outcome), work, "a client's request") is None:
+            outcome.cancel()
         return await asyncio.shield(outcome)
 
     async def cancel(self) -> None:
         """Ends all that still runs: what a start or a stop leaves half-done, the next shoald repairs."""
+        self._is_over = True
         for task in self._running:
             task.cancel()
         if self._running:
@@ -43,7 +46,11 @@ class Background:
 
     def _start(
         self, wrapper: Coroutine[Any, Any, None], work: Coroutine[Any, Any, object], name: str
-    ) -> asyncio.Task[None]:
+    ) -> asyncio.Task[None] | None:
+        if self._is_over:
+            wrapper.close()
+            work.close()
+            return None
         task = self._tasks.create_task(wrapper, name=name)
         self._running.add(task)
         # A task that is cancelled before its first step never comes to awaiting its work.

@@ -8,13 +8,15 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
 from shoal.linux.cgroups import detect
+from shoal.linux.procfs import children
 from shoal.oci_runtime.verbs.describing import default_spec
 from tests.engines.busybox import root_filesystem
-from tests.kernel.leaks import CGROUP_PREFIX
+from tests.kernel.leaks import CGROUP_PREFIX, reap_orphans
 
 PROGRAM = Path(sys.executable).with_name("shoal-runtime")
 DEADLINE_S = 60
@@ -78,6 +80,7 @@ class Runtime:
         self.directory = directory
         self.root = directory / "state"
         self._count = 0
+        self._others = set(children(os.getpid()))
 
     def bundle(self) -> Bundle:
         """A new bundle."""
@@ -134,10 +137,17 @@ class Runtime:
         if self.root.is_dir():
             for place in self.root.iterdir():
                 if not place.name.startswith("@"):
-                    self.call("delete", "--force", place.name)
+                    self._delete(place.name)
         group = detect().open(f"/{CGROUP_PREFIX}")
         if os.path.isdir(group.main_directory()):
             group.remove()
+
+    def _delete(self, id: str) -> None:
+        # A detached exec is an orphan that came to us: the container's end waits until its status is taken up.
+        with subprocess.Popen(self.command("delete", "--force", id), stderr=subprocess.DEVNULL) as call:
+            while call.poll() is None:
+                reap_orphans({*self._others, call.pid})
+                time.sleep(0.01)  # several ends are waited for at once
 
 
 def output_of(done: subprocess.CompletedProcess[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 
+import pytest
+
 from shoal.engine.background import Background
 
 
@@ -19,9 +21,32 @@ def test_spawn_cancelled_before_its_first_step_closes_its_work() -> None:
                 raise AssertionError("it was cancelled before")
 
             coroutine = work()
-            background.spawn(coroutine, "a test").cancel()
+            task = background.spawn(coroutine, "a test")
+            assert task is not None
+            task.cancel()
             await background.cancel()
             assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+    asyncio.run(test())
+
+
+def test_spawn_and_complete_after_the_end_begin_nothing() -> None:
+    """What a timer or the end of a container would begin while shoald leaves, the next shoald does."""
+
+    async def test() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            background = Background(tasks)
+            await background.cancel()
+
+            async def work() -> None:
+                raise AssertionError("it came too late")
+
+            spawned, completed = work(), work()
+            assert background.spawn(spawned, "a test") is None
+            with pytest.raises(asyncio.CancelledError):
+                await background.complete(completed)
+            for coroutine in (spawned, completed):
+                assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
     asyncio.run(test())
 

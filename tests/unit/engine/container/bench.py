@@ -272,9 +272,11 @@ def run(test: Callable[[Bench], Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as tasks:
             background = Background(tasks)
             bench = _bench(background)
-            await test(bench)
-            bench.lifecycle.close()
-            await background.cancel()
+            try:
+                await test(bench)
+            finally:
+                bench.lifecycle.close()
+                await background.cancel()
 
     asyncio.run(asyncio.wait_for(body(), 10))
 
