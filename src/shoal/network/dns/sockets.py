@@ -1,0 +1,145 @@
+"""Sockets in the network namespaces of containers, made by one thread that goes there and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import struct
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from shoal.errors import SyscallError
+from shoal.linux.fd import Fd
+from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, open_namespace, setns
+from shoal.network.dns.redirect import RESOLVER_ADDRESS, redirect
+
+T = TypeVar("T")
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1  # netdevice(7)
+_BACKLOG = 16
+
+
+class Place:
+    """A network namespace and what listens in it. It lives for as long as this is open: its owner closes it."""
+
+    __slots__ = ("listener", "namespace", "server")
+
+    def __init__(self, namespace: Fd, server: socket.socket, listener: socket.socket) -> None:
+        self.namespace = namespace
+        self.server = server
+        self.listener = listener
+
+    def close(self) -> None:
+        """Lets go of the namespace. Harmless when repeated."""
+        self.server.close()
+        self.listener.close()
+        self.namespace.close()
+
+
+class NamespaceSockets:
+    """The thread, begun at the first call."""
+
+    def __init__(self) -> None:
+        self._worker: ThreadPoolExecutor | None = None
+        self._home: Fd | None = None
+
+    async def listen(self, pid: int) -> Place:
+        """A resolver's sockets in the namespace of `pid`, which 127.0.0.11:53 leads to there.
+
+        Raises: SyscallError (ENOENT, ESRCH: the process has gone), NftError.
+        """
+        work = self._in_worker(lambda: self._listen(pid))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(_close_unwanted)
+            raise
+
+    async def open(self, place: Place, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        """A socket in that namespace, which the caller owns. Raises: SyscallError, OSError."""
+        # A copy, because the place may be closed, and its number given to another, before the thread comes to it.
+        namespace = place.namespace.dup()
+
+        def work() -> socket.socket:
+            with namespace:
+                return self._inside(namespace, lambda: socket.socket(family, kind | socket.SOCK_NONBLOCK))
+
+        future = self._in_worker(work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_close_unwanted)
+            raise
+
+    def close(self) -> None:
+        """Ends the thread, when it has done what it was asked."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.shutdown()
+        if self._home is not None:
+            self._home.close()
+            self._home = None
+
+    def _in_worker(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="resolver-sockets")
+        return asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    # -- in the thread ----------------------------------------------------------------------------------------
+
+    def _inside(self, namespace: Fd, work: Callable[[], T]) -> T:
+        if self._home is None:
+            self._home = open_namespace("/proc/thread-self/ns/net")
+        setns(namespace, CLONE_NEWNET)
+        try:
+            return work()
+        finally:
+            setns(self._home, CLONE_NEWNET)
+
+    def _listen(self, pid: int) -> Place:
+        namespace = namespace_fd(pid, "net")
+        try:
+            return self._inside(namespace, lambda: _open_place(namespace))
+        except OSError as error:
+            namespace.close()
+            raise SyscallError("bind", f"{RESOLVER_ADDRESS} of {pid}", error.errno or 0) from None
+        except BaseException:
+            namespace.close()
+            raise
+
+
+def _open_place(namespace: Fd) -> Place:
+    server = _bound(socket.SOCK_DGRAM)
+    try:
+        listener = _bound(socket.SOCK_STREAM)
+    except BaseException:
+        server.close()
+        raise
+    try:
+        listener.listen(_BACKLOG)
+        redirect(server.getsockname()[1], listener.getsockname()[1])
+    except BaseException:
+        server.close()
+        listener.close()
+        raise
+    return Place(namespace, server, listener)
+
+
+def _bound(kind: socket.SocketKind) -> socket.socket:
+    """A socket on any free port of the resolver's address, not waiting."""
+    bound = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
+    try:
+        # The container's first process does the same, a moment later: only then is 127.0.0.0/8 there.
+        fcntl.ioctl(bound, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
+        bound.bind((RESOLVER_ADDRESS, 0))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _close_unwanted(made: asyncio.Future[Place] | asyncio.Future[socket.socket]) -> None:
+    """Closes what nobody waits for any more."""
+    if not made.cancelled() and made.exception() is None:
+        made.result().close()
