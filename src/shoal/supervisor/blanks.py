@@ -45,7 +45,7 @@ if TYPE_CHECKING:
             """The pids of all blanks."""
 
 
-_IDLE_S = 0.005
+_IDLE_S = 0.012
 _MAX_FAILURES = 3
 
 
