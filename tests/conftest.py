@@ -11,6 +11,8 @@ import pytest
 from tests.engines.engine import DOCKER
 from tests.engines.shoald import Shoald
 
+WITHOUT_DOCKER = pytest.StashKey[int]()
+
 
 def pytest_configure() -> None:
     """Signals that a shell or nohup ignores in the background would be ignored by every program under test."""
@@ -32,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test that needs root is skipped, and says so, for one who is not root; `./dev test` asks for root itself.
 
-    One that takes the fixture `cli` is deselected where the docker command is not installed.
+    One that takes the fixture `cli` is deselected where the docker command is not installed; the summary tells.
     """
     if os.geteuid() != 0:
         for item in items:
@@ -40,7 +42,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="needs root: run  sudo ./dev test"))
     if DOCKER is None and (absent := [item for item in items if "cli" in getattr(item, "fixturenames", ())]):
         config.hook.pytest_deselected(items=absent)
+        config.stash[WITHOUT_DOCKER] = len(absent)
         items[:] = [item for item in items if item not in absent]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says what was left out without being counted as skipped, and how to have the same order of tests again."""
+    if left_out := config.stash.get(WITHOUT_DOCKER, 0):
+        terminalreporter.write_line(f"left out: {left_out} tests that use the docker command, which is not installed")
+    seed = config.getoption("randomly_seed", None)
+    if isinstance(seed, int):
+        terminalreporter.write_line(f"the tests ran in random order; the same again: --randomly-seed={seed}")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The engines that the cases run against, each started at its first use and shared by the session.
 
 `--engine shoald` or `--engine dockerd` runs the cases against one of them alone. Where there is no docker command, the
-cases that need it are left out, as the header says.
+cases that need it are left out, as the summary says.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ def chosen_engines(config: pytest.Config) -> list[str]:
     return ["dockerd", "shoald"] if dockerd.is_installed() else ["shoald"]
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Says which engines and clients the cases run with."""
-    engines = ", ".join(chosen_engines(config))
-    return f"conformance: {engines}; docker command: {DOCKER or 'not installed, docker-py alone'}"
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says which engines and clients the cases ran with, and what was missing for the rest."""
+    engines = " and ".join(chosen_engines(config))
+    terminalreporter.write_line(f"conformance: {engines}; docker command: {DOCKER or 'not installed, docker-py alone'}")
+    if missing := dockerd.missing_programs():
+        terminalreporter.write_line(f"left out: the cases against dockerd, for want of {', '.join(missing)}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -14,9 +14,14 @@ from tests.engines.engine import Engine
 NEEDED = ("dockerd", "containerd", "unshare", "ip", "iptables")
 
 
+def missing_programs() -> list[str]:
+    """What this machine lacks for a private dockerd."""
+    return [program for program in NEEDED if shutil.which(program) is None]
+
+
 def is_installed() -> bool:
     """Whether this machine has all that a private dockerd takes."""
-    return all(shutil.which(program) for program in NEEDED)
+    return not missing_programs()
 
 
 class Dockerd(Engine):

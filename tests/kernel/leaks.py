@@ -21,7 +21,7 @@ from shoal.linux.procfs import children
 # Control groups of a test are made below this name: "/shoal-test-PID/…".
 CGROUP_PREFIX = f"shoal-test-{os.getpid()}"
 # How long something may take to go on its own: the kernel lets go of namespaces and veths a moment late.
-GRACE_S = 3.0
+GRACE_S = 10.0
 _PAUSE_S = 0.01
 
 
@@ -59,18 +59,28 @@ def own_namespaces() -> set[str]:
 
 
 def descendants() -> set[str]:
-    """Processes that come from this one, zombies too. With the subreaper flag, orphans of orphans are among them."""
+    """Processes that come from this one, zombies too. With the subreaper flag, orphans of orphans are among them.
+
+    Not those of an engine that the session shares, which come and go: `Shoald.close` looks for what it leaves.
+    """
     found: set[str] = set()
     waiting = [os.getpid()]
     while waiting:
         pid = waiting.pop()
         try:
-            below = children(pid)
+            below = [child for child in children(pid) if not _is_of_engine(child)]
         except ShoalError:
             continue  # it ended meanwhile
         waiting += below
         found |= {f"process {child} {_command(child)}" for child in below}
     return found
+
+
+def _is_of_engine(pid: int) -> bool:
+    try:
+        return b"/tmp/shoald-" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _command(pid: int) -> str:

@@ -58,6 +58,21 @@ def test_leak_check_sees_a_process_and_its_orphans(tmp_path: Path, monkeypatch: 
     assert left == [f"process {pid} sleep"]
 
 
+def test_leak_check_leaves_out_an_engine_that_the_session_shares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes and goes below it is no test's; it is told by the directory in its command line."""
+    command = ["sh", "-c", "read line", "/tmp/shoald-elsewhere"]
+    started: list[subprocess.Popen[bytes]] = []
+    # Kept by this test itself: standard input must stay open until the check has looked.
+    gate, open_end = os.pipe()
+    left = left_by(lambda: started.append(subprocess.Popen(command, stdin=gate)), tmp_path, monkeypatch)
+    os.close(gate)
+    os.close(open_end)
+    started[0].wait()
+    assert left == []
+
+
 def test_leak_check_sees_a_cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A group with this process's name is seen in every hierarchy, and purged."""
     layout = detect()
