@@ -45,6 +45,7 @@ from shoal.engine.container.top import ProcessLister
 from shoal.engine.container.update import Updater
 from shoal.engine.container.upkeep import Upkeep
 from shoal.engine.container.waiters import Waiters
+from shoal.engine.container_names import ContainerNames
 from shoal.engine.database import Database, Reserve
 from shoal.engine.engine import Engine
 from shoal.engine.events import EventLog
@@ -62,6 +63,7 @@ from shoal.engine.networking import ContainerNetworks
 from shoal.engine.networks import Networks
 from shoal.engine.paths import Paths
 from shoal.engine.recovery import Recovery
+from shoal.engine.resolving import Resolving
 from shoal.engine.specgen import DaemonDefaults, MachineFacts, SpecGenerator
 from shoal.engine.specgen.resources import container_cgroup
 from shoal.engine.system import DAEMON_ID_FILE, System
@@ -77,6 +79,8 @@ from shoal.network.bridge import BridgeConfig, BridgeNetwork
 from shoal.network.bridge_host import BridgeHost
 from shoal.network.bridge_options import bridge_config
 from shoal.network.definition import NetworkDefinition
+from shoal.network.dns.host_servers import HostServers
+from shoal.network.dns.resolvers import Resolvers
 from shoal.network.driver import NetworkDriver
 from shoal.network.instance import instance_suffix
 from shoal.network.store import NetworkStore
@@ -226,10 +230,12 @@ class _Parts:
     def assemble(self, config: Config, database: Database, init_path: str) -> Engine:
         """The engine out of the parts."""
         platform = Platform.of_machine(self.machine.machine)
-        networks = ContainerNetworks(self.catalog, self.events)
+        files = ContainerFiles(self.paths, self._host_address)
+        resolving = self._resolving(files)
+        networks = ContainerNetworks(self.catalog, self.events, resolving)
         memberships = Memberships(self.registry, self.locks, self.catalog, networks)
         links = Links(self.registry, networks.bridge_address, self.paths.hosts_file)
-        launches = self._launches(links)
+        launches = self._launches(files, links)
         execs = Execs(
             registry=self.registry,
             driver=self.driver,
@@ -274,6 +280,7 @@ class _Parts:
             registry=self.registry,
             driver=self.driver,
             catalog=self.catalog,
+            resolving=resolving,
             database=database,
             background=self.background,
         )
@@ -429,9 +436,16 @@ class _Parts:
             committer=Committer(self.registry, self.store, freezer, self.locks, self.events, self.background),
         )
 
-    def _launches(self, links: Links) -> LaunchBuilder:
+    def _host_address(self) -> str:
+        """The host's address on the default bridge, "" without one."""
         bridge = self.catalog.get("bridge")
-        files = ContainerFiles(self.paths, lambda: bridge.inspect().gateway if bridge else "")
+        return bridge.inspect().gateway if bridge else ""
+
+    def _resolving(self, files: ContainerFiles) -> Resolving:
+        names = ContainerNames(self.registry, self.catalog, self._host_address, HostServers().get)
+        return Resolving(names, Resolvers(names, self.background.spawn), files)
+
+    def _launches(self, files: ContainerFiles, links: Links) -> LaunchBuilder:
         return LaunchBuilder(
             self.paths, self.registry, self.generator, files, self.cgroup_path, self.container_volumes, links
         )

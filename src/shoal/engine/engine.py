@@ -18,6 +18,7 @@ from shoal.engine.images import Images
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networks import Networks
 from shoal.engine.recovery import Recovery
+from shoal.engine.resolving import Resolving
 from shoal.engine.system import System
 from shoal.engine.volumes import Volumes
 from shoal.runtime.driver import RuntimeDriver
@@ -41,6 +42,7 @@ class Engine:
     registry: ContainerRegistry
     driver: RuntimeDriver
     catalog: NetworkCatalog
+    resolving: Resolving
     database: Database
     background: Background
 
@@ -69,6 +71,7 @@ class Engine:
         When none runs, nothing of this daemon stays on the host but its files.
         """
         self.containers.lifecycle.close()
+        self.resolving.close()
         await self.background.cancel()
         await self.containers.remover.purge()
         remove = not any(record.is_running for record in self.registry)

@@ -51,6 +51,8 @@ class Memberships:
                 self._networks.announce_one(record, driver, "connect")
             self._save(record, wanted)
             await self._follow_gateway(record, before, wanted)
+            if record.is_running and self._catalog.is_own(driver.name):
+                await self._networks.resolving.joined(record)
 
     async def _plug(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
         """Gives a running container an interface, or nothing at all."""
@@ -91,6 +93,7 @@ class Memberships:
     def _save(self, record: ContainerRecord, wanted: dict[str, EndpointSettings]) -> None:
         record.networking = NetworkingConfig(endpoints_config=wanted)
         self._registry.save(record)
+        self._networks.resolving.changed()
 
     async def _follow_gateway(self, record: ContainerRecord, before: str, wanted: dict[str, EndpointSettings]) -> None:
         """Moves a running container's way outside, and its published ports, to the network that now leads there."""

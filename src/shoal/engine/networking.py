@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from shoal.api.network import EndpointSettings
 from shoal.engine.container.listing import network_name
-from shoal.engine.container.record import SHORT_ID, ContainerRecord
+from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.view import NetworkView
+from shoal.engine.container_names import dns_names
 from shoal.engine.events import EventLog
 from shoal.engine.network_catalog import NetworkCatalog
+from shoal.engine.resolving import Resolving
 from shoal.errors import InvalidArgument, ShoalError
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import NetworkDriver
@@ -24,19 +26,24 @@ _FAILED = "driver failed programming external connectivity on endpoint"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A container in one network: `interface` is what it configures for it, None on host and none."""
+    """A container in one network: `interface` is what it configures for it, None on host and none.
+
+    `has_names`: its containers find each other by name.
+    """
 
     driver: NetworkDriver
     endpoint: Endpoint
     interface: InterfaceConfig | None = None
+    has_names: bool = False
 
 
 class ContainerNetworks:
     """Each container's endpoints, in the networks of the catalog."""
 
-    def __init__(self, catalog: NetworkCatalog, events: EventLog) -> None:
+    def __init__(self, catalog: NetworkCatalog, events: EventLog, resolving: Resolving) -> None:
         self._catalog = catalog
         self._events = events
+        self.resolving = resolving
 
     async def start(self, live: Collection[str]) -> list[str]:
         """As NetworkCatalog.start."""
@@ -67,7 +74,7 @@ class ContainerNetworks:
             ports = self.port_requests(record) if name == gateway else ()
             endpoint = await self.reserve(record, self._catalog.find(name), settings, ports)
             interface = endpoint.interface(f"eth{len(places)}", routes=name == gateway)
-            places.append(Place(self._catalog.find(name), endpoint, interface))
+            places.append(Place(self._catalog.find(name), endpoint, interface, self._catalog.is_own(name)))
         return tuple(places)
 
     async def reserve(
@@ -79,11 +86,13 @@ class ContainerNetworks:
         asked = settings.ipam_config
         address = asked.ipv4_address if asked else ""
         try:
-            return await driver.allocate(record.id, ports=ports, mac=mac or None, ip=address or None)
+            endpoint = await driver.allocate(record.id, ports=ports, mac=mac or None, ip=address or None)
         except ShoalError as problem:
             if "host port" in problem.what or problem.what.startswith("Bind for"):
                 problem.what = f"{_FAILED} {record.name} ({record.id}): {problem.what}"
             raise
+        self.resolving.changed()
+        return endpoint
 
     def port_requests(self, record: ContainerRecord) -> Sequence[PortRequest]:
         """The ports that the container publishes. Raises: InvalidArgument."""
@@ -112,6 +121,8 @@ class ContainerNetworks:
             for place in connected:
                 assert place.interface is not None
                 await place.driver.connect(place.endpoint, pid, place.interface.name)
+            if any(place.has_names for place in connected):
+                await self.resolving.begin(connected[0].endpoint.container_id, pid)
 
         return connect
 
@@ -130,8 +141,17 @@ class ContainerNetworks:
 
     async def release(self, record: ContainerRecord) -> None:
         """Gives the container's addresses and ports back; harmless when it has none."""
-        for driver in self._catalog:
-            await driver.release(record.id)
+        self.resolving.ended(record.id)
+        try:
+            for driver in self._catalog:
+                await driver.release(record.id)
+        finally:
+            self.resolving.changed()
+
+    async def found_running(self, record: ContainerRecord) -> None:
+        """The container ran on while shoald was away."""
+        in_users = any(self._catalog.is_own(endpoint.network) for endpoint in self.endpoints(record))
+        await self.resolving.found_running(record, in_users_network=in_users)
 
     def endpoints(self, record: ContainerRecord) -> list[Endpoint]:
         """The container's endpoints while it has some."""
@@ -176,12 +196,6 @@ class ContainerNetworks:
             settings.gateway, settings.mac_address = endpoint.gateway, endpoint.mac
             settings.ip_address, settings.ip_prefix_len = endpoint.ip, endpoint.prefix
         return settings
-
-
-def dns_names(record: ContainerRecord, asked: EndpointSettings) -> list[str]:
-    """The names of a container in a network of a user's own: its name, its aliases, its short id, its host name."""
-    names = [record.name, *(asked.aliases or ()), record.id[:SHORT_ID], record.config.hostname]
-    return list(dict.fromkeys(filter(None, names)))
 
 
 def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | None) -> None:

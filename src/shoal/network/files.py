@@ -151,6 +151,32 @@ def resolv_conf_file(host_text: str, options: ResolverOptions | None = None, *, 
     return _render(resolver)
 
 
+def resolver_conf_file(host_text: str, resolver_address: str, options: ResolverOptions | None = None) -> str:
+    """The text of /etc/resolv.conf for a container that shoal resolves names for, at `resolver_address`.
+
+    Search domains and options are the host's unless asked for. A name without a dot goes out as it is, as with Docker.
+    Raises: InvalidArgument.
+    """
+    resolver = _parse(host_text)
+    _override(resolver, options or ResolverOptions())
+    resolver.servers = [resolver_address]
+    if not any(option.startswith("ndots:") for option in resolver.options):
+        resolver.options.append("ndots:0")
+    return _render(resolver)
+
+
+def name_servers(text: str) -> list[str]:
+    """The addresses of the name servers in a resolv.conf; what is no address is left out."""
+    found = []
+    for server in _parse(text).servers:
+        try:
+            ip_address(server)
+        except ValueError:
+            continue
+        found.append(server)
+    return found
+
+
 def host_network_resolv_conf_file(host_text: str, options: ResolverOptions | None = None) -> str:
     """The text of /etc/resolv.conf for a container on the host's network: the host's own unless options ask.
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container_names import HOST_NAMES
 from shoal.engine.paths import Paths
 from shoal.network import files
+from shoal.network.dns.redirect import RESOLVER_ADDRESS
 
 
 class ContainerFiles:
@@ -18,16 +20,24 @@ class ContainerFiles:
         self._paths = paths
         self._gateway = gateway
 
-    def write(self, record: ContainerRecord, addresses: Sequence[str], links: Sequence[tuple[str, str]]) -> None:
+    def write(
+        self,
+        record: ContainerRecord,
+        addresses: Sequence[str],
+        links: Sequence[tuple[str, str]],
+        *,
+        has_resolver: bool = False,
+    ) -> None:
         """`addresses` are the container's own, `links` (address, names) of linked containers.
 
+        `has_resolver`: shoal answers what it asks for.
         Raises: OSError; InvalidArgument for a bad option.
         """
         host, config = record.host_config, record.config
         is_host = host.network_mode == "host"
         hostname = config.hostname or Path("/proc/sys/kernel/hostname").read_text().strip()
         name, _, domain = hostname.partition(".")
-        resolver = files.ResolverOptions(host.dns, host.dns_search, host.dns_options)
+        resolver = _asked(record)
         host_resolv = _read(files.HOST_RESOLV_CONF)
         if is_host:
             hosts = files.host_network_hosts_file(
@@ -39,17 +49,49 @@ class ContainerFiles:
                 hostname=name,
                 domain=config.domainname or domain,
                 addresses=addresses,
-                extra_hosts=host.extra_hosts,
+                extra_hosts=host.extra_hosts if has_resolver else self._with_host_names(host.extra_hosts, addresses),
                 host_gateway=self._gateway(),
                 links=links,
             )
-            source = files.resolv_conf_source(host_resolv)
-            resolv = files.resolv_conf_file(
-                _read(source) if source != files.HOST_RESOLV_CONF else host_resolv, resolver
-            )
+            resolv = _own_resolv_conf(host_resolv, resolver, has_resolver=has_resolver)
         self._paths.hosts_file(record.id).write_text(hosts)
         self._paths.hostname_file(record.id).write_text(files.hostname_file(hostname))
         self._paths.resolv_conf_file(record.id).write_text(resolv)
+
+    def _with_host_names(self, extra_hosts: Sequence[str], addresses: Sequence[str]) -> Sequence[str]:
+        """`--add-host`, and the names of the host that it does not give another meaning: here no resolver does."""
+        if not self._gateway() or not any(addresses):
+            return extra_hosts
+        given = {entry.partition(":")[0] for entry in extra_hosts}
+        return [*extra_hosts, *(f"{name}:{files.HOST_GATEWAY}" for name in HOST_NAMES if name not in given)]
+
+    def switch_to_resolver(self, record: ContainerRecord) -> None:
+        """Has the container, which runs, ask its new resolver, unless it has changed its resolv.conf itself.
+
+        Raises: OSError.
+        """
+        path, host_resolv = self._paths.resolv_conf_file(record.id), _read(files.HOST_RESOLV_CONF)
+        # In place, because it is this very file that is bound into the container.
+        if _read(str(path)) == _own_resolv_conf(host_resolv, _asked(record), has_resolver=False):
+            path.write_text(_own_resolv_conf(host_resolv, _asked(record), has_resolver=True))
+
+    def names_resolver(self, record: ContainerRecord) -> bool:
+        """Whether the container's resolv.conf leads to a resolver of shoal's."""
+        return RESOLVER_ADDRESS in files.name_servers(_read(str(self._paths.resolv_conf_file(record.id))))
+
+
+def _asked(record: ContainerRecord) -> files.ResolverOptions:
+    host = record.host_config
+    return files.ResolverOptions(host.dns, host.dns_search, host.dns_options)
+
+
+def _own_resolv_conf(host_resolv: str, asked: files.ResolverOptions, *, has_resolver: bool) -> str:
+    """The text of resolv.conf for a container with a network of its own."""
+    source = files.resolv_conf_source(host_resolv)
+    text = _read(source) if source != files.HOST_RESOLV_CONF else host_resolv
+    if has_resolver:
+        return files.resolver_conf_file(text, RESOLVER_ADDRESS, asked)
+    return files.resolv_conf_file(text, asked)
 
 
 def _read(path: str) -> str:

@@ -70,7 +70,12 @@ class LaunchBuilder:
         if other is not None:
             record.config.hostname, record.config.domainname = other.config.hostname, other.config.domainname
             return
-        self._files.write(record, [place.endpoint.ip for place in places], self._links.hosts(record))
+        self._files.write(
+            record,
+            [place.endpoint.ip for place in places],
+            self._links.hosts(record),
+            has_resolver=any(place.has_names for place in places),
+        )
         for place in places:
             if place.endpoint.network == "bridge":
                 self._links.moved(record, place.endpoint.ip)

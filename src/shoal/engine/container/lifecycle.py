@@ -244,6 +244,7 @@ class Lifecycle:
 
     async def found_running(self, record: ContainerRecord, exec_ids: tuple[str, ...]) -> None:
         """The container ran on while shoald was away, and so did some execs in it: it is looked after again."""
+        await self._networks.found_running(record)
         await self._health.recovered(record, exec_ids)
         self._oom_watch.started(record)
 

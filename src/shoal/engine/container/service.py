@@ -201,6 +201,7 @@ class Containers:
             new = normalise_name(f"/{name.removeprefix('/')}")
             if new != old:
                 self.registry.rename(record, new)
+                self.networks.resolving.changed()
         except ShoalError as problem:
             problem.what = f"Error when allocating new name: {problem.what}"
             raise

@@ -24,7 +24,8 @@ from shoal.network.dns.question import SERVFAIL, Malformed, Question, read_quest
 from shoal.network.dns.responder import local_answer
 from shoal.network.dns.sockets import NamespaceSockets, Place
 
-Spawn = Callable[[Coroutine[Any, Any, object], str], asyncio.Task[None]]
+# Begins a task, or, when the daemon is about to leave, none.
+Spawn = Callable[[Coroutine[Any, Any, object], str], asyncio.Task[None] | None]
 Address = tuple[Any, ...]
 
 MOST_FORWARDED = 64
@@ -144,9 +145,11 @@ class Resolver:
             return
         connection.setblocking(False)
         self._connections.add(connection)
-        self._begin(self._serve(connection), "a container's connection to its resolver").add_done_callback(
-            lambda _: self._forget(connection)
-        )
+        task = self._begin(self._serve(connection), "a container's connection to its resolver")
+        if task is None:
+            self._forget(connection)
+        else:
+            task.add_done_callback(lambda _: self._forget(connection))
 
     def _forget(self, connection: socket.socket) -> None:
         """Closes a connection whose task has ended, or never began."""
@@ -177,10 +180,11 @@ class Resolver:
 
     # -- both -------------------------------------------------------------------------------------------------
 
-    def _begin(self, work: Coroutine[Any, Any, object], what: str) -> asyncio.Task[None]:
+    def _begin(self, work: Coroutine[Any, Any, object], what: str) -> asyncio.Task[None] | None:
         task = self._spawn(work, what)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return task
 
     async def _open_socket(

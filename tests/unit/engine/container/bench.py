@@ -85,11 +85,19 @@ class FakeDriver:
         client.close()
 
 
+class _Resolving:
+    """Knows no names."""
+
+    def changed(self) -> None:
+        """Nothing is kept."""
+
+
 @dataclass
 class FakeNetworks:
     """Remembers who has an address."""
 
     held: set[str] = field(default_factory=set)
+    resolving: _Resolving = field(default_factory=_Resolving)
     failure: Exception | None = None
 
     async def allocate(self, record: ContainerRecord) -> tuple[Place, ...]:
@@ -101,6 +109,9 @@ class FakeNetworks:
 
     def announce(self, record: ContainerRecord, action: str) -> None:
         del record, action
+
+    async def found_running(self, record: ContainerRecord) -> None:
+        del record
 
     async def release(self, record: ContainerRecord) -> None:
         if self.failure is not None:
