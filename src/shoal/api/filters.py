@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 import msgspec
 
+from shoal.api.patterns import Pattern
 from shoal.errors import InvalidArgument
 
 _Raw: TypeAlias = dict[str, list[str] | dict[str, bool] | None] | None
@@ -120,6 +120,6 @@ class Filters:
 
 def _found(pattern: str, value: str) -> bool:
     try:
-        return re.search(pattern, value) is not None
-    except (re.error, RecursionError):
+        return Pattern(pattern).is_in(value)
+    except InvalidArgument:
         return False  # no expression: compared as text only, as the reference does

@@ -23,6 +23,6 @@ def check_platform(client: Client, ref: str, platform: str) -> None:
     here = [image.text("Os"), image.text("Architecture"), image.text("Variant")]
     if wanted != here[: len(wanted)]:
         raise NotFound(
-            f"image with reference {ref} was found but does not provide the specified platform ({platform})",
-            fix=f"it is for {'/'.join(part for part in here if part)}",
+            f"image with reference {ref} was found but its platform ({'/'.join(part for part in here if part)}) "
+            f"does not match the specified platform ({'/'.join(wanted)})"
         )

@@ -10,7 +10,7 @@ from shoal.api.image import ImageConfig
 from shoal.errors import InvalidArgument, NotFound
 from shoal.image.image import Image, ImageId
 from shoal.image.store import ImageStore
-from shoal.oci.platform import Platform
+from shoal.oci.platform import Platform, other_platform
 
 
 class ImageNames:
@@ -32,11 +32,9 @@ class ImageNames:
         image = self._store.get(ref)
         if platform:
             made_for = Platform(image.document.os, image.document.architecture, image.document.variant)
-            if not Platform.parse(platform, host=self._platform).runs(made_for):
-                raise NotFound(
-                    f"image with reference {ref} was found but does not provide the specified platform ({platform})",
-                    why=f"it is for {made_for}",
-                )
+            wanted = Platform.parse(platform, host=self._platform)
+            if not wanted.runs(made_for):
+                raise other_platform(ref, made_for, wanted)
         return image
 
     def config(self, image: Image) -> ImageConfig:

@@ -34,7 +34,7 @@ from shoal.image.filters import ImageFilters
 from shoal.image.image import Deleted, Image, ImageId, ImageUser, LayerProgress, LoadEvent, Removal, Renamed
 from shoal.image.store import ImageStore
 from shoal.oci.digest import short_id
-from shoal.oci.platform import Platform
+from shoal.oci.platform import Platform, other_platform
 from shoal.oci.reference import Reference
 
 _NS = 1_000_000_000
@@ -224,13 +224,25 @@ class Images:
     def pull(
         self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
     ) -> AsyncIterator[JSONMessage]:
-        """Raises: Unsupported: this version speaks to no registry."""
-        del platform, registry_auth
+        """Raises: Unsupported: this version speaks to no registry. NotFound: the image is here for another platform."""
+        del registry_auth
         name = Reference.of_repository(image, tag).familiar()
+        if platform:
+            self._check_platform(name, Platform.parse(platform, host=self._platform))
         raise Unsupported(
             f"cannot pull {name}: shoal {__version__} does not serve registries yet",
             fix="bring the image with `docker load` or `docker import`",
         )
+
+    def _check_platform(self, name: str, wanted: Platform) -> None:
+        """Raises: NotFound where the image is here and for another platform: `docker run` pulls it then."""
+        try:
+            image = self._store.get(name)
+        except NotFound:
+            return
+        made_for = Platform(image.document.os, image.document.architecture, image.document.variant)
+        if not wanted.runs(made_for):
+            raise other_platform(name, made_for, wanted)
 
     async def prune(self, filters: Filters) -> ImagesPruneReport:
         """Removes the images that no container uses: the nameless ones, or with `dangling=false` all.

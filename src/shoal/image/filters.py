@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from shoal.api.patterns import Pattern
 from shoal.errors import InvalidArgument
 from shoal.image.image import Image
 from shoal.oci.reference import Reference
@@ -93,7 +93,7 @@ def matches_reference(pattern: str, reference: Reference) -> bool:
     Raises: InvalidArgument `syntax error in pattern`.
     """
     glob = _glob(pattern)
-    return bool(glob.match(reference.familiar()) or glob.match(reference.familiar_name))
+    return glob.is_all_of(reference.familiar()) or glob.is_all_of(reference.familiar_name)
 
 
 def _with_matching_names(image: Image, patterns: Sequence[str]) -> Image | None:
@@ -114,7 +114,7 @@ def _labels_match(labels: Mapping[str, str], filters: ImageFilters) -> bool:
     return all(has(label) for label in filters.labels) and not any(has(label) for label in filters.without_labels)
 
 
-def _glob(pattern: str) -> re.Pattern[str]:
+def _glob(pattern: str) -> Pattern:
     """The pattern of Go's path.Match as a regular expression: `*` and `?` stop at a slash.
 
     Raises: InvalidArgument.
@@ -138,9 +138,10 @@ def _glob(pattern: str) -> re.Pattern[str]:
             raise InvalidArgument("syntax error in pattern", why=f"`{pattern}`")
         else:
             position += char == "\\"
-            out.append(re.escape(pattern[position]))
+            literal = pattern[position]
+            out.append(literal if literal.isalnum() or literal == "_" or not literal.isascii() else f"\\{literal}")
         position += 1
     try:
-        return re.compile("".join(out) + r"\Z")
-    except re.error:
+        return Pattern("".join(out))
+    except InvalidArgument:
         raise InvalidArgument("syntax error in pattern", why=f"`{pattern}`") from None

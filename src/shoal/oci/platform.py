@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shoal.errors import InvalidArgument
+from shoal.errors import InvalidArgument, NotFound
 
 # What uname(2) says, and what users write -> (architecture, variant).
 _ARCHITECTURES = {
@@ -77,3 +77,11 @@ class Platform:
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+def other_platform(ref: str, platform: Platform, wanted: Platform) -> NotFound:
+    """The refusal, in Docker's words, of an image that is here for another platform than the wanted one."""
+    return NotFound(
+        f"image with reference {ref} was found but its platform ({platform}) "
+        f"does not match the specified platform ({wanted})"
+    )

@@ -103,7 +103,11 @@ class ApiServer:
             except asyncio.CancelledError:
                 client.close()
                 raise
-            self._start(client, service, clients, listener)
+            try:
+                self._start(client, service, clients, listener)
+            except Exception as error:  # noqa: BLE001 (an edge: out of descriptors, or the client left again)
+                _log.warning("a client was not served: %s", error)
+                client.close()
 
     async def _wait_for_room(self) -> None:
         while len(self._connections) >= self._limits.connections:

@@ -57,6 +57,15 @@ class TlsRelay:
     async def run(self) -> None:
         """Nothing, when the connection has ended. `plain` is its user's to close."""
         try:
+            await self._carry()
+        except Exception:  # noqa: BLE001 (an edge: one connection must not end the daemon)
+            _log.exception("a TLS connection broke off")
+        finally:
+            self._outer.close()
+            self._inner.close()
+
+    async def _carry(self) -> None:
+        try:
             async with asyncio.timeout(_HANDSHAKE_S):
                 await self._shake_hands()
             async with asyncio.TaskGroup() as directions:
@@ -67,9 +76,6 @@ class TlsRelay:
             await self._tell_why(refusals.exceptions[0])
         except* OSError:
             pass  # one side is gone: so is the connection
-        finally:
-            self._outer.close()
-            self._inner.close()
 
     async def _shake_hands(self) -> None:
         while not self._stream.is_open:

@@ -125,7 +125,7 @@ def test_create_for_a_platform_and_in_a_network(api: Api) -> None:
     body = {"Image": "busybox"}
     assert api.ask("POST", "/containers/create", platform="linux/amd64", body=body).status == 201
     status, sentence = api.refused("POST", "/containers/create", platform="linux/s390x", body=body)
-    assert (status, "does not provide the specified platform" in sentence) == (404, True)
+    assert (status, "(linux/amd64) does not match the specified platform (linux/s390x)" in sentence) == (404, True)
 
 
 RATE = [{"Path": "/dev/disk", "Rate": 1 << 20}]

@@ -80,6 +80,12 @@ def test_filters_match_by_value_prefix_and_pattern() -> None:
     assert filters.matches_pattern("name", "a+b")
 
 
+@pytest.mark.timeout(5)
+def test_filters_no_pattern_takes_long() -> None:
+    """An expression that Python's own engine would search for hours finds nothing at once."""
+    assert not Filters({"name": ["^(a+)+$", "(a|aa)*c"]}).matches_pattern("name", "a" * 60 + "b")
+
+
 def test_filters_labels_must_all_match() -> None:
     """Labels add up; a value that holds `=` is compared whole."""
     labels = {"a": "1", "b": "x=y", "c": ""}

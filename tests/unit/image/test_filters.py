@@ -86,6 +86,9 @@ def test_select_reference_shows_matching_names_only() -> None:
         ("b[a-u]sybox", "busybox", True),
         ("b[^u]sybox", "busybox", False),
         ("busybo?:2", "busybox:1", False),
+        ("a_\\b-c.d", "a_b-c.d", True),
+        ("a.c", "abc", False),
+        ("*a" * 100 + "b", "a" * 200, False),
     ],
 )
 def test_matches_reference_globs_like_gos_path_match(pattern: str, text: str, matches: bool) -> None:

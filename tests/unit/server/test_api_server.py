@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from shoal.server.api_server import ApiServer
 from shoal.server.connection import Limits
+from shoal.server.tls import SecuredSocket, TlsRelay
 from tests.unit.server.fake_engine import FakeEngine
 from tests.unit.server.serving import Client
 
@@ -185,3 +187,47 @@ def test_server_tcp_client_that_leaves_ends_its_stream(tmp_path: Path) -> None:
             await engine.system.closed.wait()
 
     asyncio.run(play())
+
+
+def test_server_connection_that_cannot_begin_ends_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no descriptor for one client's relay, the next client is served."""
+    failures = [OSError(24, "Too many open files"), RuntimeError("a mistake")]
+    begin = TlsRelay.__init__
+
+    def begin_or_fail(relay: TlsRelay, client: socket.socket, context: ssl.SSLContext) -> None:
+        if failures:
+            raise failures.pop()
+        begin(relay, client, context)
+
+    monkeypatch.setattr(TlsRelay, "__init__", begin_or_fail)
+    asyncio.run(_ends_alone(tmp_path, broken=2))
+
+
+def test_server_tls_connection_that_breaks_off_ends_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake while one client's bytes are carried costs that client its connection, and nobody else."""
+
+    async def fail(_relay: TlsRelay) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(TlsRelay, "_shake_hands", fail)
+    asyncio.run(_ends_alone(tmp_path, broken=2))
+
+
+async def _ends_alone(tmp_path: Path, *, broken: int) -> None:
+    """So many clients of a TLS socket find their connections ended, and a plain one beside them is served."""
+    secured = SecuredSocket(listening(socket.AF_INET, tmp_path), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    plain = listening(socket.AF_UNIX, tmp_path / "s")
+    server = ApiServer(FakeEngine())
+    async with asyncio.timeout(20):
+        task = asyncio.create_task(server.serve([secured, plain]))
+        try:
+            for _ in range(broken):
+                client = await connect(secured.getsockname(), socket.AF_INET)
+                assert await client.read() == b""
+                client.socket.close()
+            client = await connect(str(tmp_path / "s"), socket.AF_UNIX)
+            assert (await client.ask("GET", "/containers/c1/json")).status == 200
+            client.socket.close()
+        finally:
+            await server.close(grace_s=0)
+            await task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from shoal.errors import InvalidArgument
+from shoal.api.patterns import Pattern
 
 _NOT_IN_A_FIELD = re.compile(r"[^A-Z0-9_]")
 
@@ -28,23 +28,9 @@ def extra_attributes(
                 found[rename(key)] = source[key]
         pattern = options.get(f"{option}-regex", "")
         if pattern:
-            search = _compiled(pattern).search
-            found |= {rename(key): value for key, value in source.items() if search(key)}
+            wanted = Pattern(pattern)
+            found |= {rename(key): value for key, value in source.items() if wanted.is_in(key)}
     return found
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as cause:
-        reason, shown = str(cause), pattern
-        if isinstance(cause, re.error) and cause.pos is not None:
-            reason = cause.msg
-            if "unterminated subpattern" in reason:
-                reason = "missing closing )"
-            elif "unterminated character set" in reason:
-                reason, shown = "missing closing ]", pattern[cause.pos :]
-        raise InvalidArgument(f"error parsing regexp: {reason}: `{shown}`") from cause
 
 
 def journal_field(key: str) -> str:

@@ -14,7 +14,7 @@ from shoal.linux.process_table import AUX, FULL
 
 DEFAULT_ARGUMENTS = "-ef"
 # As the reference does: `-o pid=PID` may not rename another column to PID.
-_RENAMED_TO_PID = re.compile(r"\s+([^\s]*)=\s*(PID[^\s]*)")
+_RENAMED_TO_PID = re.compile(r"\s([^\s]*)=\s*(PID[^\s]*)")
 _BLANKS = re.compile(r"[\t\n\v\f\r ]+")
 
 

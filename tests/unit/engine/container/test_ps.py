@@ -44,6 +44,12 @@ def test_check_arguments_refuses_another_column_as_pid() -> None:
         check_arguments("-o args=PID")
 
 
+@pytest.mark.timeout(5)
+def test_check_arguments_of_blanks_is_quick() -> None:
+    """However many blanks a client sends, they are looked at once."""
+    check_arguments(" " * 500_000 + "x")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
