@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -47,12 +48,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says what was left out without being counted as skipped, and how to have the same order of tests again."""
+    """Says what was left out and why, and how to have the same order of tests again."""
+    reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", ()))
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"skipped: {count} tests: {reason}")
     if left_out := config.stash.get(WITHOUT_DOCKER, 0):
         terminalreporter.write_line(f"left out: {left_out} tests that use the docker command, which is not installed")
     seed = config.getoption("randomly_seed", None)
     if isinstance(seed, int):
         terminalreporter.write_line(f"the tests ran in random order; the same again: --randomly-seed={seed}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
 
 
 @pytest.fixture
@@ -75,11 +84,11 @@ def shoald_session() -> Iterator[Shoald]:
 
 @pytest.fixture
 def shoald(shoald_session: Shoald) -> Iterator[Shoald]:
-    """The session's shoald, without containers before and after the test."""
+    """The session's shoald, without containers, volumes and networks before and after the test."""
     if shoald_session.process is None:
         shoald_session.start()
     yield shoald_session
-    shoald_session.remove_containers()
+    shoald_session.clear()
 
 
 @pytest.fixture

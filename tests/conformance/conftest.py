@@ -68,10 +68,10 @@ def engines() -> Iterator[Callable[[str], Engine]]:
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest, engines: Callable[[str], Engine]) -> Iterator[Engine]:
-    """An engine without containers and with the one image `busybox`, whatever the case before it did."""
+    """An engine without containers, volumes and networks and with the image `busybox`, whatever the case before did."""
     engine = engines(request.param)
     yield engine
-    engine.remove_containers()
+    engine.clear()
 
 
 @pytest.fixture
@@ -79,12 +79,12 @@ def shoald(engines: Callable[[str], Engine]) -> Iterator[Engine]:
     """shoald alone, for what Docker has in later versions than Debian's."""
     engine = engines("shoald")
     yield engine
-    engine.remove_containers()
+    engine.clear()
 
 
 @pytest.fixture
 def images(engine: Engine) -> Iterator[Engine]:
     """The same engine for a case that makes images: afterwards only `busybox` is there."""
     yield engine
-    engine.remove_containers()
+    engine.clear()
     engine.remove_images()

@@ -45,7 +45,7 @@ def test_life_of_a_container(engine: Engine) -> None:
         assert (await container.show())["State"]["Status"] == "paused"
         await container.unpause()
         await container.rename("renamed")
-        await container.restart(timeout=0)
+        await container.restart(t=0)
         assert (await container.show())["Name"] == "/renamed"
         waiting = asyncio.create_task(container.wait())
         await container.kill(signal="SIGKILL")

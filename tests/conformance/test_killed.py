@@ -271,7 +271,7 @@ def test_shutdown_with_the_flag_brings_unless_stopped_back() -> None:
         engine.start()
         engine.import_busybox()
         for name in ("stays", "stopped"):
-            start(engine, name, "exec sleep 1000", **policy)
+            start(engine, name, "trap 'exit 0' TERM; while :; do sleep 0.1; done", **policy)
         assert engine.request("POST", "/containers/stopped/stop?t=0").status == 204
         assert engine.stop() == 0
         engine.start()

@@ -85,7 +85,7 @@ def test_stop_signal_and_timeout_are_the_containers_own(engine: Engine) -> None:
 def test_restart_policies_are_applied_when_the_daemon_starts(engine: Engine) -> None:
     """always comes back even if it was stopped by hand, unless-stopped only if it was not; no and on-failure do not."""
     for name, policy in (("ever", "always"), ("held", "unless-stopped"), ("kept", "unless-stopped"), ("once", "no")):
-        started(engine, name, "--restart", policy)
+        started(engine, name, "--restart", policy, "--stop-timeout", "1")
     started(engine, "failed", "--restart", "on-failure:1", script="exit 3")
     eventually(lambda: status(engine, "failed") == "exited")
     for name in ("ever", "held", "once"):

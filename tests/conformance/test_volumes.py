@@ -176,13 +176,12 @@ def test_unknown_volume_is_told(volumes: Engine) -> None:
     [
         (("x",), "create x: volume name is too short, names should be at least two alphanumeric characters"),
         (("a/b",), 'create a/b: "a/b" includes invalid characters for a local volume name, only "[a-zA-Z0-9]['),
-        (("-d", "nope", "vol"), 'create vol: error looking up volume plugin nope: plugin "nope" not found'),
         (("-o", "type=none", "vol"), 'create vol: missing required option: "device"'),
         (("-o", "foo=bar", "vol"), 'create vol: invalid option: "foo"'),
     ],
 )
 def test_volume_create_refuses_with_dockers_sentence(volumes: Engine, words: tuple[str, ...], expected: str) -> None:
-    """Names, drivers and options that there are not."""
+    """Names and options that there are not."""
     assert expected in refused(volumes, "volume", "create", *words)
     assert names(volumes) == []
 

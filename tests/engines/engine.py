@@ -23,6 +23,7 @@ from tests.engines.http import Response, UnixConnection, exchange, request
 from tests.engines.netns import in_network_of, listening_socket
 
 DOCKER = shutil.which("docker")
+PREDEFINED_NETWORKS = ("bridge", "host", "none")
 
 
 class Engine:
@@ -195,6 +196,15 @@ class Engine:
         """Remove every container of this engine by force."""
         for entry in self.request("GET", "/containers/json?all=1").json:
             self.request("DELETE", f"/containers/{entry['Id']}?force=1&v=1")
+
+    def clear(self) -> None:
+        """Remove every container, volume and network that a case left; images stay."""
+        self.remove_containers()
+        for volume in self.request("GET", "/volumes").json["Volumes"] or []:
+            self.request("DELETE", f"/volumes/{quote(volume['Name'], safe='')}?force=1")
+        for network in self.request("GET", "/networks").json:
+            if network["Name"] not in PREDEFINED_NETWORKS:
+                self.request("DELETE", f"/networks/{network['Id']}")
 
     def remove_images(self, *, keep: str = f"{busybox.IMAGE}:latest") -> None:
         """Remove every image but one, and put that one back where a test took it away."""

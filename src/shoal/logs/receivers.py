@@ -30,8 +30,21 @@ class Receiver(NamedTuple):
 
 
 async def reach(receiver: Receiver) -> Receiver:
-    """The receiver by its address in digits, after one connection to it. Raises: InvalidArgument when it is away."""
-    known = await resolve(receiver)
+    """The receiver by its address in digits, after one connection to it: at the first of its addresses that answers.
+
+    Raises: InvalidArgument when it is away, about the first address.
+    """
+    refusal: InvalidArgument | None = None
+    for known in await _addresses(receiver):
+        try:
+            return await _connect(known)
+        except InvalidArgument as problem:
+            refusal = refusal or problem
+    assert refusal is not None  # an address at least was found
+    raise refusal
+
+
+async def _connect(known: Receiver) -> Receiver:
     network = "tcp" if known.protocol == "tcp+tls" else known.protocol
     try:
         async with asyncio.timeout(_LIMIT_S):
@@ -63,8 +76,13 @@ async def reach_first(receivers: Sequence[Receiver]) -> Receiver | None:
 
 async def resolve(receiver: Receiver) -> Receiver:
     """The receiver by its address in digits. Raises: InvalidArgument for a name that leads nowhere."""
+    return (await _addresses(receiver))[0]
+
+
+async def _addresses(receiver: Receiver) -> list[Receiver]:
+    """The receiver by each of its addresses, those of IPv4 first: one at least. Raises: as `resolve`."""
     if receiver.port == 0:
-        return receiver
+        return [receiver]
     kind = socket.SOCK_DGRAM if receiver.protocol == "udp" else socket.SOCK_STREAM
     try:
         async with asyncio.timeout(_LIMIT_S):
@@ -73,7 +91,8 @@ async def resolve(receiver: Receiver) -> Receiver:
     except (OSError, UnicodeError, TimeoutError) as error:
         network = "udp" if receiver.protocol == "udp" else "tcp"
         raise InvalidArgument(f"dial {network}: lookup {receiver.address}: no such host", why=str(error)) from error
-    return receiver._replace(address=str(found[0][4][0]))
+    addresses = sorted(dict.fromkeys(str(entry[4][0]) for entry in found), key=lambda address: ":" in address)
+    return [receiver._replace(address=address) for address in addresses]
 
 
 def _socket(receiver: Receiver) -> socket.socket:

@@ -26,7 +26,21 @@ def test_reach_gives_the_address_in_digits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         found = asyncio.run(reach(Receiver("tcp", "localhost", port)))
-        assert found in (Receiver("tcp", "127.0.0.1", port), Receiver("tcp", "::1", port))
+        assert found == Receiver("tcp", "127.0.0.1", port)
+
+
+def test_reach_tries_each_address_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with two addresses is reached where somebody listens; the refusal is about the first."""
+    monkeypatch.setattr(socket, "getaddrinfo", _two_addresses)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert asyncio.run(reach(Receiver("tcp", "logs.example", port))) == Receiver("tcp", "127.0.0.1", port)
+    assert refused(Receiver("tcp", "logs.example", port)) == f"dial tcp 127.0.0.2:{port}: connect: connection refused"
+
+
+def _two_addresses(_host: str, port: int, *_more: object, **_flags: object) -> list[tuple[object, ...]]:
+    addresses = ("127.0.0.2", "127.0.0.1", "127.0.0.2")
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
 
 def test_reach_nobody_there_is_told_as_docker_does(tmp_path: Path) -> None:
