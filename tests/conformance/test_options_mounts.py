@@ -239,6 +239,23 @@ def test_mount_of_a_part_of_a_volume(shoald: Engine) -> None:
     engine.ok("volume", "rm", "whole")
 
 
+def test_mount_of_a_part_of_a_mount_younger_than_the_child(shoald: Engine) -> None:
+    """A part is found in what is mounted now, though the child that becomes the container was made before."""
+    shoald.ok("volume", "create", "young")
+    data = shoald.ok("volume", "inspect", "-f", "{{.Mountpoint}}", "young")
+    run(shoald, script="true")  # from here on a child waits for the next container
+    subprocess.run(["mount", "-t", "tmpfs", "young", data], check=True)
+    try:
+        (Path(data) / "a").mkdir()
+        (Path(data) / "a" / "b").write_text("hi\n")
+        mount = "type=volume,src=young,dst=/d,volume-subpath=a"
+        assert run(shoald, "--mount", mount, script="cat /d/b") == "hi"
+        assert run(shoald, "--mount", f"{mount}/b,readonly", script="cat /d; ! echo > /d") == "hi"
+    finally:
+        subprocess.run(["umount", data], check=True)
+    shoald.ok("volume", "rm", "young")
+
+
 def test_mount_of_a_volume_with_driver_options(engine: Engine) -> None:
     """volume-opt and volume-label make the volume; the local driver can be named."""
     options = "volume-opt=type=tmpfs,volume-opt=device=tmpfs,volume-opt=o=size=1m,volume-label=tier=db"

@@ -292,7 +292,7 @@ def bind_mount(
     """
     name = object or (source if isinstance(source, str) else "")
     try:
-        tree = _clone_tree(source, name, recursive=recursive)
+        tree = clone_tree(source, name, recursive=recursive)
     except SyscallError as error:
         if error.errno != errno.ENOSYS:
             raise
@@ -348,7 +348,11 @@ def make_readonly(fd: FdLike) -> None:
         mount("", path, "", MS_BIND | MS_REMOUNT | MS_RDONLY | _flags_of(path))
 
 
-def _clone_tree(source: str | FdLike, name: str, *, recursive: bool) -> Fd:
+def clone_tree(source: str | FdLike, name: str, *, recursive: bool) -> Fd:
+    """A detached copy of the mount tree at `source`, a path or a descriptor; `name` stands for it in errors.
+
+    Raises: SyscallError.
+    """
     flags = OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0)
     if isinstance(source, str):
         return open_tree(AT_FDCWD, source, flags)

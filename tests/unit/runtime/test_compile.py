@@ -11,7 +11,7 @@ import pytest
 from shoal.errors import Internal
 from shoal.linux.namespaces import CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
 from shoal.oci.rootfs import PlainRootfs
-from shoal.oci.runtime_spec import LATEST_OPTION, Linux, Mount, Namespace, Process, RuntimeSpec, User
+from shoal.oci.runtime_spec import LATEST_OPTION, SUBPATH_OPTION, Linux, Mount, Namespace, Process, RuntimeSpec, User
 from shoal.runtime.compile import HostFacts, Plan, compile_exec, compile_plan
 from shoal.runtime.driver import ExecLaunch
 from shoal.supervisor.steps import steps_from_wire
@@ -201,10 +201,13 @@ def test_compile_plan_takes_binds_from_where_the_host_is_now() -> None:
     host = V1._replace(mount_namespace="/proc/self/ns/mnt")
     bind = Mount(destination="/d", type="bind", source="/srv", options=("rbind", "rw", "rprivate", LATEST_OPTION))
     own = Mount(destination="/etc/hosts", type="bind", source="/data/hosts", options=("rbind", "rw", "rprivate"))
-    spec = RuntimeSpec(process=Process(cwd="/", args=("a",)), mounts=(bind, own), linux=Linux())
+    options = ("rbind", "rw", "rprivate", f"{SUBPATH_OPTION}a/b", LATEST_OPTION)
+    part = Mount(destination="/p", type="bind", source="/data/v", options=options)
+    spec = RuntimeSpec(process=Process(cwd="/", args=("a",)), mounts=(bind, own, part), linux=Linux())
     plan = compile_plan(launch(spec), host)
     names = [step.name for step in plan.steps]
     assert names.index("take-trees") < names.index("cut-propagation") < names.index("bind")
-    assert [step.describe() for step in plan.steps if step.name == "take-trees"] == ["take from the host: /srv for /d"]
+    taken = [step.describe() for step in plan.steps if step.name == "take-trees"]
+    assert taken == ["take from the host: /srv for /d, a/b inside /data/v for /p"]
     assert ("host-mounts", "/proc/self/ns/mnt") in plan.joins
     assert "take-trees" not in [step.name for step in compile_plan(launch(spec), V1).steps]

@@ -28,7 +28,11 @@ def trees_before_cut(mounts: tuple[Mount, ...], *, latest: bool) -> list[Step]:
     For `shared` binds; with `latest` for all whose sources have to be looked up where the host is now.
     """
     if latest:
-        binds = [(m.source, m.destination, read_options(m.options).recursive) for m in mounts if _is_latest(m)]
+        binds = [
+            (m.source, _subpath(m), m.destination, read_options(m.options).recursive)
+            for m in mounts
+            if LATEST_OPTION in m.options
+        ]
         return [TakeTrees(binds)] if binds else []
     steps: list[Step] = []
     for mount in mounts:
@@ -36,10 +40,6 @@ def trees_before_cut(mounts: tuple[Mount, ...], *, latest: bool) -> list[Step]:
         if mount.type == "bind" and words.propagation == MS_SHARED and not _SEEN_BY.fullmatch(mount.source):
             steps.append(TakeTree(mount.source, mount.destination, words.recursive))
     return steps
-
-
-def _is_latest(mount: Mount) -> bool:
-    return LATEST_OPTION in mount.options and not _values(mount, SUBPATH_OPTION)
 
 
 def trees_of_others(mounts: tuple[Mount, ...]) -> list[Step]:
@@ -55,7 +55,7 @@ def trees_of_others(mounts: tuple[Mount, ...]) -> list[Step]:
 def mount_step(mount: Mount) -> Step:
     """The step of any mount but the cgroup one."""
     words = read_options(mount.options)
-    subpath = next(iter(_values(mount, SUBPATH_OPTION)), "")
+    subpath = _subpath(mount)
     if mount.type == IMAGE_TYPE:
         return MountImage(_values(mount, LAYER_OPTION), subpath, mount.destination)
     if mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options:
@@ -75,6 +75,11 @@ def mount_step(mount: Mount) -> Step:
         options=list(words.data),
         attributes=words.attributes,
     )
+
+
+def _subpath(mount: Mount) -> str:
+    """The part of the source that is mounted; "" for all of it."""
+    return next(iter(_values(mount, SUBPATH_OPTION)), "")
 
 
 def _values(mount: Mount, option: str) -> list[str]:

@@ -158,6 +158,11 @@ class BindSubpath(Step):
         return f"{self.subpath} inside {self.source} on {self.target}{words}"
 
     def run(self, ctx: Context) -> None:
+        taken = ctx.trees.pop(self.target, -1)
+        if taken >= 0:
+            with Fd(taken) as tree, place_for(ctx.root_fd, self.source, self.target, taken) as place:
+                if attach_tree(tree, place, self.readonly, MS_PRIVATE, 0, self.target):
+                    return
         try:
             with Fd(os.open(self.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as volume:
                 part = open_in_root(volume, self.subpath, os.O_PATH)

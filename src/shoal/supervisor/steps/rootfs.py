@@ -11,13 +11,14 @@ from shoal.linux.mounts import (
     MS_SLAVE,
     OPEN_TREE_CLONE,
     bind_mount,
+    clone_tree,
     make_readonly,
     open_tree,
     set_propagation,
 )
 from shoal.linux.namespaces import CLONE_NEWNS, namespace_fd, setns
 from shoal.linux.overlay import SELF_CONTAINED, mount_overlay
-from shoal.linux.rootfs import pivot_into
+from shoal.linux.rootfs import open_in_root, pivot_into
 from shoal.supervisor.steps.step import Step
 
 TYPE_CHECKING = False
@@ -55,27 +56,32 @@ class TakeTree(Step):
 class TakeTrees(Step):
     """Takes copies of mount trees from the host's mount namespace as it is now, for bind mounts.
 
-    Ours may have been made long ago. Before the root is built, because going to the other namespace and back resets
-    our root and directory. What cannot be taken is left to the bind mount, which finds it itself, or tells why not.
+    Ours may have been made long ago. Each bind is a source, a part of it or "", a target, and whether what is mounted
+    below comes along; a part is looked up with the source as "/". Before the root is built, because going to the other
+    namespace and back resets our root and directory. What cannot be taken is left to the bind mount, which finds it
+    itself, or tells why not.
     """
 
     name = "take-trees"
     __slots__ = ("binds",)
 
-    def __init__(self, binds: list[tuple[str, str, bool]]) -> None:
+    def __init__(self, binds: list[tuple[str, str, str, bool]]) -> None:
         self.binds = binds
 
     def describe(self) -> str:
-        return "take from the host: " + ", ".join(f"{source} for {target}" for source, target, _ in self.binds)
+        return "take from the host: " + ", ".join(
+            f"{part} inside {source} for {target}" if part else f"{source} for {target}"
+            for source, part, target, _ in self.binds
+        )
 
     def run(self, ctx: Context) -> None:
         with namespace_fd("self", "mnt") as home:
             setns(ctx.joins[HOST_MOUNTS], CLONE_NEWNS)
             try:
-                for source, target, recursive in self.binds:
+                for source, part, target, recursive in self.binds:
                     try:
-                        tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0))
-                    except SyscallError:
+                        tree = _take(source, part, recursive=recursive)
+                    except (OSError, SyscallError):
                         continue
                     ctx.trees[target] = tree.detach()
             finally:
@@ -159,6 +165,14 @@ class ReadonlyRoot(Step):
 
     def run(self, ctx: Context) -> None:
         make_readonly(ctx.root_fd)
+
+
+def _take(source: str, part: str, *, recursive: bool) -> Fd:
+    if not part:
+        return open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0))
+    with Fd(os.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as whole:
+        with open_in_root(whole, part, os.O_PATH) as found:
+            return clone_tree(found, source, recursive=recursive)
 
 
 def _open_place(path: str) -> Fd:
