@@ -87,7 +87,7 @@ def _find_verb(words: Sequence[str]) -> tuple[VerbEntry, str, Sequence[str]]:
         raise HelpShown(overview())
     name, rest = words[0], words[1:]
     called = name
-    if name in GROUPS and not (len(rest) == 0 and _entry_named(name)):
+    if name in GROUPS and not (_entry_named(name) and _is_for_verb(name, rest)):
         if not rest or rest[0] in ("--help", "-h"):
             raise HelpShown(_group_overview(name), is_asked=bool(rest))
         inner, rest = rest[0], rest[1:]
@@ -100,6 +100,11 @@ def _find_verb(words: Sequence[str]) -> tuple[VerbEntry, str, Sequence[str]]:
         known = [entry.name for entry in VERBS if " " not in entry.name] + list(GROUPS)
         raise _unknown(name, name, known, "shoal")
     return entry, called, rest
+
+
+def _is_for_verb(name: str, rest: Sequence[str]) -> bool:
+    """Whether the words after `port` mean that verb, of a container that may be called `add`, and none of its group."""
+    return not rest or rest[0] not in GROUPS[name] or len(rest) < (2 if rest[-1] in ("--help", "-h") else 3)
 
 
 def _entry_named(name: str) -> VerbEntry | None:

@@ -152,6 +152,10 @@ class Containers:
         """What ended its last runs: `Exits`, the latest first, each with `Cause` and `Sentence`. shoal's alone."""
         return self._caller.document("GET", f"/containers/{ref}/exits")
 
+    def change_ports(self, ref: str, change: Mapping[str, Json]) -> Document:
+        """Publishes ports (`Add`), or no longer (`Remove`), as port maps; `Ports` as they are then. shoal's alone."""
+        return self._caller.document("POST", f"/containers/{ref}/ports", body=change)
+
     def changes(self, ref: str) -> Sequence[Document]:
         """What differs from the image: `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
         return self._caller.documents("GET", f"/containers/{ref}/changes")

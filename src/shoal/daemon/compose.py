@@ -62,6 +62,7 @@ from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.networks import Networks
 from shoal.engine.paths import Paths
+from shoal.engine.published_ports import PublishedPorts
 from shoal.engine.recovery import Recovery
 from shoal.engine.resolving import Resolving
 from shoal.engine.specgen import DaemonDefaults, MachineFacts, SpecGenerator
@@ -256,7 +257,7 @@ class _Parts:
         volumes = Volumes(self.volume_store, self.container_volumes, self.registry, self.events, system_clock)
         return Engine(
             containers=containers,
-            upkeep=self._upkeep(remover, past_exits),
+            upkeep=self._upkeep(remover, past_exits, networks),
             archives=self._archives(containers.freezer),
             execs=execs,
             images=images,
@@ -393,7 +394,7 @@ class _Parts:
             health=health,
         )
 
-    def _upkeep(self, remover: Remover, past_exits: PastExits) -> Upkeep:
+    def _upkeep(self, remover: Remover, past_exits: PastExits, networks: ContainerNetworks) -> Upkeep:
         return Upkeep(
             registry=self.registry,
             processes=ProcessLister(self.cgroups, self.cgroup_path, self.events),
@@ -424,6 +425,9 @@ class _Parts:
             ),
             background=self.background,
             past_exits=past_exits,
+            published_ports=PublishedPorts(
+                self.registry, self.locks, self.catalog, networks, self.events, self.background
+            ),
         )
 
     def _archives(self, freezer: Freezer) -> Archives:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from shoal.api.network import EndpointSettings
@@ -16,7 +17,7 @@ from shoal.engine.resolving import Resolving
 from shoal.errors import InvalidArgument, ShoalError
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import NetworkDriver
-from shoal.network.endpoint import Endpoint
+from shoal.network.endpoint import Endpoint, PublishedPort
 from shoal.network.ports import PortRequest, parse_port_bindings, show_ports
 from shoal.oci.network import InterfaceConfig
 from shoal.runtime.driver import Wire
@@ -85,14 +86,22 @@ class ContainerNetworks:
         mac = settings.mac_address or (record.config.mac_address if driver.name == network_name(record) else "")
         asked = settings.ipam_config
         address = asked.ipv4_address if asked else ""
-        try:
+        with _port_words(record):
             endpoint = await driver.allocate(record.id, ports=ports, mac=mac or None, ip=address or None)
-        except ShoalError as problem:
-            if "host port" in problem.what or problem.what.startswith("Bind for"):
-                problem.what = f"{_FAILED} {record.name} ({record.id}): {problem.what}"
-            raise
         self.resolving.changed()
         return endpoint
+
+    async def publish(
+        self,
+        record: ContainerRecord,
+        driver: NetworkDriver,
+        *,
+        closing: Collection[PublishedPort] = (),
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Publishes what the record says, as NetworkDriver.publish. Raises: as that, in Docker's words."""
+        with _port_words(record):
+            await driver.publish(record.id, self.port_requests(record), closing=closing, also=also)
 
     def port_requests(self, record: ContainerRecord) -> Sequence[PortRequest]:
         """The ports that the container publishes. Raises: InvalidArgument."""
@@ -196,6 +205,17 @@ class ContainerNetworks:
             settings.gateway, settings.mac_address = endpoint.gateway, endpoint.mac
             settings.ip_address, settings.ip_prefix_len = endpoint.ip, endpoint.prefix
         return settings
+
+
+@contextmanager
+def _port_words(record: ContainerRecord) -> Iterator[None]:
+    """Errors about host ports in the whole of Docker's words."""
+    try:
+        yield
+    except ShoalError as problem:
+        if "host port" in problem.what or problem.what.startswith("Bind for"):
+            problem.what = f"{_FAILED} {record.name} ({record.id}): {problem.what}"
+        raise
 
 
 def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | None) -> None:

@@ -25,7 +25,7 @@ from shoal.network.firewall.docker_user import ForwardException
 from shoal.network.firewall.ruleset import BridgedSubnet, Publication
 from shoal.network.instance import bridge_name, table_name, veth_name
 from shoal.network.ipam import DEFAULT_POOLS, Pool, parse_bip, parse_mac, pick_pool
-from shoal.network.ports import PortRequest, PortReservations
+from shoal.network.ports import PortRequest, PortReservations, kept_ports
 from shoal.network.store import NetworkRecord, NetworkStore
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class BridgeNetwork:
         wanted_mac = parse_mac(mac) if mac else None
         address = self._pool.reserve(ip) if ip else self._pool.allocate()
         try:
-            published = self._reserve_ports(() if self._config.internal else ports, address)
+            published = self._ports.reserve(self._placed(() if self._config.internal else ports), address)
         except ShoalError:
             self._pool.release(address)
             raise
@@ -234,27 +234,54 @@ class BridgeNetwork:
         device = self._running()
         await self._host.run(lambda _: device.route(endpoint, pid))
 
-    async def publish(self, container_id: str, ports: Sequence[PortRequest]) -> None:
-        """Publish exactly these ports of a container that is in the network. Raises: Internal (taken), NftError."""
-        endpoint = self._endpoints[container_id]
-        before = _publications(endpoint)
-        await self._host.run(lambda kernel: kernel.table.remove(before))
-        self._ports.release(endpoint.ports)
-        changed = replace(endpoint, ports=())
-        try:
-            changed = replace(endpoint, ports=self._reserve_ports(ports, endpoint.ip))
-        finally:
-            self._endpoints[container_id] = changed
-            self._store.save_endpoint(changed)
-        await self._host.run(lambda kernel: kernel.table.add(_publications(changed)))
+    async def publish(
+        self,
+        container_id: str,
+        ports: Sequence[PortRequest],
+        *,
+        closing: Collection[PublishedPort] = (),
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Publish exactly these ports of a container that is in the network; those that it has stay as they are.
 
-    def _reserve_ports(self, ports: Sequence[PortRequest], address: str) -> tuple[PublishedPort, ...]:
-        """Raises: Internal (a port is taken). Where no address is named, the network's own choice counts."""
-        if self._config.host_ip != ANY_ADDRESS:
-            ports = [
-                replace(port, host_ip=self._config.host_ip) if port.host_ip == ANY_ADDRESS else port for port in ports
-            ]
-        return self._ports.reserve(ports, address)
+        Raises: Internal (taken), NftError; then nothing has changed.
+        """
+        before = self._endpoints[container_id]
+        kept, wanted = kept_ports(before.ports, self._placed(() if self._config.internal else ports), closing)
+        opened = self._ports.reserve(wanted, before.ip)
+        after = replace(before, ports=(*kept, *opened))
+        gone = replace(before, ports=tuple(port for port in before.ports if port not in kept))
+        device = self._running()
+
+        def open_ports(kernel: HostKernel) -> None:
+            if after.ports and not before.ports:
+                device.let_meet_itself(before, isolated=not self._config.icc)
+            kernel.table.add(_publications(replace(after, ports=opened)))
+
+        try:
+            await self._host.run(open_ports)
+            self._store.save_endpoint(after, also)
+        except BaseException:
+            await self._host.run(lambda kernel: kernel.table.remove(_publications(replace(after, ports=opened))))
+            self._ports.release(opened)
+            raise
+        self._endpoints[container_id] = after
+
+        def close_ports(kernel: HostKernel) -> None:
+            kernel.table.remove(_publications(gone))
+            # What clients send from now on belongs to what is published now.
+            forget_udp_flows(replace(after, ports=(*opened, *gone.ports)))
+
+        try:
+            await self._host.run(close_ports)
+        finally:
+            self._ports.release(gone.ports)
+
+    def _placed(self, ports: Sequence[PortRequest]) -> Sequence[PortRequest]:
+        """The requests with the network's own host address where they name none."""
+        if self._config.host_ip == ANY_ADDRESS:
+            return ports
+        return [replace(port, host_ip=self._config.host_ip) if port.host_ip == ANY_ADDRESS else port for port in ports]
 
     async def release(self, container_id: str) -> None:
         """Close the published ports, free the address, forget the endpoint. Raises: NftError, SyscallError."""

@@ -150,6 +150,10 @@ class BridgeDevice:
         with self._inside(pid) as inner:
             inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None)
 
+    def let_meet_itself(self, endpoint: Endpoint, *, isolated: bool) -> None:
+        """Let the container reach itself through a port that it publishes. Raises: SyscallError."""
+        self._netlink.bridge_port_up(endpoint.veth, hairpin=True, isolated=isolated)
+
     def unplug(self, endpoint: Endpoint) -> None:
         """Take the endpoint's veth pair away; harmless when it has gone. Raises: SyscallError."""
         try:

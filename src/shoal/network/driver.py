@@ -10,10 +10,10 @@ engine                              driver
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from shoal.network.endpoint import Endpoint, NetworkInfo
+from shoal.network.endpoint import Endpoint, NetworkInfo, PublishedPort
 from shoal.network.ports import PortRequest
 
 
@@ -69,10 +69,18 @@ class NetworkDriver(Protocol):
     async def route(self, container_id: str, pid: int) -> None:
         """Make this network the way outside of a running container that is in it. Raises: SyscallError."""
 
-    async def publish(self, container_id: str, ports: Sequence[PortRequest]) -> None:
+    async def publish(
+        self,
+        container_id: str,
+        ports: Sequence[PortRequest],
+        *,
+        closing: Collection[PublishedPort] = (),
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
         """Publish exactly these ports of a running container that is in the network.
 
-        Raises: Internal (a port is taken), NftError.
+        Ports that it has and that serve a request stay, but for those in `closing`. What `also` writes to the database
+        is in the same transaction. Raises: Internal (a port is taken), NftError; then nothing has changed.
         """
 
     async def release(self, container_id: str) -> None:

@@ -94,6 +94,40 @@ def show_ports(ports: Iterable[PublishedPort], exposed: Iterable[str] = ()) -> d
     return shown
 
 
+def kept_ports(
+    published: Iterable[PublishedPort], requests: Iterable[PortRequest], closing: Collection[PublishedPort] = ()
+) -> tuple[list[PublishedPort], list[PortRequest]]:
+    """Of what is published that which serves these requests, none of `closing`; and the requests still unserved."""
+    left = [port for port in published if port not in closing]
+    kept: list[PublishedPort] = []
+    unserved: list[PortRequest] = []
+    for request in requests:
+        found = next((port for port in left if _serves(port, request)), None)
+        if found is None:
+            unserved.append(request)
+        else:
+            left.remove(found)
+            kept.append(found)
+    return kept, unserved
+
+
+def _serves(port: PublishedPort, request: PortRequest) -> bool:
+    same = (port.protocol, port.container_port, port.host_ip) == (
+        request.protocol,
+        request.container_port,
+        request.host_ip,
+    )
+    return same and (request.host_ports is None or port.host_port in request.host_ports)
+
+
+def binding_range(text: str) -> range | None:
+    """The ports of a binding's `HostPort`, "8080" or "8000-8010"; None for "" and "0" (any free one).
+
+    Raises: InvalidArgument.
+    """
+    return _parse_range(text)
+
+
 def _parse_range(text: str) -> range | None:
     """The ports of "8080" or "8000-8010"; None for "" and "0" (any free one)."""
     first, dash, last = text.strip().partition("-")

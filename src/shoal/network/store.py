@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shoal.network.definition import NetworkDefinition
@@ -113,8 +114,11 @@ class NetworkStore:
             )
         return found
 
-    def save_endpoint(self, endpoint: Endpoint) -> None:
-        """Remember the endpoint, in place of an older one of the same container."""
+    def save_endpoint(self, endpoint: Endpoint, also: Callable[[], None] | None = None) -> None:
+        """Remember the endpoint, in place of an older one of the same container.
+
+        What `also` writes by the same connection is in the same transaction.
+        """
         ports = json.dumps(
             [[port.protocol, port.container_port, port.host_ip, port.host_port] for port in endpoint.ports]
         )
@@ -123,6 +127,9 @@ class NetworkStore:
             *(endpoint.gateway, endpoint.mac, endpoint.mtu, endpoint.veth, ports),
         )
         with self._database:
+            if also is not None:
+                self._database.execute("BEGIN")
+                also()
             self._database.execute(
                 "INSERT OR REPLACE INTO network_endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
             )

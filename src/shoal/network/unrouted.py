@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from shoal.errors import InvalidArgument
-from shoal.network.endpoint import Endpoint, NetworkInfo
+from shoal.network.endpoint import Endpoint, NetworkInfo, PublishedPort
 from shoal.network.ports import PortRequest
 from shoal.network.store import NetworkRecord, NetworkStore
 
@@ -82,7 +82,14 @@ class UnroutedNetwork:
     async def route(self, container_id: str, pid: int) -> None:
         """Nothing: no way leads outside."""
 
-    async def publish(self, container_id: str, ports: Sequence[PortRequest]) -> None:
+    async def publish(
+        self,
+        container_id: str,
+        ports: Sequence[PortRequest],
+        *,
+        closing: Collection[PublishedPort] = (),
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
         """Nothing: ports are discarded, as by Docker."""
 
     async def release(self, container_id: str) -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         NetworksPruneReport,
     )
     from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
+    from shoal.api.ports import PortsChange, PortsChanged
     from shoal.api.progress import JSONMessage
     from shoal.api.stats import ContainerStats
     from shoal.api.system import BuildPruneReport, DiskUsage, SystemInfo, SystemVersion
@@ -172,6 +173,13 @@ class UpkeepBackend(Protocol):
 
     async def update(self, ref: str, request: ContainerUpdateRequest) -> ContainerUpdateResponse:
         """Warnings, once the limits hold. Raises: NotFound, Conflict, InvalidArgument."""
+        ...
+
+    async def ports(self, ref: str, change: PortsChange) -> PortsChanged:
+        """Its ports after the change, or no change at all.
+
+        Raises: NotFound (container, port), Conflict, InvalidArgument, Internal (host port taken).
+        """
         ...
 
     async def prune(self, filters: Filters) -> ContainersPruneReport:

@@ -162,4 +162,5 @@ OPERATIONS: tuple[Operation, ...] = (
 UNPUBLISHED: tuple[Operation, ...] = (
     Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),
     Operation("GET", "/containers/{id}/exits", "ShoalContainerExits"),
+    Operation("POST", "/containers/{id}/ports", "ShoalContainerPorts"),
 )

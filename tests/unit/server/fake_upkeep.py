@@ -10,6 +10,7 @@ from shoal.api.change import FilesystemChange
 from shoal.api.container import ContainersPruneReport
 from shoal.api.exits import ContainerExits
 from shoal.api.filters import Filters
+from shoal.api.ports import PortsChange, PortsChanged
 from shoal.api.stats import BlkioStats, ContainerStats, MemoryStats, PidsStats, no_cpu
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
@@ -61,6 +62,11 @@ class FakeUpkeep:
         self._check(ref)
         self.notes.append(("update", request))
         return ContainerUpdateResponse(warnings=["no swap"])
+
+    async def ports(self, ref: str, change: PortsChange) -> PortsChanged:
+        self._check(ref)
+        self.notes.append(("ports", change))
+        return PortsChanged(ports=dict(change.add))
 
     async def prune(self, filters: Filters) -> ContainersPruneReport:
         filters.validate({"label", "label!", "until"})

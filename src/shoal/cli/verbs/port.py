@@ -32,12 +32,18 @@ def run(options: Options, context: Context) -> int:
         for binding in bindings:
             context.print(_address(binding))
         return 0
-    for key in sorted(published.raw, key=lambda text: (int(text.split("/")[0]), text)):
-        for binding in published.children(key):
-            context.print(f"{key} -> {_address(binding)}")
+    print_ports(published, context)
     return 0
 
 
+def print_ports(published: Document, context: Context) -> None:
+    """Prints a line for each address of a port map, by the containers' ports."""
+    for key in sorted(published.raw, key=lambda text: (int(text.split("/")[0]), text)):
+        for binding in published.children(key):
+            host = _address(binding) if binding.text("HostPort") else "a free port"
+            context.print(f"{key} -> {host}")
+
+
 def _address(binding: Document) -> str:
-    host = binding.text("HostIp")
+    host = binding.text("HostIp") or "0.0.0.0"
     return f"{f'[{host}]' if ':' in host else host}:{binding.text('HostPort')}"

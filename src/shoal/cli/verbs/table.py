@@ -76,6 +76,8 @@ VERBS = (
     VerbEntry("rename", "CONTAINER NEW_NAME", "Rename a container"),
     VerbEntry("rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers"),
     VerbEntry("port", "CONTAINER [PORT[/PROTO]]", "List the published ports of a container"),
+    VerbEntry("port add", "CONTAINER [IP:][HOSTPORT:]PORT[/PROTO]...", "Publish ports of an existing container"),
+    VerbEntry("port rm", "CONTAINER [HOSTPORT:]PORT[/PROTO]...", "End the publication of ports"),
     VerbEntry("images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images"),
     VerbEntry("load", "[OPTIONS]", "Load images from an archive or stdin"),
     VerbEntry("save", "[OPTIONS] IMAGE [IMAGE...]", "Save images to an archive"),
@@ -172,6 +174,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "prune": "system prune",
         "dial-stdio": "system dial-stdio",
     },
+    "port": {"add": "port add", "rm": "port rm"},
     "why": {"exit": "why exit"},
 }
 

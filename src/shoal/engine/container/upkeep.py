@@ -10,6 +10,7 @@ from shoal.api.change import FilesystemChange
 from shoal.api.container import ContainersPruneReport
 from shoal.api.exits import ContainerExits
 from shoal.api.filters import Filters
+from shoal.api.ports import PortsChange, PortsChanged
 from shoal.api.stats import ContainerStats
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
@@ -21,6 +22,7 @@ from shoal.engine.container.prune import Pruner
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.top import ProcessLister
 from shoal.engine.container.update import Updater
+from shoal.engine.published_ports import PublishedPorts
 from shoal.image.snapshot.protocol import Snapshotter
 
 
@@ -36,6 +38,7 @@ class Upkeep:
     pruner: Pruner
     background: Background
     past_exits: PastExits
+    published_ports: PublishedPorts
 
     async def exits(self, ref: str) -> ContainerExits:
         """What ended its last runs, also of one that is gone where its end was nobody's wish. Raises: NotFound."""
@@ -62,6 +65,10 @@ class Upkeep:
         """Gives the container other limits. Raises: NotFound, Conflict, InvalidArgument, SyscallError."""
         warnings = await self.background.complete(self.updater.update(self.registry.find(ref), request))
         return ContainerUpdateResponse(warnings=warnings)
+
+    async def ports(self, ref: str, change: PortsChange) -> PortsChanged:
+        """Publishes ports, or no longer. Raises: NotFound, Conflict, InvalidArgument, Internal (host port taken)."""
+        return await self.published_ports.change(ref, change)
 
     async def prune(self, filters: Filters) -> ContainersPruneReport:
         """Removes what does not run and what the filters let through. Raises: InvalidArgument, Conflict."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoal.api.gates import gate_update
+from shoal.api.ports import PortsChange
 from shoal.api.update import ContainerUpdateRequest
 from shoal.api.version import V1_41
 from shoal.errors import InvalidArgument
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 async def exits(backend: Backend, request: Request) -> Reply:
     """What ended a container's last runs: an addition of shoal's."""
     return json_reply(await backend.upkeep.exits(request.name))
+
+
+async def ports(backend: Backend, request: Request) -> Reply:
+    """Ports published by a container that exists, or no longer: an addition of shoal's."""
+    return json_reply(await backend.upkeep.ports(request.name, await request.json(PortsChange)))
 
 
 async def top(backend: Backend, request: Request) -> Reply:
@@ -58,6 +64,7 @@ async def prune(backend: Backend, request: Request) -> Reply:
 
 HANDLERS: Mapping[str, Handler] = {
     "ShoalContainerExits": exits,
+    "ShoalContainerPorts": ports,
     "ContainerTop": top,
     "ContainerStats": stats,
     "ContainerChanges": changes,
