@@ -90,7 +90,7 @@ def test_exec_that_was_never_started_goes_with_its_containers_run(engine: Engine
     engine.ok("run", "-d", "--init", "--name", "it", "busybox", "sleep", "1000")
     id = engine.request("POST", "/containers/it/exec", {"Cmd": ["true"]}).json["Id"]
     assert engine.inspect("it")["ExecIDs"] == [id]
-    engine.ok("restart", "it")
+    engine.ok("restart", "-t", "1", "it")
     assert engine.inspect("it")["ExecIDs"] is None
     assert engine.request("GET", f"/exec/{id}/json").status == 404
 
