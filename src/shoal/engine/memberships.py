@@ -12,7 +12,7 @@ from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks, check_endpoint
-from shoal.errors import Conflict, Forbidden, InvalidArgument
+from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from shoal.network.driver import NetworkDriver
 
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
@@ -35,50 +35,63 @@ class Memberships:
         self._catalog = catalog
         self._networks = networks
 
+    def of(self, record: ContainerRecord) -> dict[str, EndpointSettings]:
+        """The networks that the container is in, or comes into at its start: as ContainerNetworks.joined."""
+        return self._networks.joined(record)
+
     async def connect(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
-        """Raises: InvalidArgument, Forbidden (in it already, address taken), Conflict (it is being removed)."""
+        """Raises: InvalidArgument, Forbidden (in it already, address taken), Conflict (it goes), NotFound."""
         async with self._locks.hold(record.id):
             if record.state.status in ("removing", "dead"):
                 raise Conflict(f"Container {record.id} is marked for removal and cannot be connected or disconnected")
+            if self._catalog.get(driver.name) is not driver:
+                raise NotFound(f"network {driver.name} not found", why="it was removed while the container changed")
             self._check(record, driver, settings)
-            wanted = self._networks.wanted(record)
-            if driver.name in wanted and (not record.is_running or driver.endpoint(record.id) is not None):
+            joined = self.of(record)
+            if driver.name in joined and (not record.is_running or driver.endpoint(record.id) is not None):
                 raise Forbidden(f"endpoint with name {record.name} already exists in network {driver.name}")
-            before = self._networks.gateway_of(wanted)
-            wanted = {**wanted, driver.name: settings}
+            before = self._networks.gateway_of(joined)
+            joined = {**joined, driver.name: settings}
             if record.is_running:
                 await self._plug(record, driver, settings)
                 self._networks.announce_one(record, driver, "connect")
-            self._save(record, wanted)
-            await self._follow_gateway(record, before, wanted)
+            self._save(record, joined)
+            await self._follow_gateway(record, before, joined)
             if record.is_running and self._catalog.is_own(driver.name):
                 await self._networks.resolving.joined(record)
 
     async def _plug(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
         """Gives a running container an interface, or nothing at all."""
+        if driver.endpoint(record.id) is not None:
+            # A daemon that was killed in here had not noted yet that the container is in the network.
+            await self._unplug(record, driver)
         endpoint = await self._networks.reserve(record, driver, settings, [])
         try:
             await driver.plug(endpoint, record.state.pid)
         except BaseException:
-            await driver.release(record.id)
+            await self._unplug(record, driver)
             raise
+
+    async def _unplug(self, record: ContainerRecord, driver: NetworkDriver) -> None:
+        """First the interface, which lives as long as the container: its address may be another's a moment later."""
+        await driver.unplug(record.id)
+        await driver.release(record.id)
 
     async def disconnect(self, record: ContainerRecord, driver: NetworkDriver) -> None:
         """Raises: InvalidArgument (host), Forbidden when it is not in the network."""
         async with self._locks.hold(record.id):
             if "host" in (driver.name, network_name(record)):
                 raise InvalidArgument(_HOST)
-            wanted = self._networks.wanted(record)
-            if driver.name not in wanted:
+            joined = self.of(record)
+            if driver.name not in joined:
                 raise Forbidden(f"container {record.id} is not connected to network {driver.name}")
-            before = self._networks.gateway_of(wanted)
-            wanted = {name: settings for name, settings in wanted.items() if name != driver.name}
+            before = self._networks.gateway_of(joined)
+            joined = {name: settings for name, settings in joined.items() if name != driver.name}
             if record.is_running:
-                await driver.unplug(record.id)
-                await driver.release(record.id)
+                await self._unplug(record, driver)
                 self._networks.announce_one(record, driver, "disconnect")
-            self._save(record, wanted)
-            await self._follow_gateway(record, before, wanted)
+            self._save(record, joined)
+            await self._follow_gateway(record, before, joined)
 
     def _check(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
         own = network_name(record)
@@ -90,14 +103,14 @@ class Memberships:
             raise InvalidArgument(_PRIVATE)
         check_endpoint(settings, self._catalog.definition(driver.name))
 
-    def _save(self, record: ContainerRecord, wanted: dict[str, EndpointSettings]) -> None:
-        record.networking = NetworkingConfig(endpoints_config=wanted)
+    def _save(self, record: ContainerRecord, joined: dict[str, EndpointSettings]) -> None:
+        record.networking = NetworkingConfig(endpoints_config=joined)
         self._registry.save(record)
         self._networks.resolving.changed()
 
-    async def _follow_gateway(self, record: ContainerRecord, before: str, wanted: dict[str, EndpointSettings]) -> None:
+    async def _follow_gateway(self, record: ContainerRecord, before: str, joined: dict[str, EndpointSettings]) -> None:
         """Moves a running container's way outside, and its published ports, to the network that now leads there."""
-        after = self._networks.gateway_of(wanted)
+        after = self._networks.gateway_of(joined)
         if not record.is_running or after == before:
             return
         old, new = self._catalog.get(before), self._catalog.get(after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from ipaddress import IPv4Network
 
 from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound, ShoalError
 from shoal.network.bridge_host import BridgeHost
@@ -49,7 +50,7 @@ class NetworkCatalog:
             try:
                 notes += await driver.start()
                 await driver.restore(live)
-            except (Conflict, InvalidArgument) as problem:
+            except ShoalError as problem:
                 if name in self._built_in:
                     raise
                 notes.append(f"network {name} does not work: {problem}")
@@ -75,6 +76,13 @@ class NetworkCatalog:
             problems.append(f"cannot remove the firewall table: {problem}")
         await self._host.close()
         return problems
+
+    def name_of(self, ref: str) -> str:
+        """The name of the network that `ref` finds; `ref` itself where it finds none."""
+        try:
+            return self.find(ref).name
+        except (NotFound, InvalidArgument):
+            return ref
 
     def get(self, name: str) -> NetworkDriver | None:
         """The network of this very name."""
@@ -108,22 +116,47 @@ class NetworkCatalog:
         """
         if definition.name in self._built_in:
             raise Forbidden(f"operation is not permitted on predefined {definition.name} network ")
-        if definition.name in self._drivers:
+        if definition.name in self._drivers or definition.name in self._definitions:
             raise Conflict(f"network with name {definition.name} already exists", fix="docker network ls")
         driver = self._make(definition)
-        self._drivers[definition.name] = driver
+        self._check_apart(definition, driver)
+        # From here on, before the first await, nobody else gets its name, its bridge or its subnet.
         self._definitions[definition.name] = definition
+        try:
+            await driver.claim()
+        except BaseException:
+            del self._definitions[definition.name]
+            raise
         try:
             self._store.save_definition(definition)
             notes = await driver.start()
         except BaseException:
             await self._discard(definition.name, driver)
             raise
+        self._drivers[definition.name] = driver
         return notes
 
-    async def remove(self, name: str) -> None:
-        """Takes the network away. Raises: Forbidden for one of the daemon's, or one that containers are in."""
-        driver = self._drivers[name]
+    def _check_apart(self, definition: NetworkDefinition, driver: NetworkDriver) -> None:
+        """Raises: Forbidden, in Docker's words, for the bridge or the subnet of another network."""
+        bridge = driver.inspect().bridge
+        wanted = IPv4Network(definition.subnet, strict=False) if definition.subnet else None
+        for other in self:
+            info = other.inspect()
+            if bridge and info.bridge == bridge:
+                raise Forbidden(
+                    f"cannot create network {definition.id} ({bridge}): conflicts with network {info.id} ({bridge}):"
+                    " networks have same bridge name"
+                )
+        taken = {definition.subnet for definition in self._definitions.values()}
+        taken.update(other.inspect().subnet for other in self)
+        if wanted and any(wanted.overlaps(IPv4Network(subnet, strict=False)) for subnet in taken if subnet):
+            raise Forbidden("Pool overlaps with other one on this address space", fix="choose another --subnet")
+
+    async def remove(self, driver: NetworkDriver) -> None:
+        """Takes the network away. Raises: Forbidden for one of the daemon's or one that containers are in; NotFound."""
+        name = driver.name
+        if self._drivers.get(name) is not driver:
+            raise NotFound(f"network {name} not found", fix="docker network ls")
         if name in self._built_in:
             raise Forbidden(f"{name} is a pre-defined network and cannot be removed")
         info = driver.inspect()
@@ -132,6 +165,8 @@ class NetworkCatalog:
                 f"error while removing network: network {name} id {info.id} has active endpoints",
                 fix=f"docker network disconnect -f {name} CONTAINER",
             )
+        # Nobody finds it from here on, so that no container comes in; its name is free when nothing is left of it.
+        del self._drivers[name]
         await self._discard(name, driver)
 
     async def _discard(self, name: str, driver: NetworkDriver) -> None:
@@ -140,5 +175,4 @@ class NetworkCatalog:
             await driver.stop(remove=True)
         finally:
             self._store.delete_network(name)
-            self._drivers.pop(name, None)
             self._definitions.pop(name, None)

@@ -58,17 +58,24 @@ class ContainerNetworks:
         own = "none" if record.config.network_disabled else network_name(record)
         if own.startswith("container:"):
             return {}
-        asked = {} if own == "none" else dict(record.networking.endpoints_config)
+        own = self._catalog.name_of(own)
+        named = record.networking.endpoints_config
+        asked = {} if own == "none" else {self._catalog.name_of(ref): settings for ref, settings in named.items()}
         if own in asked or not asked:
             return {own: asked.pop(own, EndpointSettings()), **asked}
         return asked
+
+    def joined(self, record: ContainerRecord) -> dict[str, EndpointSettings]:
+        """As `wanted`; but a running container that has left all its networks is in none until its next start."""
+        has_left = record.is_running and not record.networking.endpoints_config and not self.endpoints(record)
+        return {} if has_left else self.wanted(record)
 
     async def allocate(self, record: ContainerRecord) -> tuple[Place, ...]:
         """Addresses and host ports for a container that is about to start; none where it shares a network.
 
         Raises: NotFound for a network; what the drivers raise, in Docker's words.
         """
-        wanted = {self._catalog.find(name).name: settings for name, settings in self.wanted(record).items()}
+        wanted = self.wanted(record)
         gateway = self.gateway_of(wanted)
         places: list[Place] = []
         for name, settings in wanted.items():
@@ -83,7 +90,8 @@ class ContainerNetworks:
     ) -> Endpoint:
         """The endpoint of a container in one network. Raises: as NetworkDriver.allocate, in Docker's words."""
         check_endpoint(settings, self._catalog.definition(driver.name))
-        mac = settings.mac_address or (record.config.mac_address if driver.name == network_name(record) else "")
+        is_own = driver.name == self._catalog.name_of(network_name(record))
+        mac = settings.mac_address or (record.config.mac_address if is_own else "")
         asked = settings.ipam_config
         address = asked.ipv4_address if asked else ""
         with _port_words(record):
@@ -149,13 +157,22 @@ class ContainerNetworks:
         self._events.publish("network", action, network.id, attributes)
 
     async def release(self, record: ContainerRecord) -> None:
-        """Gives the container's addresses and ports back; harmless when it has none."""
+        """Gives the container's addresses and ports back, in all networks though one fails; harmless when it has none.
+
+        Raises: ShoalError, the first one.
+        """
         self.resolving.ended(record.id)
+        failure: ShoalError | None = None
         try:
             for driver in self._catalog:
-                await driver.release(record.id)
+                try:
+                    await driver.release(record.id)
+                except ShoalError as problem:
+                    failure = failure or problem
         finally:
             self.resolving.changed()
+        if failure is not None:
+            raise failure
 
     async def found_running(self, record: ContainerRecord) -> None:
         """The container ran on while shoald was away."""
@@ -175,7 +192,7 @@ class ContainerNetworks:
 
     def view(self, record: ContainerRecord) -> NetworkView:
         """What inspections and lists show of the container's networks."""
-        wanted = self.wanted(record)
+        wanted = self.joined(record)
         if not wanted:
             return NetworkView({}, {})
         key = f"/proc/{record.state.pid}/ns/net" if record.is_running else ""

@@ -106,7 +106,7 @@ class Networks:
     async def remove(self, ref: str) -> None:
         """Raises: NotFound; Forbidden for one of the daemon's, or one that running containers are in."""
         driver = self._catalog.find(ref)
-        await self._catalog.remove(driver.name)
+        await self._catalog.remove(driver)
         self._publish("destroy", driver)
 
     async def connect(self, ref: str, container: str, settings: EndpointSettings) -> None:
@@ -130,16 +130,18 @@ class Networks:
         filters.validate(_PRUNE_ACCEPTED)
         limit_ns = until_ns(filters, now_ns=self._clock_ns())
         unwanted = "label!" in filters
-        wanted = {name for record in self._registry for name in record.networking.endpoints_config}
+        wanted = {name for record in self._registry for name in self._memberships.of(record)}
         deleted = []
         for driver in self._catalog:
             definition = self._catalog.definition(driver.name)
             if definition is None or driver.name in wanted or driver.inspect().endpoints:
                 continue
+            if self._catalog.get(driver.name) is not driver:
+                continue  # another client has removed it meanwhile
             labels = definition.labels
             kept = not filters.matches_labels(labels) or (unwanted and filters.matches_labels(labels, "label!"))
             if not kept and definition.created_ns <= limit_ns:
-                await self._catalog.remove(driver.name)
+                await self._catalog.remove(driver)
                 self._publish("destroy", driver)
                 deleted.append(driver.name)
         self._events.publish("network", "prune", "", {"reclaimed": "0"})

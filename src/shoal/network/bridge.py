@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING
 
-from shoal.errors import Conflict, Internal, ShoalError
+from shoal.errors import Conflict, Forbidden, Internal, ShoalError
 from shoal.network.bridge_device import BridgeDevice, pool_choice, read_ip_forward, write_ip_forward
 from shoal.network.bridge_host import BridgeHost, HostKernel
 from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, PublishedPort, default_mac
@@ -101,6 +101,15 @@ class BridgeNetwork:
         return self._config.name
 
     # -- life of the network ----------------------------------------------------------------------------------
+
+    async def claim(self) -> None:
+        """Before the first start. Raises: Forbidden when the bridge's name is another interface's, SyscallError."""
+        bridge = self._config.bridge
+        if await self._host.run(lambda kernel: any(link.name == bridge for link in kernel.netlink.link_list())):
+            raise Forbidden(
+                f"cannot create network {self._config.name}: the host has an interface {bridge} already",
+                fix=f"choose another name, or remove it: ip link show {bridge}",
+            )
 
     async def start(self) -> list[str]:
         """Make bridge, table and reservations what they should be; what was repaired or is degraded.

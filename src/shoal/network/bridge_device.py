@@ -196,6 +196,9 @@ class BridgeDevice:
     def remove(self) -> None:
         """Delete the bridge; harmless when there is none. Raises: SyscallError."""
         self._index = None
+        link = self.find()
+        if link is None or link.kind != "bridge":
+            return  # an interface of another kind is somebody else's
         try:
             self._netlink.link_del(self.name)
         except SyscallError as error:

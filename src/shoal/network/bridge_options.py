@@ -5,6 +5,7 @@ Source: Docker documentation "Bridge network driver", options.
 
 from __future__ import annotations
 
+import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
 from shoal.errors import InvalidArgument, Unsupported
@@ -17,7 +18,8 @@ _NAME, _ICC, _MASQUERADE = f"{_BRIDGE}name", f"{_BRIDGE}enable_icc", f"{_BRIDGE}
 _HOST_BINDING, _GATEWAY_MODE = f"{_BRIDGE}host_binding_ipv4", f"{_BRIDGE}gateway_mode_ipv4"
 _MTU = "com.docker.network.driver.mtu"
 _MTU_MIN, _MTU_MAX = 68, 65_535
-_INTERFACE_MAX = 15
+_INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_SETTINGS_OF_ALL = ("all", "default")  # what net.ipv4.conf has beside the interfaces
 _TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 
@@ -102,7 +104,9 @@ def _address(text: str) -> str:
 
 
 def _mtu(text: str) -> int:
-    if not text.isdigit() or not (int(text) == 0 or _MTU_MIN <= int(text) <= _MTU_MAX):
+    # isascii: int() would read digits of any script.
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_MTU_MAX))
+    if not is_number or not (int(text) == 0 or _MTU_MIN <= int(text) <= _MTU_MAX):
         raise InvalidArgument(
             f"failed to parse {_MTU} value: {text!r}", why=f"it is a number from {_MTU_MIN} to {_MTU_MAX}"
         )
@@ -110,8 +114,15 @@ def _mtu(text: str) -> int:
 
 
 def _bridge_name(text: str) -> str:
-    if len(text.encode()) > _INTERFACE_MAX or "/" in text or text in (".", "..") or any(map(str.isspace, text)):
-        raise InvalidArgument(f"invalid bridge name {text!r}", why="an interface's name has at most 15 characters")
+    """The name as it may stand in firewall rules, in paths of /proc/sys and in netlink requests.
+
+    The kernel would take more: quotes and braces, which end a rule's string, `*`, which matches other interfaces,
+    and `%d`, which it replaces by a number.
+    """
+    if not _INTERFACE_NAME.fullmatch(text) or text in _SETTINGS_OF_ALL:
+        raise InvalidArgument(
+            f"invalid bridge name {text!r}", why="it is at most 15 letters, digits, dots, dashes and underscores"
+        )
     return text
 
 

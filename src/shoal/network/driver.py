@@ -29,6 +29,12 @@ class NetworkDriver(Protocol):
     def name(self) -> str:
         """The name that clients use: "bridge", "host", "none"."""
 
+    async def claim(self) -> None:
+        """Before the first start of a user's own network: what it would take is nobody's on this host.
+
+        Raises: Forbidden when it is somebody's.
+        """
+
     async def start(self) -> list[str]:
         """Make the network work, repairing what a killed daemon left; what was repaired or is degraded.
 

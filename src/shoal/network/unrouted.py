@@ -43,6 +43,9 @@ class UnroutedNetwork:
         """The name that clients use."""
         return self._record.name
 
+    async def claim(self) -> None:
+        """Nothing: it takes nothing."""
+
     async def start(self) -> list[str]:
         """Remember the network's id, and the endpoints of containers that outlived the daemon."""
         self._store.save_network(self._record)

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from shoal.errors import Conflict, SyscallError
+from shoal.errors import Conflict, Forbidden, SyscallError
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
 from shoal.network.ports import PortRequest
@@ -239,7 +239,10 @@ def test_start_when_the_name_belongs_to_another_kind_of_link_is_a_conflict(site:
         with pytest.raises(Conflict) as caught:
             site.run(network.start())
         assert caught.value.what == "the interface sh-ae3f4d5b exists and is not a bridge"
-        site.run(network.stop(remove=False))
+        with pytest.raises(Forbidden):
+            site.run(network.claim())
+        site.run(network.stop(remove=True))
+        assert "sh-ae3f4d5b" in link_names()
     finally:
         subprocess.run(["ip", "link", "del", "sh-ae3f4d5b"], check=True)
 

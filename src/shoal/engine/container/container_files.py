@@ -11,6 +11,8 @@ from shoal.engine.paths import Paths
 from shoal.network import files
 from shoal.network.dns.redirect import RESOLVER_ADDRESS
 
+_OWN_FILE_MAX = 64 * 1024  # characters
+
 
 class ContainerFiles:
     """Writes the three files at every start; what the host's own files say is read anew each time."""
@@ -72,12 +74,12 @@ class ContainerFiles:
         """
         path, host_resolv = self._paths.resolv_conf_file(record.id), _read(files.HOST_RESOLV_CONF)
         # In place, because it is this very file that is bound into the container.
-        if _read(str(path)) == _own_resolv_conf(host_resolv, _asked(record), has_resolver=False):
+        if _beginning(path) == _own_resolv_conf(host_resolv, _asked(record), has_resolver=False):
             path.write_text(_own_resolv_conf(host_resolv, _asked(record), has_resolver=True))
 
     def names_resolver(self, record: ContainerRecord) -> bool:
         """Whether the container's resolv.conf leads to a resolver of shoal's."""
-        return RESOLVER_ADDRESS in files.name_servers(_read(str(self._paths.resolv_conf_file(record.id))))
+        return RESOLVER_ADDRESS in files.name_servers(_beginning(self._paths.resolv_conf_file(record.id)))
 
 
 def _asked(record: ContainerRecord) -> files.ResolverOptions:
@@ -92,6 +94,15 @@ def _own_resolv_conf(host_resolv: str, asked: files.ResolverOptions, *, has_reso
     if has_resolver:
         return files.resolver_conf_file(text, RESOLVER_ADDRESS, asked)
     return files.resolv_conf_file(text, asked)
+
+
+def _beginning(path: Path) -> str:
+    """The text of a container's own file, which it may have made as large as it likes: so much as one of shoal's has.
+
+    Raises: OSError.
+    """
+    with path.open(errors="replace") as file:
+        return file.read(_OWN_FILE_MAX)
 
 
 def _read(path: str) -> str:
