@@ -96,8 +96,13 @@ _MEANINGS = {
 }
 
 
+def errno_text(number: int) -> str:
+    """What an error number means, in lower case as Go's programs say it: Docker's client looks for such words."""
+    return os.strerror(number).lower()
+
+
 class SyscallError(Internal):
-    """The kernel refused a system call: ``open_tree `/x`: Permission denied``.
+    """The kernel refused a system call: ``open_tree `/x`: permission denied``.
 
     `syscall` is the kernel's name, `object` what it was called on ("" where there is none), `errno` the
     number.
@@ -107,7 +112,7 @@ class SyscallError(Internal):
 
     def __init__(self, syscall: str, object: str, errno: int, *, fix: str = "") -> None:
         subject = f"{syscall} `{object}`" if object else syscall
-        super().__init__(subject, why=os.strerror(errno), fix=fix or _MEANINGS.get((syscall, errno), ""))
+        super().__init__(subject, why=errno_text(errno), fix=fix or _MEANINGS.get((syscall, errno), ""))
         self.syscall = syscall
         self.object = object
         self.errno = errno

@@ -159,8 +159,18 @@ def test_link_to_what_does_not_run_is_refused(engine: Engine) -> None:
     engine.restart()
     assert shown(engine, "owner", "{{json .HostConfig.Links}}") == ["/target:/owner/one"]
     assert expected in refused(engine, "start", "owner")
+    assert shown(engine, "owner", "{{.State.ExitCode}}") == 128
     engine.ok("start", "target")
     engine.ok("start", "owner")
+
+
+def test_link_to_what_does_not_run_keeps_the_exit_code(engine: Engine) -> None:
+    """A start that came to nothing before there was a process leaves the code of the last one."""
+    started(engine, "target")
+    engine.docker("run", "--name", "owner", "--link", "target:one", "busybox", "sh", "-c", "exit 3")
+    engine.ok("stop", "-t", "0", "target")
+    assert "Cannot link to a non running container" in refused(engine, "start", "owner")
+    assert shown(engine, "owner", "{{.State.ExitCode}}") == 3
 
 
 def test_link_on_the_hosts_network_is_refused(engine: Engine) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import _socket as socket  # `socket` itself takes two milliseconds to import
 import errno
-import os
 from struct import calcsize, pack, unpack_from
 
-from shoal.errors import SyscallError
+from shoal.errors import SyscallError, errno_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -355,7 +354,7 @@ def parse_error(request: Request, flags: int, payload: bytes) -> SyscallError | 
     if flags & NLM_F_ACK_TLVS:
         sentence = attributes(payload, 4 + 16).get(NLMSGERR_ATTR_MSG, b"").rstrip(b"\0")
         if sentence:
-            error.why = f"{os.strerror(-code)} ({sentence.decode('utf-8', 'replace')})"
+            error.why = f"{errno_text(-code)} ({sentence.decode('utf-8', 'replace')})"
     return error
 
 

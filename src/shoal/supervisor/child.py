@@ -13,7 +13,7 @@ import gc
 import os
 import signal
 
-from shoal.errors import ShoalError, SyscallError
+from shoal.errors import ShoalError, SyscallError, errno_text
 from shoal.linux.libc import close_range
 from shoal.linux.prctl import set_pdeathsig
 from shoal.supervisor.entrance import enter
@@ -161,7 +161,7 @@ def describe_error(error: BaseException, step: str) -> Body:
             body.update(kind="Internal", syscall=error.syscall, object=error.object, errno=error.errno)
     elif isinstance(error, OSError):
         code = error.errno or errno.EIO
-        body.update(what=f"{step} `{error.filename or ''}`", why=os.strerror(code), errno=code)
+        body.update(what=f"{step} `{error.filename or ''}`", why=errno_text(code), errno=code)
     else:
         body.update(what=f"{step}: {type(error).__name__}: {error}", why=_place(error))
     return body

@@ -174,7 +174,7 @@ def test_setns_with_another_kind_of_namespace_is_refused() -> None:
     """The flag guards against a descriptor of the wrong kind."""
     with namespaces.namespace_fd("self", "uts") as descriptor, pytest.raises(SyscallError) as caught:
         namespaces.setns(descriptor, namespaces.CLONE_NEWNET)
-    assert str(caught.value) == "setns `net`: Invalid argument"
+    assert str(caught.value) == "setns `net`: invalid argument"
 
 
 def test_exit_status_of_a_reaped_process_comes_from_the_kernel() -> None:

@@ -143,7 +143,7 @@ def test_bind_mount_of_a_missing_source_names_the_call_and_the_path(target: Path
     """The error can be shown to a user as it is."""
     with place(target) as fd, pytest.raises(SyscallError) as caught:
         mounts.bind_mount(str(target / "missing"), fd)
-    assert str(caught.value) == f"open_tree `{target}/missing`: No such file or directory"
+    assert str(caught.value) == f"open_tree `{target}/missing`: no such file or directory"
 
 
 def test_bind_mount_over_a_descriptor_can_t_be_diverted_by_a_link(source: Path, target: Path) -> None:
@@ -227,7 +227,7 @@ def test_mount_filesystem_that_the_kernel_lacks_is_enodev(target: Path) -> None:
     """A missing file system is told apart from a wrong option."""
     with place(target) as fd, pytest.raises(SyscallError) as caught:
         filesystems.mount_filesystem("nosuchfs", fd)
-    assert str(caught.value) == "fsopen `nosuchfs`: No such device"
+    assert str(caught.value) == "fsopen `nosuchfs`: no such device"
 
 
 def test_set_propagation_private_keeps_mounts_from_the_host(target: Path) -> None:

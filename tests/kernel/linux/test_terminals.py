@@ -88,7 +88,7 @@ def test_open_pty_of_a_missing_ptmx_is_told(tmp_path: Path) -> None:
     """The error names the path."""
     with pytest.raises(SyscallError) as caught:
         pty.open_pty(str(tmp_path / "ptmx"))
-    assert str(caught.value) == f"open `{tmp_path}/ptmx`: No such file or directory"
+    assert str(caught.value) == f"open `{tmp_path}/ptmx`: no such file or directory"
 
 
 @pytest.mark.parametrize(

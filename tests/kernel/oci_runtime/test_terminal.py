@@ -90,7 +90,7 @@ def test_run_in_the_foreground_joins_the_callers_terminal(runtime: Runtime, box:
         (True, ("run", "--detach"), "cannot allocate tty if shoal-runtime will detach without setting console socket"),
         (False, ("create", "--console-socket", "/x"), "cannot use console socket if the process has no terminal"),
         (True, ("run", "--console-socket", "/x"), "cannot use console socket if shoal-runtime will not detach"),
-        (True, ("create", "--console-socket", "/no/such/socket"), "No such file or directory"),
+        (True, ("create", "--console-socket", "/no/such/socket"), "no such file or directory"),
     ],
 )
 def test_terminal_and_console_socket_must_fit(

@@ -62,7 +62,7 @@ def test_namespace_of_a_missing_process_is_enoent() -> None:
     """The error names the path."""
     with pytest.raises(SyscallError) as caught:
         namespaces.namespace_fd(2**22 - 1, "net")
-    assert str(caught.value) == "open `/proc/4194303/ns/net`: No such file or directory"
+    assert str(caught.value) == "open `/proc/4194303/ns/net`: no such file or directory"
 
 
 @pytest.mark.parametrize("ranges", [[(0, 0, 0)], [(-1, 0, 1)], [(0, -5, 1)]])
@@ -159,7 +159,7 @@ def test_pidfd_signals_and_counts_exits_as_docker_does() -> None:
         assert pidfd.exit_code(os.waitpid(pid, 0)[1]) == 143
         with pytest.raises(SyscallError) as caught:
             pidfd.pidfd_send_signal(descriptor, 15)
-    assert str(caught.value) == "pidfd_send_signal `SIGTERM`: No such process"
+    assert str(caught.value) == "pidfd_send_signal `SIGTERM`: no such process"
 
 
 def test_pss_and_boot_id_of_this_machine() -> None:

@@ -19,7 +19,7 @@ def test_syscall_that_fails_tells_call_object_and_errno() -> None:
         syscall(SYS_pidfd_open, "pidfd_open", "-5", -5, 0)
     error = caught.value
     assert (error.syscall, error.object, error.errno) == ("pidfd_open", "-5", errno.EINVAL)
-    assert str(error) == "pidfd_open `-5`: Invalid argument"
+    assert str(error) == "pidfd_open `-5`: invalid argument"
 
 
 def test_syscall_takes_a_descriptor_by_its_owner() -> None:

@@ -64,7 +64,7 @@ def test_parse_error_with_extended_ack_tells_the_kernels_sentence() -> None:
     error = rtnetlink.parse_error(request(16), rtnetlink.NLM_F_ACK_TLVS, payload)
     assert isinstance(error, SyscallError)
     assert error.errno == errno.EEXIST
-    assert str(error) == "RTM_NEWLINK `x`: File exists (already there)"
+    assert str(error) == "RTM_NEWLINK `x`: file exists (already there)"
 
 
 def test_parse_address_on_a_point_to_point_link_is_the_local_end() -> None:

@@ -139,7 +139,7 @@ class Lifecycle:
         was_restarting = record.is_restarting
         record.move("fail")
         record.state.error = str(problem)
-        record.state.exit_code = failure_code(str(problem))
+        record.state.exit_code = failure_code(str(problem), before=record.state.exit_code)
         now_ns = self._clock()
         failed = ExitRecord(
             cause="start-failed", started_ns=now_ns, ended_ns=now_ns, code=record.state.exit_code, why=str(problem)
@@ -272,13 +272,13 @@ class Lifecycle:
             self._kept.discard(record.id)
 
 
-def failure_code(message: str) -> int:
-    """The exit code that Docker gives a container whose process could not be started."""
+def failure_code(message: str, *, before: int) -> int:
+    """The exit code that Docker gives a container whose process could not be started; `before`, its last one, stays."""
     if "executable file not found" in message or "no such file or directory" in message.lower():
         return 127
     if "permission denied" in message.lower() or "is a directory" in message.lower():
         return 126
-    return 128
+    return before or 128
 
 
 def _ticks(pid: int) -> int | None:

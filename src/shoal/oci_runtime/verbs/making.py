@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from shoal.errors import InvalidArgument, ShoalError
+from shoal.errors import InvalidArgument, ShoalError, Unsupported
 from shoal.oci_runtime.arguments import Invocation
 from shoal.oci_runtime.console import Foreground
 from shoal.oci_runtime.ending import destroy
@@ -91,11 +91,13 @@ def kept_descriptors(count: int) -> range:
 
 
 def refuse_systemd(call: Invocation) -> None:
-    """Raises: Unsupported for `--systemd-cgroup` where no systemd runs."""
+    """Raises: Unsupported for `--systemd-cgroup`: what systemd does not know of, it may reset at its next reload."""
     if call.options.switch("systemd-cgroup"):
-        from shoal.oci_runtime.systemd import require_systemd
-
-        require_systemd()
+        raise Unsupported(
+            "systemd cgroup flag passed, but systemd support for managing cgroups is not available",
+            why="shoal-runtime makes control groups itself",
+            fix="leave --systemd-cgroup out, and let the engine use the driver cgroupfs",
+        )
 
 
 def _end(container: Container, report: Report) -> None:
