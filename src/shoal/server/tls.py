@@ -96,8 +96,12 @@ class TlsRelay:
         """From the client to the pair. A TCP connection that ends without a close_notify is a client that is gone."""
         while True:
             plain = self._stream.take_plain()
-            if plain:
-                await self._loop.sock_sendall(self._inner, plain)
+            try:
+                if plain:
+                    await self._loop.sock_sendall(self._inner, plain)
+            except (BrokenPipeError, ConnectionResetError):
+                # What is behind the pair reads no more, as after a refusal. Its last words still go to the client.
+                await self._watch_client()
             if self._stream.peer_closed:
                 break
             sealed = await self._loop.sock_recv(self._outer, _READ_SIZE)

@@ -40,7 +40,12 @@ class Companion:
             # The supervisor ignores what would end it; this one may be ended.
             setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
         )
-        self._pidfd: Fd = pidfd_open(self._pid)
+        try:
+            self._pidfd: Fd = pidfd_open(self._pid)
+        except SyscallError as error:
+            os.kill(self._pid, signal.SIGKILL)  # our child, not waited for yet: the number is still its own
+            os.waitpid(self._pid, 0)
+            raise OSError(error.errno, "pidfd_open") from None
         loop.watch(self._pidfd.fileno(), READABLE, lambda _events: self._ended())
 
     def kill(self) -> None:

@@ -22,14 +22,19 @@ class OomInquiry:
     async def explain(self, id: str, exits: Sequence[ExitRecord]) -> OomRecord:
         """What is known of the processes of container `id` that were killed, but for those in earlier `exits`."""
         try:
-            records = await asyncio.to_thread(self._read)
+            newest, reports = await asyncio.to_thread(self._look)
         except ShoalError as problem:
             _log.warning("nothing more is known of the OOM kill in container %s: %s", id, problem)
             return OomRecord()
         earlier = max((end.oom.number for end in exits if end.oom is not None), default=0)
-        if records and earlier > records[-1].number:
+        if earlier > newest > 0:
             earlier = 0  # the machine was started anew since
-        return oom_record(id, [report for report in oom_reports(records) if report.number > earlier])
+        return oom_record(id, [report for report in reports if report.number > earlier])
+
+    def _look(self) -> tuple[int, list[OomReport]]:
+        """The number of the newest record, and the reports: thousands of lines, too many for the event loop."""
+        records = self._read()
+        return records[-1].number if records else 0, oom_reports(records)
 
 
 def oom_record(id: str, reports: Sequence[OomReport]) -> OomRecord:

@@ -49,8 +49,13 @@ class Prober:
         When it is cancelled the probe is killed.
         """
         config = ExecConfig(cmd=list(check.command), attach_stdout=True, attach_stderr=True)
+        try:
+            output = ProbeOutput()
+        except OSError as problem:
+            _log.warning("container %s was not probed: %s", container.name, problem)  # out of descriptors: next time
+            return
         probe: ExecRecord | None = None
-        with ProbeOutput() as output:
+        with output:
             started_ns = self._clock()
             try:
                 async with self._starting:

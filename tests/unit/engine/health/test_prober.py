@@ -7,6 +7,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import pytest
+
 from shoal.api.container import ContainerConfig
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.execs import Execs
@@ -127,6 +129,16 @@ def test_probe_without_a_command_is_a_failure() -> None:
 
     _scenario(_Driver(), test)
     assert [result.output for result in told] == ["No exec command specified"]
+
+
+def test_probe_without_descriptors_says_nothing_and_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container is probed again when its turn comes: a full table of files must not end its checks for ever."""
+
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("shoal.engine.health.prober.ProbeOutput", fail)
+    assert _results(_Driver()) == []
 
 
 def test_probe_cancelled_while_it_starts_is_killed_once_it_runs() -> None:
