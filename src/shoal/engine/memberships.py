@@ -13,6 +13,7 @@ from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks, check_endpoint
 from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound
+from shoal.linux.procfs import process_exists
 from shoal.network.driver import NetworkDriver
 
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
@@ -65,9 +66,11 @@ class Memberships:
         if driver.endpoint(record.id) is not None:
             # A daemon that was killed in here had not noted yet that the container is in the network.
             await self._unplug(record, driver)
+        _check_alive(record)
         endpoint = await self._networks.reserve(record, driver, settings, [])
         try:
             await driver.plug(endpoint, record.state.pid)
+            _check_alive(record)  # else its number may be another's by now, who must not keep the interface
         except BaseException:
             await self._unplug(record, driver)
             raise
@@ -117,5 +120,13 @@ class Memberships:
         if old is not None and old.endpoint(record.id) is not None:
             await old.publish(record.id, [])
         if new is not None and new.endpoint(record.id) is not None:
+            _check_alive(record)
             await new.route(record.id, record.state.pid)
             await new.publish(record.id, self._networks.port_requests(record))
+
+
+def _check_alive(record: ContainerRecord) -> None:
+    """Raises: Conflict when the container's process has ended, of which its record does not know yet."""
+    state = record.state
+    if state.start_ticks is not None and not process_exists(state.pid, state.start_ticks):
+        raise Conflict(f"container {record.id} is not running", why="it has just ended")

@@ -179,7 +179,7 @@ def _warnings(controllers: Collection[str], *, forwards: bool) -> list[str] | No
 
 def _storage_status(driver: str, path: str) -> list[tuple[str, str]]:
     """What the file system below the layers is."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text(errors="replace").splitlines()]
     holders = [(fields[1], fields[2]) for fields in mounts if f"{path}/".startswith(fields[1].rstrip("/") + "/")]
     _, kind = max(holders, key=lambda holder: len(holder[0]), default=("", "unknown"))
     status = [("Backing Filesystem", "extfs" if kind.startswith("ext") else kind)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -140,7 +139,7 @@ def _signal_all(record: Record, number: int) -> None:
     if group is not None and group.exists():
         group.kill(number)
     elif record.is_alive():
-        os.kill(record.pid, number)
+        _signal_first(record, number)
 
 
 def _remove(group: Cgroup, deadline: float) -> None:

@@ -126,10 +126,17 @@ class Place:
             raise NotFound("container does not exist") from None
         except OSError as error:
             raise SyscallError("flock", self.directory, error.errno or 0) from None
-        if not os.path.isdir(self.directory):
+        if not self._is_its(lock):
             raise NotFound("container does not exist")
         self._lock = lock
         return True
+
+    def _is_its(self, lock: Fd) -> bool:
+        """Whether what was locked still is the container's: it may have been deleted, and its id given anew."""
+        try:
+            return os.path.samestat(os.fstat(lock.fileno()), os.stat(self.directory))
+        except FileNotFoundError:
+            return False
 
     def unlock(self) -> None:
         """Lets others have it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from dataclasses import dataclass, field
 from typing import cast
@@ -20,7 +21,7 @@ from shoal.engine.memberships import Memberships
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.resolving import Resolving
-from shoal.errors import Forbidden, NotFound, SyscallError
+from shoal.errors import Conflict, Forbidden, NotFound, SyscallError
 from shoal.oci.rootfs import PlainRootfs
 from tests.unit.engine.networks_bench import FakeNetwork, catalog, definition, unavailable
 
@@ -123,6 +124,20 @@ def test_connect_that_fails_leaves_no_interface_behind() -> None:
             await bench.connect(bench.net)
         assert bench.net.done == ["start", "unplug", "release"]
         assert list(bench.networks.joined(bench.record)) == ["bridge"]
+
+    asyncio.run(scenario())
+
+
+def test_connect_to_one_that_has_just_ended_touches_no_other_process() -> None:
+    """The number of its process may be another's already."""
+
+    async def scenario() -> None:
+        bench = await _bench()
+        await _running(bench)
+        bench.record.state.pid, bench.record.state.start_ticks = os.getpid(), 1
+        with pytest.raises(Conflict, match="is not running"):
+            await bench.connect(bench.net)
+        assert bench.net.done == ["start"]
 
     asyncio.run(scenario())
 

@@ -109,8 +109,8 @@ class Creator:
         return self._snapshotter.prepare(id, chain_ids)
 
     def _discard(self, id: str, host: HostConfig) -> None:
-        remove_image_mounts(id, host, self._snapshotter)
         try:
+            remove_image_mounts(id, host, self._snapshotter)
             self._snapshotter.remove(id)
         except ShoalError:
             pass  # there is none yet; what cannot be removed now is swept at the next start
