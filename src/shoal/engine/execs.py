@@ -202,6 +202,10 @@ class Execs:
     async def inspect(self, exec_id: str) -> ExecInspect:
         """The exec's state. Raises: NotFound."""
         record = self._find(exec_id)
+        if record.running:
+            # Who has just seen its stream end asks for the exit code, which its supervisor told before that: this waits
+            # in the loop, where the request may have overtaken it.
+            await asyncio.sleep(0)
         config = record.config
         process = ExecProcessConfig(
             tty=config.tty,

@@ -89,10 +89,9 @@ class ApiServer:
 
     async def _accept(self, listener: socket.socket, service: Service, clients: asyncio.TaskGroup) -> None:
         listener.setblocking(False)
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                client, _ = await loop.sock_accept(listener)
+                client = await _accepted(listener)
             except OSError as error:
                 # Out of descriptors, or the client left again: neither is a reason to stop listening.
                 _log.warning("accept failed: %s", error)
@@ -155,3 +154,25 @@ class ApiServer:
             _, late = await asyncio.wait(remaining, timeout=self._grace_s)
             for task in late:
                 task.cancel()
+
+
+async def _accepted(listener: socket.socket) -> socket.socket:
+    """The next client's connection, not blocking. Raises: OSError.
+
+    Not `loop.sock_accept`: cancelled in the moment when a client comes, it loses that client's connection and logs a
+    failure (CPython 3.11).
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            client, _ = listener.accept()
+        except BlockingIOError:
+            ready = asyncio.Event()
+            loop.add_reader(listener, ready.set)
+            try:
+                await ready.wait()
+            finally:
+                loop.remove_reader(listener)
+        else:
+            client.setblocking(False)
+            return client

@@ -132,6 +132,9 @@ class NativeDriver:
             if container is None:
                 raise Conflict(f"container {request.id} is not running")
             supervisor = await self._succession.supervisor_of(container)
+            if self._hosted.find(request.id, None) is not container:
+                # It ended while it had no supervisor, and was waited for.
+                raise Conflict(f"container {request.id} is not running")
             plan = compile_exec(request, self._facts)
             _show(f"exec {request.exec_id} in container {request.id}", plan)
             message = exec_request(request, plan, container.pidfd)
@@ -147,6 +150,8 @@ class NativeDriver:
             if hosted is None:
                 return
             supervisor = await self._succession.supervisor_of(hosted)
+            if self._find(target.id, target.exec_id) is not hosted:
+                return  # it ended while it had no supervisor
             body = attach_body(target.id, target.exec_id, options, early, 0)
             await supervisor.connected.request("attach", {**body}, [client.fileno()])
 
@@ -162,6 +167,8 @@ class NativeDriver:
         if hosted is None:
             return
         supervisor = await self._succession.supervisor_of(hosted)
+        if self._find(id, exec_id) is not hosted:
+            return  # it ended while it had no supervisor
         body = {"id": id, "exec_id": exec_id, "rows": rows, "cols": columns}
         await supervisor.connected.request("resize", body)
 
