@@ -6,7 +6,7 @@ import pytest
 
 from shoal.errors import InvalidArgument
 from shoal.network import files
-from shoal.network.files import ResolverOptions, hosts_file, resolv_conf_file
+from shoal.network.files import ResolverOptions, hosts_file, resolv_conf_file, resolver_conf_file
 
 HOST = """\
 # made by dhcp
@@ -146,3 +146,15 @@ def test_host_network_resolv_conf_is_the_hosts_unless_asked() -> None:
     changed = files.host_network_resolv_conf_file(HOST, ResolverOptions(search=["corp"]))
     assert "nameserver 127.0.0.1" in changed
     assert "search corp" in changed
+
+
+def test_resolver_conf_file_leads_to_the_resolver_alone() -> None:
+    """Search domains and options are the host's or those asked for, ndots:0 unless somebody says otherwise."""
+    host = "nameserver 10.0.0.1\nsearch corp\noptions edns0\n"
+    lines = resolver_conf_file(host, "127.0.0.11").splitlines()[1:]
+    assert lines == ["nameserver 127.0.0.11", "search corp", "options edns0 ndots:0"]
+    asked = ResolverOptions(["192.0.2.1"], ["."], ["ndots:3"])
+    assert resolver_conf_file(host, "127.0.0.11", asked).splitlines()[1:] == [
+        "nameserver 127.0.0.11",
+        "options ndots:3",
+    ]
