@@ -7,7 +7,7 @@ import contextlib
 import shutil
 
 from tests.engines.engine import DOCKER
-from tests.perf import commands, measures, report, runtimes, streams, subjects
+from tests.perf import commands, measures, names, report, runtimes, streams, subjects
 
 
 def arguments() -> argparse.Namespace:
@@ -18,6 +18,7 @@ def arguments() -> argparse.Namespace:
         "--thousand", action="store_true", help="also start 1,000 containers on shoald, and exec in each"
     )
     parser.add_argument("--streams", action="store_true", help="measure logs and attached output, and nothing else")
+    parser.add_argument("--names", action="store_true", help="measure names in users' networks, and nothing else")
     parser.add_argument("--clients", action="store_true", help="measure `shoal` beside `docker`, and nothing else")
     parser.add_argument(
         "--runtimes", action="store_true", help="measure shoal-runtime beside runc and crun, and nothing else"
@@ -47,26 +48,30 @@ def main() -> None:
             stack.callback(subject.close)
             measured.append(subject)
         clients = commands.commands(measured[0]) if options.only in (None, "shoald") else []
-        client_rows = commands.command_rows(clients, rounds) if clients and not options.streams else []
+        client_rows = (
+            commands.command_rows(clients, rounds) if clients and not (options.streams or options.names) else []
+        )
         if options.clients:
             print_clients(clients, client_rows)
             return
         engines = [subject for subject in measured if subject.runs_containers]
-        rows = streams.stream_rows(engines, 256 if options.quick else 512)
+        rows = [] if options.names else streams.stream_rows(engines, 256 if options.quick else 512)
         if not options.streams:
+            rows += names.name_rows(engines)
+        if not (options.streams or options.names):
             rows = measures.quick_rows(measured, rounds) + measures.many_rows(engines, count) + rows
-        names, versions = [s.name for s in measured], [s.version() for s in measured]
+        titles, versions = [s.name for s in measured], [s.version() for s in measured]
         sentences = measures.thousand(measured[0]) if options.thousand else []
     print()
-    print(report.table(rows, names, versions))
+    print(report.table(rows, titles, versions))
     print()
     if client_rows:
         print_clients(clients, client_rows)
-    if options.only is None and not options.streams:
+    if options.only is None and not (options.streams or options.names):
         print(f"{runtimes.table(rounds)}\n")
     print(report.taken_on())
     print(*sentences, sep="\n")
-    if DOCKER and "podman" in names:
+    if DOCKER and "podman" in titles:
         print("dockerd and shoald are driven by the stock docker command, Podman by its own.")
 
 

@@ -47,10 +47,9 @@ class Forwarder:
         if known is not None and (stream or len(known) <= question.payload):
             return known
         answer, is_answer = await self._ask_all(query, question, upstreams, stream=stream)
-        if is_answer:
-            self._cache.put(query, answer)
-        else:
-            self._cache.put_failure(query, answer)
+        # Behind the answer, because to read it takes longer than to pass it on.
+        keep = self._cache.put if is_answer else self._cache.put_failure
+        asyncio.get_running_loop().call_soon(keep, query, answer)
         return answer
 
     async def _ask_all(

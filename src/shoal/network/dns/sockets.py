@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,23 +18,36 @@ from shoal.network.dns.redirect import RESOLVER_ADDRESS, redirect
 T = TypeVar("T")
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1  # netdevice(7)
 _BACKLOG = 16
+# The way into a namespace costs more than a socket.
+_AT_A_TIME = 4
 
 
 class Place:
     """A network namespace and what listens in it. It lives for as long as this is open: its owner closes it."""
 
-    __slots__ = ("listener", "namespace", "server")
+    __slots__ = ("listener", "namespace", "server", "spares")
 
     def __init__(self, namespace: Fd, server: socket.socket, listener: socket.socket) -> None:
         self.namespace = namespace
         self.server = server
         self.listener = listener
+        self.spares: list[socket.socket] = []  # of IPv4, for datagrams, never used yet
+
+    def keep(self, spares: Sequence[socket.socket]) -> None:
+        """Keeps sockets for later, if the namespace is still held."""
+        if self.namespace.closed:
+            for spare in spares:
+                spare.close()
+        else:
+            self.spares += spares
 
     def close(self) -> None:
         """Lets go of the namespace. Harmless when repeated."""
         self.server.close()
         self.listener.close()
         self.namespace.close()
+        while self.spares:
+            self.spares.pop().close()
 
 
 class NamespaceSockets:
@@ -57,20 +70,25 @@ class NamespaceSockets:
             raise
 
     async def open(self, place: Place, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-        """A socket in that namespace, which the caller owns. Raises: SyscallError, OSError."""
+        """A new socket in that namespace, which the caller owns. Raises: SyscallError, OSError."""
+        is_usual = (family, kind) == (socket.AF_INET, socket.SOCK_DGRAM)
+        if is_usual and place.spares:
+            return place.spares.pop()
         # A copy, because the place may be closed, and its number given to another, before the thread comes to it.
         namespace = place.namespace.dup()
 
-        def work() -> socket.socket:
+        def work() -> list[socket.socket]:
             with namespace:
-                return self._inside(namespace, lambda: socket.socket(family, kind | socket.SOCK_NONBLOCK))
+                return self._inside(namespace, lambda: _open_some(family, kind, _AT_A_TIME if is_usual else 1))
 
         future = self._in_worker(work)
         try:
-            return await asyncio.shield(future)
+            first, *spares = await asyncio.shield(future)
         except asyncio.CancelledError:
-            future.add_done_callback(_close_unwanted)
+            future.add_done_callback(_close_all_unwanted)
             raise
+        place.keep(spares)
+        return first
 
     def close(self) -> None:
         """Ends the thread, when it has done what it was asked."""
@@ -126,6 +144,19 @@ def _open_place(namespace: Fd) -> Place:
     return Place(namespace, server, listener)
 
 
+def _open_some(family: socket.AddressFamily, kind: socket.SocketKind, count: int) -> list[socket.socket]:
+    """Sockets that do not wait. Raises: OSError, and leaves none open."""
+    made: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            made.append(socket.socket(family, kind | socket.SOCK_NONBLOCK))
+    except OSError:
+        for one in made:
+            one.close()
+        raise
+    return made
+
+
 def _bound(kind: socket.SocketKind) -> socket.socket:
     """A socket on any free port of the resolver's address, not waiting."""
     bound = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
@@ -139,7 +170,14 @@ def _bound(kind: socket.SocketKind) -> socket.socket:
     return bound
 
 
-def _close_unwanted(made: asyncio.Future[Place] | asyncio.Future[socket.socket]) -> None:
+def _close_all_unwanted(made: asyncio.Future[list[socket.socket]]) -> None:
+    """Closes what nobody waits for any more."""
+    if not made.cancelled() and made.exception() is None:
+        for one in made.result():
+            one.close()
+
+
+def _close_unwanted(made: asyncio.Future[Place]) -> None:
     """Closes what nobody waits for any more."""
     if not made.cancelled() and made.exception() is None:
         made.result().close()
