@@ -63,6 +63,8 @@ class RotatedFile:
         """Writes a record for each line and piece."""
         records = self._encoder.records(stream, parts, time_ns)
         try:
+            if self._fd < 0:
+                self._open()  # the last rotation came to no new file: it has been done, all but for that
             while records:
                 cut = self._fitting(records)
                 if cut == 0:

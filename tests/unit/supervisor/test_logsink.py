@@ -141,3 +141,21 @@ def test_write_on_full_disk_is_told_once_and_goes_on() -> None:
     assert log.sink.write("stdout", b"a\n", TIME_NS) == b""
     assert log.sink.write("stdout", b"b\n", TIME_NS) == b""
     assert log.problems == ["log `/dev/full`: No space left on device, its output is lost"]
+
+
+def test_rotation_that_gets_no_new_file_costs_no_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is no descriptor, output is lost; with one the log goes on, and what was rotated is there still."""
+    log = Sink(tmp_path / "log", max_size_bytes=100, max_files=3)
+    log.sink.write("stdout", b"first\n", TIME_NS)
+
+    def fail(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", fail)
+        for _ in range(4):
+            log.sink.write("stdout", b"lost\n", TIME_NS)
+    log.sink.write("stdout", b"second\n", TIME_NS)
+    assert [record["log"] for record in log.records(".1")] == ["first\n"]
+    assert [record["log"] for record in log.records()] == ["second\n"]
+    assert len(log.problems) == 1

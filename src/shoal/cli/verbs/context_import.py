@@ -13,6 +13,7 @@ from shoal.errors import InvalidArgument, NotFound
 
 _MOST_BYTES = 10 << 20
 _TLS_PREFIX = "tls/docker/"
+_MEMBERS = frozenset(("meta.json", *(_TLS_PREFIX + name for name in TLS_FILES)))
 
 
 class Options(Flags):
@@ -60,9 +61,12 @@ def _read(content: bytes) -> StoredContext:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:*") as tar:
             for member in tar:
-                file = tar.extractfile(member) if member.isfile() and member.size <= _MOST_BYTES else None
+                name = member.name.removeprefix("./")
+                # The others may be many, and unpack to any size.
+                is_wanted = name in _MEMBERS and member.isfile() and member.size <= _MOST_BYTES
+                file = tar.extractfile(member) if is_wanted else None
                 if file is not None:
-                    members[member.name.removeprefix("./")] = file.read()
+                    members[name] = file.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise InvalidArgument("this is no exported context", why=str(error)) from None
     if "meta.json" not in members:

@@ -33,6 +33,7 @@ MOST_CONNECTIONS = 16
 _BATCH = 16
 _LONGEST_QUERY = 4096
 _IDLE_S = 10.0
+_REST_S = 0.2
 _LENGTH = struct.Struct(">H")
 
 
@@ -61,7 +62,8 @@ class Resolver:
         self._pause: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(place.server, self._read_datagrams)
-        self._loop.add_reader(place.listener, self._accept)
+        self._rest: asyncio.TimerHandle | None = None
+        self._listen()
 
     @property
     def namespace_fd(self) -> int:
@@ -70,8 +72,9 @@ class Resolver:
 
     def close(self) -> None:
         """Answers no more, and lets go of the namespace. Harmless when repeated."""
-        if self._pause is not None:
-            self._pause.cancel()
+        for timer in (self._pause, self._rest):
+            if timer is not None:
+                timer.cancel()
         if self._place.server.fileno() >= 0:
             self._loop.remove_reader(self._place.server)
             self._loop.remove_reader(self._place.listener)
@@ -135,11 +138,19 @@ class Resolver:
 
     # -- streams ----------------------------------------------------------------------------------------------
 
+    def _listen(self) -> None:
+        self._loop.add_reader(self._place.listener, self._accept)
+
     def _accept(self) -> None:
         try:
             connection, _ = self._place.listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return  # it has gone again
         except OSError:
-            return  # it has gone again, or the process is out of descriptors
+            # Out of descriptors: the connection waits on, and would wake the loop without end.
+            self._loop.remove_reader(self._place.listener)
+            self._rest = self._loop.call_later(_REST_S, self._listen)
+            return
         if len(self._connections) >= MOST_CONNECTIONS:
             connection.close()
             return
