@@ -38,7 +38,8 @@ class BridgeConfig:
 
     `ip_range` bounds the addresses that are handed out, `reserved` are never. `internal`: no way out of it;
     `icc`: its containers reach each other; `masquerade`: to the outside they seem to be the host. `host_ip` is where
-    ports are published that name no address. `options` is what inspections show.
+    ports are published that name no address. `options` is what inspections show. `id` and `created_ns` are those of a
+    network that a user made; without them they are chosen at its first start.
     """
 
     bridge: str
@@ -55,6 +56,8 @@ class BridgeConfig:
     masquerade: bool = True
     host_ip: str = ANY_ADDRESS
     options: dict[str, str] = field(default_factory=dict)
+    id: str = ""
+    created_ns: int = 0
 
     @property
     def is_default(self) -> bool:
@@ -91,7 +94,9 @@ class BridgeNetwork:
         self._host = host or BridgeHost(config.table, ports)
         self._ports = self._host.ports
         self._device: BridgeDevice | None = None
-        self._record = self._store.network(config.name) or NetworkRecord(config.name, new_id(), "bridge", clock_ns())
+        self._record = self._store.network(config.name) or NetworkRecord(
+            config.name, config.id or new_id(), "bridge", config.created_ns or clock_ns()
+        )
         self._endpoints: dict[str, Endpoint] = {}
         self._pool: Pool | None = None
 

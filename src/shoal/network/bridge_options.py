@@ -51,6 +51,8 @@ def bridge_config(definition: NetworkDefinition, table: str) -> BridgeConfig:
         masquerade=_boolean(options, _MASQUERADE),
         host_ip=_address(options.get(_HOST_BINDING, ANY_ADDRESS)),
         options=options,
+        id=definition.id,
+        created_ns=definition.created_ns,
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from shoal.errors import InvalidArgument
+from shoal.network.bridge import BridgeNetwork
 from shoal.network.bridge_options import bridge_config
 from shoal.network.definition import NetworkDefinition
 
@@ -35,3 +38,11 @@ def test_mtu_that_is_no_number_in_range_is_refused(mtu: str) -> None:
     """Digits of other scripts and endless ones are told to the client, not raised as a fault of shoal's."""
     with pytest.raises(InvalidArgument, match="failed to parse"):
         bridge_config(_definition({_MTU: mtu}), "shoal")
+
+
+def test_network_has_the_id_that_its_maker_was_told() -> None:
+    """It is known by it at once, not by another one of the bridge's own."""
+    config = bridge_config(_definition({}), "shoal")
+    with sqlite3.connect(":memory:") as database:
+        shown = BridgeNetwork(config, database).inspect()
+    assert (shown.id, shown.created_ns) == ("a" * 64, 1)
