@@ -62,6 +62,7 @@ from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks
 from shoal.engine.networks import Networks
 from shoal.engine.paths import Paths
+from shoal.engine.port_inquiries import PortInquiries
 from shoal.engine.published_ports import PublishedPorts
 from shoal.engine.recovery import Recovery
 from shoal.engine.resolving import Resolving
@@ -425,6 +426,7 @@ class _Parts:
             ),
             background=self.background,
             past_exits=past_exits,
+            port_inquiries=PortInquiries(self.registry, self.catalog, networks, self.catalog.host),
             published_ports=PublishedPorts(
                 self.registry, self.locks, self.catalog, networks, self.events, self.background
             ),

@@ -30,7 +30,7 @@ class NetworkCatalog:
         self._drivers = dict(built_in)
         self._built_in = frozenset((*built_in, "default"))
         self._store = store
-        self._host = host
+        self.host = host
         self._make = make
         self._definitions: dict[str, NetworkDefinition] = {}
         for definition in store.definitions():
@@ -54,12 +54,12 @@ class NetworkCatalog:
                 if name in self._built_in:
                     raise
                 notes.append(f"network {name} does not work: {problem}")
-        await self._host.bring_up()
+        await self.host.bring_up()
         return notes
 
     async def watch(self, report: Callable[[str], None]) -> None:
         """Puts back what others take from the host's network, and reports it, until cancelled. Raises: SyscallError."""
-        await self._host.watch(report)
+        await self.host.watch(report)
 
     async def stop(self, *, remove: bool) -> list[str]:
         """Lets go of all networks; with `remove` nothing of them stays on the host. What could not be removed."""
@@ -71,10 +71,10 @@ class NetworkCatalog:
                 problems.append(f"cannot take network {driver.name} from the host: {problem}")
         try:
             if remove:
-                await self._host.remove_table()
+                await self.host.remove_table()
         except ShoalError as problem:
             problems.append(f"cannot remove the firewall table: {problem}")
-        await self._host.close()
+        await self.host.close()
         return problems
 
     def name_of(self, ref: str) -> str:

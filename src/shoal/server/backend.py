@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from shoal.api.top import ContainerTopResponse
     from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
     from shoal.api.volume import Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneReport
+    from shoal.api.why import PortVerdict
     from shoal.linux.fd import Fd
 
 
@@ -173,6 +174,10 @@ class UpkeepBackend(Protocol):
 
     async def update(self, ref: str, request: ContainerUpdateRequest) -> ContainerUpdateResponse:
         """Warnings, once the limits hold. Raises: NotFound, Conflict, InvalidArgument."""
+        ...
+
+    async def why_port(self, ref: str, port: str) -> PortVerdict:
+        """The first thing that keeps clients from its port, such as 80/tcp. Raises: NotFound, InvalidArgument."""
         ...
 
     async def ports(self, ref: str, change: PortsChange) -> PortsChanged:

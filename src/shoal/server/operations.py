@@ -163,4 +163,5 @@ UNPUBLISHED: tuple[Operation, ...] = (
     Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),
     Operation("GET", "/containers/{id}/exits", "ShoalContainerExits"),
     Operation("POST", "/containers/{id}/ports", "ShoalContainerPorts"),
+    Operation("GET", "/containers/{id}/why/port", "ShoalContainerWhyPort"),
 )

@@ -14,6 +14,7 @@ from shoal.api.ports import PortsChange, PortsChanged
 from shoal.api.stats import BlkioStats, ContainerStats, MemoryStats, PidsStats, no_cpu
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
+from shoal.api.why import PortVerdict
 from shoal.errors import NotFound
 
 CONTAINER_ID = "c1" + "0" * 62
@@ -62,6 +63,10 @@ class FakeUpkeep:
         self._check(ref)
         self.notes.append(("update", request))
         return ContainerUpdateResponse(warnings=["no swap"])
+
+    async def why_port(self, ref: str, port: str) -> PortVerdict:
+        self._check(ref)
+        return PortVerdict(name="/c1", port=port, healthy=True)
 
     async def ports(self, ref: str, change: PortsChange) -> PortsChanged:
         self._check(ref)

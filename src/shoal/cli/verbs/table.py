@@ -72,6 +72,7 @@ VERBS = (
     VerbEntry("diff", "CONTAINER", "Show which files of a container differ from its image"),
     VerbEntry("update", "[OPTIONS] CONTAINER [CONTAINER...]", "Change the limits of containers"),
     VerbEntry("why exit", "[OPTIONS] CONTAINER", "Tell what ended a container, in plain words"),
+    VerbEntry("why port", "[OPTIONS] CONTAINER PORT[/PROTO]", "Tell what keeps clients from a container's port"),
     VerbEntry("container prune", "[OPTIONS]", "Remove all stopped containers"),
     VerbEntry("rename", "CONTAINER NEW_NAME", "Rename a container"),
     VerbEntry("rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers"),
@@ -175,7 +176,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "dial-stdio": "system dial-stdio",
     },
     "port": {"add": "port add", "rm": "port rm"},
-    "why": {"exit": "why exit"},
+    "why": {"exit": "why exit", "port": "why port"},
 }
 
 

@@ -151,6 +151,10 @@ class Containers:
         """What ended its last runs: `Exits`, the latest first, each with `Cause` and `Sentence`. shoal's alone."""
         return await self._caller.document("GET", f"/containers/{ref}/exits")
 
+    async def why_port(self, ref: str, port: str) -> Document:
+        """What keeps clients from its port ("80", "53/udp"): `Healthy`, `Cause`, `Sentence`, `Hint`. shoal's alone."""
+        return await self._caller.document("GET", f"/containers/{ref}/why/port", query={"port": port})
+
     async def change_ports(self, ref: str, change: Mapping[str, Json]) -> Document:
         """Publishes ports (`Add`), or no longer (`Remove`), as port maps; `Ports` as they are then. shoal's alone."""
         return await self._caller.document("POST", f"/containers/{ref}/ports", body=change)

@@ -14,6 +14,7 @@ from shoal.api.ports import PortsChange, PortsChanged
 from shoal.api.stats import ContainerStats
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
+from shoal.api.why import PortVerdict
 from shoal.engine.background import Background
 from shoal.engine.container.exits_past import PastExits
 from shoal.engine.container.exits_view import exits_view, past_view
@@ -22,6 +23,7 @@ from shoal.engine.container.prune import Pruner
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.top import ProcessLister
 from shoal.engine.container.update import Updater
+from shoal.engine.port_inquiries import PortInquiries
 from shoal.engine.published_ports import PublishedPorts
 from shoal.image.snapshot.protocol import Snapshotter
 
@@ -39,6 +41,7 @@ class Upkeep:
     background: Background
     past_exits: PastExits
     published_ports: PublishedPorts
+    port_inquiries: PortInquiries
 
     async def exits(self, ref: str) -> ContainerExits:
         """What ended its last runs, also of one that is gone where its end was nobody's wish. Raises: NotFound."""
@@ -65,6 +68,10 @@ class Upkeep:
         """Gives the container other limits. Raises: NotFound, Conflict, InvalidArgument, SyscallError."""
         warnings = await self.background.complete(self.updater.update(self.registry.find(ref), request))
         return ContainerUpdateResponse(warnings=warnings)
+
+    async def why_port(self, ref: str, port: str) -> PortVerdict:
+        """What keeps clients from its port. Raises: NotFound, InvalidArgument, Conflict."""
+        return await self.port_inquiries.explain(ref, port)
 
     async def ports(self, ref: str, change: PortsChange) -> PortsChanged:
         """Publishes ports, or no longer. Raises: NotFound, Conflict, InvalidArgument, Internal (host port taken)."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+from typing import Any
+
+import msgspec
 
 from shoal.errors import Internal, Unavailable
 
@@ -15,6 +18,7 @@ _FD_SETSIZE = 1024
 _SONAME = "libnftables.so.1"
 _NFT_CTX_DEFAULT = 0
 _NFT_CTX_OUTPUT_HANDLE = 1 << 3
+_NFT_CTX_OUTPUT_JSON = 1 << 4
 _NFT_CTX_OUTPUT_NUMERIC_PRIO = 1 << 7
 _MISSING = "No such file or directory"
 
@@ -70,6 +74,20 @@ class Nftables:
         if status != 0:
             raise NftError("the firewall refused a change", words.decode("utf-8", "replace"))
         return bytes(output).decode("utf-8", "replace")
+
+    def read(self) -> list[dict[str, Any]]:
+        """The whole ruleset of the host, ours and others', as libnftables-json(5) has it. Raises: NftError."""
+        if self._context is None:
+            raise Internal("the firewall is closed already")
+        flags = _NFT_CTX_OUTPUT_HANDLE | _NFT_CTX_OUTPUT_NUMERIC_PRIO
+        # SAFETY: as in run(); the flags are set back before any other command.
+        self._library.nft_ctx_output_set_flags(self._context, flags | _NFT_CTX_OUTPUT_JSON)
+        try:
+            text = self.run("list ruleset")
+        finally:
+            self._library.nft_ctx_output_set_flags(self._context, flags)
+        objects: list[dict[str, Any]] = msgspec.json.decode(text)["nftables"]
+        return objects
 
     def close(self) -> None:
         """Free the context; harmless when repeated."""

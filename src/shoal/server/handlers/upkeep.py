@@ -29,6 +29,11 @@ async def ports(backend: Backend, request: Request) -> Reply:
     return json_reply(await backend.upkeep.ports(request.name, await request.json(PortsChange)))
 
 
+async def why_port(backend: Backend, request: Request) -> Reply:
+    """What keeps clients from a container's port: an addition of shoal's."""
+    return json_reply(await backend.upkeep.why_port(request.name, request.query.text("port")))
+
+
 async def top(backend: Backend, request: Request) -> Reply:
     """ContainerTop."""
     return json_reply(await backend.upkeep.top(request.name, request.query.text("ps_args")))
@@ -65,6 +70,7 @@ async def prune(backend: Backend, request: Request) -> Reply:
 HANDLERS: Mapping[str, Handler] = {
     "ShoalContainerExits": exits,
     "ShoalContainerPorts": ports,
+    "ShoalContainerWhyPort": why_port,
     "ContainerTop": top,
     "ContainerStats": stats,
     "ContainerChanges": changes,
