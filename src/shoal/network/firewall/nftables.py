@@ -7,10 +7,9 @@ to one thread, which is also the thread whose network namespace it talks to. The
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 from typing import Any
-
-import msgspec
 
 from shoal.errors import Internal, Unavailable
 
@@ -86,7 +85,7 @@ class Nftables:
             text = self.run("list ruleset")
         finally:
             self._library.nft_ctx_output_set_flags(self._context, flags)
-        objects: list[dict[str, Any]] = msgspec.json.decode(text)["nftables"]
+        objects: list[dict[str, Any]] = json.loads(text)["nftables"]
         return objects
 
     def close(self) -> None:
