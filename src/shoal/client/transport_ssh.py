@@ -5,6 +5,7 @@ ssh's own configuration, keys, agent and known hosts count; its questions and co
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import subprocess
@@ -34,14 +35,19 @@ class SshTransport(Transport):
     def command(self, *verb: str) -> list[str]:
         """The words of the ssh command that runs a verb of shoal there, `system dial-stdio` by default.
 
-        The host stands behind `--`, so that it can't be read as an option. The words of `verb` pass through a shell.
+        The host stands behind `--`, so that it can't be read as an option. The words of `verb` pass through a shell;
+        the path of the socket, which may be from a context of somebody else's, is quoted for it.
         """
         words = ["ssh", "-o", f"ConnectTimeout={_CONNECT_TIMEOUT_S}", "-T"]
         if self.user:
             words += ["-l", self.user]
         if self.port:
             words += ["-p", self.port]
-        remote = ["shoal", *(["-H", f"unix://{self.path}"] if self.path else []), *(verb or ("system", "dial-stdio"))]
+        remote = [
+            "shoal",
+            *(["-H", shlex.quote(f"unix://{self.path}")] if self.path else []),
+            *(verb or ("system", "dial-stdio")),
+        ]
         return [*words, "--", self.host, *remote]
 
     def connect(self) -> Connection:

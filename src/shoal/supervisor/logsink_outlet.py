@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from shoal.supervisor.protocol import RemoteBody
 
 RETRY_S = 1.0
+# Of a receiver by TLS: each try is a process with a tenth of a second's work.
+RELAY_RETRY_S = 10.0
 # How long an ended container's messages wait for their receiver, as with Docker.
 FINISH_S = 10.0
 # System calls in one go, and messages in one of them on a stream.
@@ -176,7 +178,8 @@ class Outlet:
         if self._on_closed is not None:
             self.close()
             return
-        self._timer = self._loop.call_later(RETRY_S, self._retry)
+        is_relayed = self._remote["protocol"] == "tcp+tls"
+        self._timer = self._loop.call_later(RELAY_RETRY_S if is_relayed else RETRY_S, self._retry)
 
     def _retry(self) -> None:
         self._timer = None

@@ -11,7 +11,7 @@ import pytest
 from shoal import errors
 from shoal.client import transport
 from shoal.client.transport import TcpTransport, UnixTransport, parse_host
-from shoal.client.transport_ssh import SshTransport
+from shoal.client.transport_ssh import SshTransport, ssh_transport
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,17 @@ def test_unix_transport_without_permission_is_forbidden(monkeypatch: pytest.Monk
     with pytest.raises(errors.Forbidden, match="Permission denied") as caught:
         UnixTransport("/run/x.sock").connect()
     assert "group" in caught.value.fix
+
+
+def test_ssh_address_is_no_program_for_the_shell_on_the_other_side() -> None:
+    """What a context of somebody else's names as the socket is a path there, whatever is in it."""
+    words = ssh_transport("host/run/$(reboot); x").command()
+    assert words[words.index("--") + 1 :] == [
+        "host",
+        "shoal",
+        "-H",
+        "'unix:///run/$(reboot); x'",
+        "system",
+        "dial-stdio",
+    ]
+    assert ssh_transport("host/run/shoal.sock").command()[-3] == "unix:///run/shoal.sock"
