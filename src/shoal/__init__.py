@@ -4,7 +4,8 @@
 
     print(shoal.run("busybox", "echo hello").text)
 
-`shoal.connect()` gives an engine with its containers, images and volumes; `shoal.aio` has the same to be awaited.
+`shoal.connect()` gives an engine with its containers, images, networks and volumes; `shoal.aio` has the same to be
+awaited.
 Every process of shoal imports this module, and most need nothing but the version: the API is loaded when it is first
 used.
 """
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from shoal.sync import Exec as Exec
     from shoal.sync import Image as Image
     from shoal.sync import Images as Images
+    from shoal.sync import Network as Network
+    from shoal.sync import Networks as Networks
     from shoal.sync import Stream as Stream
     from shoal.sync import Volume as Volume
     from shoal.sync import Volumes as Volumes
@@ -60,7 +63,10 @@ _RESULTS = (
 _ERRORS = (
     "Conflict Forbidden Internal InvalidArgument NotFound ShoalError TimedOut Unauthorized Unavailable Unsupported"
 )
-_SYNC = "Attachment Container Containers Engine Exec Image Images Stream Volume Volumes connect run time_limit"
+_SYNC = (
+    "Attachment Container Containers Engine Exec Image Images Network Networks Stream Volume Volumes connect run "
+    "time_limit"
+)
 _HOMES = {
     **dict.fromkeys(_RESULTS.split(), "shoal.client.results"),
     **dict.fromkeys(_ERRORS.split(), "shoal.errors"),

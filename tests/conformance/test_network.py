@@ -211,3 +211,14 @@ def test_port_of_a_stopped_listener_is_not_left_in_use(engine: Engine) -> None:
     engine.ok("rm", "-f", "web")
     with engine.listen(port) as sock:
         assert sock.type == socket.SOCK_STREAM
+
+
+def test_network_is_found_by_the_id_that_its_creation_answers(engine: Engine) -> None:
+    """The id that `network create` prints is the one of every list and inspection, also after a restart."""
+    made = engine.ok("network", "create", "owned").strip()
+    try:
+        engine.restart()
+        assert engine.ok("network", "inspect", "-f", "{{.Id}} {{.Name}}", made).split() == [made, "owned"]
+        assert engine.ok("network", "ls", "-q", "--no-trunc", "-f", "name=owned").strip() == made
+    finally:
+        engine.ok("network", "rm", made)

@@ -6,6 +6,7 @@ from shoal.aio.containers import Container, Containers
 from shoal.aio.engine import Engine, connect, run
 from shoal.aio.execs import Exec
 from shoal.aio.images import Image, Images
+from shoal.aio.networks import Network, Networks
 from shoal.aio.streams import Attachment, Stream
 from shoal.aio.volumes import Volume, Volumes
 from shoal.client.aio.endings import time_limit
@@ -18,6 +19,8 @@ __all__ = [
     "Exec",
     "Image",
     "Images",
+    "Network",
+    "Networks",
     "Stream",
     "Volume",
     "Volumes",

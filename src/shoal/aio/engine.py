@@ -8,6 +8,7 @@ from typing import Unpack
 
 from shoal.aio.containers import Containers
 from shoal.aio.images import Images
+from shoal.aio.networks import Networks
 from shoal.aio.running import run_container
 from shoal.aio.streams import Stream
 from shoal.aio.volumes import Volumes
@@ -33,6 +34,7 @@ class Engine:
         self._client = client
         self.containers = Containers(client)
         self.images = Images(client)
+        self.networks = Networks(client)
         self.volumes = Volumes(client)
 
     async def __aenter__(self) -> Engine:

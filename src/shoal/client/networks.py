@@ -39,3 +39,7 @@ class Networks:
     def disconnect(self, ref: str, container: str, *, force: bool = False) -> None:
         """Takes a container out of it."""
         self._caller.perform("POST", f"/networks/{ref}/disconnect", body={"Container": container, "Force": force})
+
+    def prune(self, *, filters: Filters | None = None) -> Document:
+        """Removes the networks that no container is in, and tells what they were."""
+        return self._caller.document("POST", "/networks/prune", query=filters_query(filters or {}))

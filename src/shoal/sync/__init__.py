@@ -8,6 +8,7 @@ from shoal.sync.containers import Container, Containers
 from shoal.sync.engine import Engine, connect, run
 from shoal.sync.execs import Exec
 from shoal.sync.images import Image, Images
+from shoal.sync.networks import Network, Networks
 from shoal.sync.streams import Attachment, Stream
 from shoal.sync.volumes import Volume, Volumes
 
@@ -19,6 +20,8 @@ __all__ = [
     "Exec",
     "Image",
     "Images",
+    "Network",
+    "Networks",
     "Stream",
     "Volume",
     "Volumes",

@@ -15,6 +15,7 @@ from shoal.client.options import Command, ContainerOptions, Selection, filters_o
 from shoal.client.results import Event, Output
 from shoal.sync.containers import Containers
 from shoal.sync.images import Images
+from shoal.sync.networks import Networks
 from shoal.sync.running import run_container
 from shoal.sync.streams import Stream
 from shoal.sync.volumes import Volumes
@@ -34,6 +35,7 @@ class Engine:
         self._client = client
         self.containers = Containers(client)
         self.images = Images(client)
+        self.networks = Networks(client)
         self.volumes = Volumes(client)
 
     def __enter__(self) -> Engine:

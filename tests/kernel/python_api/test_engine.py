@@ -276,6 +276,28 @@ def test_volumes_are_made_used_and_removed(engine: shoal.Engine) -> None:
     assert len(engine.volumes.prune().removed) == 1
 
 
+def test_networks_are_made_joined_left_and_removed(engine: shoal.Engine) -> None:
+    """create, list, connect with a name and an address, conflict while in use, disconnect, prune."""
+    with engine.networks.create("web", subnet="10.213.7.0/24", labels={"a": "b"}) as network:
+        assert engine.networks.list(filters={"label": "a=b"}) == [network]
+        assert (network.name, network.driver, network.internal) == ("web", "bridge", False)
+        with engine.containers.start("busybox", IDLE) as box:
+            network.connect(box, aliases=["db"], address="10.213.7.9")
+            assert "10.213.7.9" in box.exec("ip address").text
+            assert "10.213.7.9" in engine.run("busybox", "nslookup db", network="web").text
+            assert list(network.inspect().mapping("Containers")) == [box.id]
+            with pytest.raises(shoal.Forbidden, match="active endpoints"):
+                network.remove()
+            network.disconnect(box)
+            assert "10.213.7.9" not in box.exec("ip address").text
+            with pytest.raises(shoal.ShoalError, match="is not connected"):
+                network.disconnect(box.id)
+    with pytest.raises(shoal.NotFound):
+        engine.networks.get("web")
+    engine.networks.create("idle")
+    assert engine.networks.prune().removed == ("idle",)
+
+
 def test_streams_that_are_awaited(shoald: Shoald) -> None:
     """The same streams under asyncio: left early, cancelled, and used side by side."""
 

@@ -13,7 +13,7 @@ from tests.arch.source import ROOT
 from tests.engines.shoald import Shoald
 from tests.kernel.python_api.examples import examples_in, fenced_examples, run_examples
 
-MODULES = ("containers", "engine", "execs", "files", "images", "streams", "volumes")
+MODULES = ("containers", "engine", "execs", "files", "images", "networks", "streams", "volumes")
 AWAITING = [(f"aio.{name}", key) for name in MODULES for key in examples_in(import_module(f"shoal.aio.{name}"))]
 WAITING = [(f"sync.{name}", key) for name in MODULES for key in examples_in(import_module(f"shoal.sync.{name}"))]
 

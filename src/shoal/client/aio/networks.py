@@ -38,3 +38,7 @@ class Networks:
     async def disconnect(self, ref: str, container: str, *, force: bool = False) -> None:
         """Takes a container out of it."""
         await self._caller.perform("POST", f"/networks/{ref}/disconnect", body={"Container": container, "Force": force})
+
+    async def prune(self, *, filters: Filters | None = None) -> Document:
+        """Removes the networks that no container is in, and tells what they were."""
+        return await self._caller.document("POST", "/networks/prune", query=filters_query(filters or {}))
