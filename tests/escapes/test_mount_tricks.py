@@ -48,12 +48,14 @@ def test_dev_from_a_volume_does_not_redirect_masks_and_console(
     shoald: Shoald, volume: str, name: str, target: str, terminal: bool
 ) -> None:
     """A link in a volume at /dev is not taken for null or console (CVE-2025-31133, CVE-2025-52565)."""
-    prepared(shoald, volume, f"ln -s {target} /v/{name}")
+    prepared(shoald, volume, f"test {name} = null || mknod /v/null c 1 3; ln -s {target} /v/{name}")
     script = "for p in /proc/kcore /proc/keys /dev/console /proc/sys/kernel/core_pattern; do test -e $p && "
     script += "(true 3>>$p) 2>/dev/null && readlink -f $p && grep -c . $p; done; grep ' /proc/kcore ' /proc/mounts"
     code, text = run(shoald, ["timeout", "5", "sh", "-c", script], {"Binds": [f"{volume}:/dev"]}, Tty=terminal)
     assert "/proc/sys" not in text.replace("/proc/sys/kernel/core_pattern: not a", ""), text
     assert "sysrq" not in text or code is None, text
+    # Without a null device there is nothing to mask with, and no terminal without a devpts: then it does not start.
+    assert (code is None) == (terminal or name == "null"), text
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ class Client(threading.Thread):
 
     def _tell(self, slot: Slot, operation: str, method: str, target: str, body: object = None) -> Response | None:
         """The answer, which the belief has taken in, or None where it was lost."""
+        began = time.monotonic()
         try:
             answer = self._ask(slot, method, target, body)
         except AwayError:
@@ -123,6 +124,8 @@ class Client(threading.Thread):
             slot.belief.told(operation, answer.status)
         except SurpriseError as surprise:
             raise SurpriseError(f"{surprise}: {answer.body[:300]!r}") from None
+        if self._history.disturbed(began):
+            slot.belief.witness_lost = True  # it may have started before its supervisor was killed
         return answer
 
     # -- operations ----------------------------------------------------------------------------------------------
