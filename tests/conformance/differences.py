@@ -90,6 +90,40 @@ DIFFERENCES: dict[str, Difference] = {
         shoald="cannot mount volume over existing file, file exists /etc/passwd",
         reason="the sentence that Docker has for VOLUMEs of an image; a path inside the storage driver helps nobody",
     ),
+    "network-subnet": Difference(
+        dockerd="Invalid subnet {text} : invalid CIDR address: {text}",
+        shoald="invalid network config:\ninvalid subnet {text}: invalid CIDR block notation",
+        reason=NEWER_WORDING,
+    ),
+    "network-gateway-outside": Difference(
+        dockerd=r"failed to allocate gateway \(10\.8\.0\.1\): Requested address is out of range",
+        shoald="invalid gateway 10.8.0.1: parent subnet 10.9.0.0/24 doesn't contain this address",
+        reason=NEWER_WORDING,
+    ),
+    "network-gateway-malformed": Difference(
+        dockerd="invalid gateway address foo in Ipam configuration",
+        shoald="invalid gateway foo: invalid address",
+        reason=NEWER_WORDING,
+    ),
+    "network-range": Difference(
+        dockerd='failed to parse pool request for address space "LocalDefault" pool "10.9.0.0/24" subpool "foo"',
+        shoald="invalid ip-range foo: invalid CIDR block notation",
+        reason=NEWER_WORDING,
+    ),
+    "network-address-outside": Difference(
+        dockerd="Invalid address 10.9.1.5: It does not belong to any of this network's subnets",
+        shoald="no configured subnet or ip-range contain the IP address 10.9.1.5",
+        reason=NEWER_WORDING,
+    ),
+    "network-request-status": Difference(dockerd="400|403|500", shoald="400", reason=NEWER_STATUS),
+    "network-mtu-range": Difference(
+        dockerd="^$", shoald="invalid MTU number: 100000", reason="Docker makes the network, and no container can start"
+    ),
+    "network-ipv6": Difference(
+        dockerd="could not find an available, non-overlapping IPv6 address pool",
+        shoald="IPv6 networks are not served yet",
+        reason="shoal has no IPv6 so far",
+    ),
     "save-unknown": Difference(
         dockerd="reference does not exist",
         shoald="(reference does not exist|No such image: no-such:1)",

@@ -37,8 +37,8 @@ class Memberships:
         self._networks = networks
 
     def of(self, record: ContainerRecord) -> dict[str, EndpointSettings]:
-        """The networks that the container is in, or comes into at its start: as ContainerNetworks.joined."""
-        return self._networks.joined(record)
+        """The networks that the container is in, or comes into at its start: as ContainerNetworks.wanted."""
+        return self._networks.wanted(record)
 
     async def connect(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
         """Raises: InvalidArgument, Forbidden (in it already, address taken), Conflict (it goes), NotFound."""
@@ -49,10 +49,11 @@ class Memberships:
                 raise NotFound(f"network {driver.name} not found", why="it was removed while the container changed")
             self._check(record, driver, settings)
             joined = self.of(record)
-            if driver.name in joined and (not record.is_running or driver.endpoint(record.id) is not None):
+            if driver.name in joined and record.is_running and driver.endpoint(record.id) is not None:
                 raise Forbidden(f"endpoint with name {record.name} already exists in network {driver.name}")
             before = self._networks.gateway_of(joined)
-            joined = {**joined, driver.name: settings}
+            # A stopped one that is in it already keeps what it asked for first, as with Docker.
+            joined = {driver.name: settings, **joined} if driver.name in joined else {**joined, driver.name: settings}
             if record.is_running:
                 await self._plug(record, driver, settings)
                 self._networks.announce_one(record, driver, "connect")
@@ -83,7 +84,7 @@ class Memberships:
     async def disconnect(self, record: ContainerRecord, driver: NetworkDriver) -> None:
         """Raises: InvalidArgument (host), Forbidden when it is not in the network."""
         async with self._locks.hold(record.id):
-            if "host" in (driver.name, network_name(record)):
+            if network_name(record) == "host":
                 raise InvalidArgument(_HOST)
             joined = self.of(record)
             if driver.name not in joined:
@@ -98,16 +99,16 @@ class Memberships:
 
     def _check(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
         own = network_name(record)
-        if own.startswith("container:"):
+        if own.startswith("container:") or own == "host":
             raise InvalidArgument(_SHARED)
-        if "host" in (own, driver.name):
+        if driver.name == "host":
             raise InvalidArgument(_HOST)
-        if driver.name == "none" or (own == "none" and not record.networking.endpoints_config):
+        if driver.name == "none" or "none" in self._networks.wanted(record):
             raise InvalidArgument(_PRIVATE)
         check_endpoint(settings, self._catalog.definition(driver.name))
 
     def _save(self, record: ContainerRecord, joined: dict[str, EndpointSettings]) -> None:
-        record.networking = NetworkingConfig(endpoints_config=joined)
+        record.networking, record.networks_changed = NetworkingConfig(endpoints_config=joined), True
         self._registry.save(record)
         self._networks.resolving.changed()
 

@@ -111,8 +111,8 @@ class NetworkCatalog:
     async def add(self, definition: NetworkDefinition) -> list[str]:
         """Makes the network, on the host and in the database; warnings. Nothing stays of one that cannot work.
 
-        Raises: Forbidden (a name of the daemon's, a subnet of another network), Conflict (name), InvalidArgument,
-        Unavailable (no free subnet).
+        Raises: Forbidden (a name of the daemon's, a subnet or a bridge of another network), Conflict (name),
+        InvalidArgument, Unavailable (no free subnet).
         """
         if definition.name in self._built_in:
             raise Forbidden(f"operation is not permitted on predefined {definition.name} network ")
@@ -128,6 +128,7 @@ class NetworkCatalog:
             del self._definitions[definition.name]
             raise
         try:
+            # Before anything is on the host: a daemon that dies in between still knows whose it is.
             self._store.save_definition(definition)
             notes = await driver.start()
         except BaseException:
@@ -138,19 +139,24 @@ class NetworkCatalog:
 
     def _check_apart(self, definition: NetworkDefinition, driver: NetworkDriver) -> None:
         """Raises: Forbidden, in Docker's words, for the bridge or the subnet of another network."""
-        bridge = driver.inspect().bridge
-        wanted = IPv4Network(definition.subnet, strict=False) if definition.subnet else None
-        for other in self:
-            info = other.inspect()
-            if bridge and info.bridge == bridge:
+        new = driver.inspect()
+        for other in (known.inspect() for known in self):
+            if new.bridge and new.bridge == other.bridge:
                 raise Forbidden(
-                    f"cannot create network {definition.id} ({bridge}): conflicts with network {info.id} ({bridge}):"
-                    " networks have same bridge name"
+                    f"cannot create network {definition.id} ({new.bridge}): conflicts with network {other.id} "
+                    f"({other.bridge}): networks have same bridge name",
+                    fix=f"choose another com.docker.network.bridge.name than that of {other.name}",
                 )
-        taken = {definition.subnet for definition in self._definitions.values()}
-        taken.update(other.inspect().subnet for other in self)
-        if wanted and any(wanted.overlaps(IPv4Network(subnet, strict=False)) for subnet in taken if subnet):
-            raise Forbidden("Pool overlaps with other one on this address space", fix="choose another --subnet")
+        wanted = IPv4Network(definition.subnet, strict=False) if definition.subnet else None
+        # Those that are just being made or removed too.
+        taken = {known.subnet: name for name, known in self._definitions.items()}
+        taken |= {other.subnet: other.name for other in (known.inspect() for known in self)}
+        for subnet, name in taken.items():
+            if wanted and subnet and wanted.overlaps(IPv4Network(subnet, strict=False)):
+                raise Forbidden(
+                    "Pool overlaps with other one on this address space",
+                    fix=f"{subnet} is of the network {name}: choose another --subnet, or none, to be given a free one",
+                )
 
     async def remove(self, driver: NetworkDriver) -> None:
         """Takes the network away. Raises: Forbidden for one of the daemon's or one that containers are in; NotFound."""

@@ -51,24 +51,22 @@ class ContainerNetworks:
         return await self._catalog.start(live)
 
     def wanted(self, record: ContainerRecord) -> dict[str, EndpointSettings]:
-        """What the container asked of each network, its own one first; empty where it shares another's.
-
-        One that has left all its networks comes back into its own, as with Docker.
-        """
-        own = "none" if record.config.network_disabled else network_name(record)
+        """What the container asked of each network, its own one first; empty where it has none, or shares another's."""
+        asked = {self._catalog.name_of(ref): settings for ref, settings in record.networking.endpoints_config.items()}
+        if record.networks_changed:
+            return asked
+        own = self._own(record)
         if own.startswith("container:"):
             return {}
-        own = self._catalog.name_of(own)
-        named = record.networking.endpoints_config
-        asked = {} if own == "none" else {self._catalog.name_of(ref): settings for ref, settings in named.items()}
+        if own == "none":
+            return {own: asked.get(own, EndpointSettings())}
         if own in asked or not asked:
             return {own: asked.pop(own, EndpointSettings()), **asked}
         return asked
 
-    def joined(self, record: ContainerRecord) -> dict[str, EndpointSettings]:
-        """As `wanted`; but a running container that has left all its networks is in none until its next start."""
-        has_left = record.is_running and not record.networking.endpoints_config and not self.endpoints(record)
-        return {} if has_left else self.wanted(record)
+    def _own(self, record: ContainerRecord) -> str:
+        """The network that the container's network mode names, by its name."""
+        return "none" if record.config.network_disabled else self._catalog.name_of(network_name(record))
 
     async def allocate(self, record: ContainerRecord) -> tuple[Place, ...]:
         """Addresses and host ports for a container that is about to start; none where it shares a network.
@@ -90,8 +88,7 @@ class ContainerNetworks:
     ) -> Endpoint:
         """The endpoint of a container in one network. Raises: as NetworkDriver.allocate, in Docker's words."""
         check_endpoint(settings, self._catalog.definition(driver.name))
-        is_own = driver.name == self._catalog.name_of(network_name(record))
-        mac = settings.mac_address or (record.config.mac_address if is_own else "")
+        mac = settings.mac_address or (record.config.mac_address if driver.name == self._own(record) else "")
         asked = settings.ipam_config
         address = asked.ipv4_address if asked else ""
         with _port_words(record):
@@ -192,7 +189,7 @@ class ContainerNetworks:
 
     def view(self, record: ContainerRecord) -> NetworkView:
         """What inspections and lists show of the container's networks."""
-        wanted = self.joined(record)
+        wanted = self.wanted(record)
         if not wanted:
             return NetworkView({}, {})
         key = f"/proc/{record.state.pid}/ns/net" if record.is_running else ""

@@ -22,7 +22,8 @@ from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
 from shoal.engine.memberships import Memberships
 from shoal.engine.network_catalog import NetworkCatalog
-from shoal.errors import Forbidden, InvalidArgument, NotFound, Unsupported
+from shoal.engine.network_requests import check_ipam
+from shoal.errors import Forbidden, InvalidArgument, NotFound, Unavailable, Unsupported
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import NetworkDriver
 from shoal.network.endpoint import Endpoint
@@ -31,6 +32,7 @@ _PRUNE_ACCEPTED = ("label", "label!", "until")
 _ACCEPTED = ("dangling", "driver", "id", "label", "name", "scope", "type")
 _TYPES = ("builtin", "custom")
 _DRIVERS = ("", "default", "bridge")
+_ONLY_ONE = ("host", "null")
 
 
 class Networks:
@@ -73,20 +75,19 @@ class Networks:
         name = request.name
         if not name or name != name.strip() or "/" in name:
             raise InvalidArgument(f"invalid network name: {name!r}", why="it is empty, or has a space or a slash")
-        if request.driver not in _DRIVERS:
-            raise NotFound(
-                f'could not find plugin {request.driver} in v1 plugin registry: plugin "{request.driver}" not found',
-                fix="use the driver bridge",
-            )
+        _check_driver(request.driver)
         if request.enable_ipv6:
             raise Unsupported("IPv6 networks are not served yet", fix="leave --ipv6 out")
-        if request.scope not in ("", "local") or request.ingress or request.config_only or request.config_from:
-            raise Forbidden("cluster networks need a swarm manager", fix="leave --scope, --ingress and --config-* out")
+        if request.scope not in ("", "local"):
+            raise Forbidden("cannot create a swarm scoped network when swarm is not active", fix="leave --scope out")
+        if request.ingress or request.config_only or request.config_from:
+            raise Unsupported("ingress and configuration networks are a swarm's", fix="leave --ingress, --config-* out")
         ipam = request.ipam or IPAM()
         if ipam.driver not in ("", "default"):
-            raise NotFound(f'could not find ipam driver "{ipam.driver}"', fix="leave --ipam-driver out")
+            raise NotFound(f'plugin "{ipam.driver}" not found', fix="leave --ipam-driver out")
+        check_ipam(ipam)
         if len(ipam.config) > 1:
-            raise Unsupported("more than one subnet is not served yet", fix="name one --subnet")
+            raise Forbidden("bridge driver doesn't support multiple subnets", fix="name one --subnet")
         pool = ipam.config[0] if ipam.config else IPAMPool()
         return NetworkDefinition(
             id=secrets.token_hex(32),
@@ -121,6 +122,8 @@ class Networks:
         if record is None:
             if not force:
                 raise NotFound(f"No such container: {container}")
+            if driver.endpoint(container) is None:
+                raise NotFound(f"endpoint {container} not found")
             await driver.release(container)
             return
         await self._memberships.disconnect(record, driver)
@@ -196,3 +199,19 @@ class Networks:
             and (not kinds or ("custom" if is_own else "builtin") in kinds)
             and (not filters.get("dangling") or wants_dangling == (is_own and not is_used))
         )
+
+
+def _check_driver(driver: str) -> None:
+    """Raises: NotFound for a driver that there is not, Forbidden for one of the daemon's own networks, Unavailable."""
+    if driver in _DRIVERS:
+        return
+    if driver in _ONLY_ONE:
+        raise Forbidden(f'only one instance of "{driver}" network is allowed', fix="use the one that there is")
+    if driver == "overlay":
+        raise Unavailable(
+            "This node is not a swarm manager.", why="overlay networks join several machines", fix="use a bridge"
+        )
+    raise NotFound(
+        f'could not find plugin {driver} in v1 plugin registry: plugin "{driver}" not found',
+        fix="use the driver bridge",
+    )

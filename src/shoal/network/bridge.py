@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
 from shoal.errors import Conflict, Forbidden, Internal, ShoalError
@@ -122,7 +122,8 @@ class BridgeNetwork:
         Raises: Unavailable (no libnftables, no free subnet), Conflict (the bridge's name is taken), SyscallError.
         """
         remembered = self._store.endpoints(self._config.name)
-        device, address, notes = await self._host.run(lambda kernel: self._start_device(kernel, remembered))
+        others = self._store.subnets(besides=self._config.name)
+        device, address, notes = await self._host.run(lambda kernel: self._start_device(kernel, remembered, others))
         self._device = device
         self._record = replace(self._record, address=str(address))
         self._store.save_network(self._record)
@@ -334,13 +335,14 @@ class BridgeNetwork:
                 "com.docker.network.bridge.name": self._config.bridge,
                 "com.docker.network.driver.mtu": str(self._config.mtu),
             }
+        address = self._address()
         return NetworkInfo(
             name=self._config.name,
             id=self._record.id,
             driver="bridge",
             created_ns=self._record.created_ns,
-            subnet=str(self._pool.subnet) if self._pool else "",
-            gateway=str(self._pool.gateway) if self._pool else "",
+            subnet=str(address.network) if address else "",
+            gateway=str(address.ip) if address else "",
             bridge=self._config.bridge,
             mtu=self._config.mtu,
             options=options,
@@ -348,6 +350,13 @@ class BridgeNetwork:
         )
 
     # -- in the event loop's thread ---------------------------------------------------------------------------
+
+    def _address(self) -> IPv4Interface | None:
+        """The bridge's address: what it has, or had when it last worked, or is to get; None before one is chosen."""
+        if self._pool is not None:
+            return IPv4Interface((self._pool.gateway, self._pool.subnet.prefixlen))
+        text = self._record.address or self._config.bip
+        return IPv4Interface(text) if text else None
 
     def _running(self) -> BridgeDevice:
         if self._device is None:
@@ -381,12 +390,12 @@ class BridgeNetwork:
     # -- in the worker thread ---------------------------------------------------------------------------------
 
     def _start_device(
-        self, kernel: HostKernel, remembered: list[Endpoint]
+        self, kernel: HostKernel, remembered: list[Endpoint], others: list[IPv4Network]
     ) -> tuple[BridgeDevice, IPv4Interface, list[str]]:
         device = self._device or BridgeDevice(kernel.netlink, self._config.bridge, self._config.mtu)
         try:
             with pool_choice():
-                address, notes = self._choose_address(device, remembered)
+                address, notes = self._choose_address(device, remembered, others)
                 notes += device.ensure(address)
         except BaseException:
             if self._device is None:
@@ -394,22 +403,24 @@ class BridgeNetwork:
             raise
         return device, address, notes
 
-    def _choose_address(self, device: BridgeDevice, remembered: list[Endpoint]) -> tuple[IPv4Interface, list[str]]:
-        """The bridge's address: `bip`, or the one it had, or one in a free subnet."""
+    def _choose_address(
+        self, device: BridgeDevice, remembered: list[Endpoint], others: list[IPv4Network]
+    ) -> tuple[IPv4Interface, list[str]]:
+        """The bridge's address: `bip`, or the one it had, or one in a free subnet. `others` are other networks'."""
         wanted = parse_bip(self._config.bip) if self._config.bip else None
         before = IPv4Interface(self._record.address) if self._record.address else None
         if device.find() is None:
             remembered = []  # after a reboot: without the bridge no container of it can be alive
         if before is not None and remembered and wanted not in (None, before):
             return before, [f"--bip {wanted} waits until no container of {before.network} is left"]
-        if wanted is not None:
-            return wanted, []
         claimed = device.claimed()
+        if wanted is not None:
+            return wanted, [] if before == wanted else _overlaps(wanted.network, claimed)
         if before is not None:
             taken = any(before.network.overlaps(claim) for claim in claimed if claim.prefixlen > 0)
             if remembered or not taken:
                 return before, []
-        subnet = pick_pool(claimed, self._config.pools)
+        subnet = pick_pool([*claimed, *others], self._config.pools)
         return IPv4Interface((subnet.network_address + 1, subnet.prefixlen)), []
 
     def _start_firewall(self, kernel: HostKernel, address: IPv4Interface) -> tuple[bool, list[str]]:
@@ -456,3 +467,11 @@ class BridgeNetwork:
 
 def _publications(endpoint: Endpoint) -> list[Publication]:
     return [Publication(port, endpoint.ip) for port in endpoint.ports]
+
+
+def _overlaps(subnet: IPv4Network, claimed: Collection[IPv4Network]) -> list[str]:
+    """A sentence about what the host would no longer reach through this subnet."""
+    lost = next((claim for claim in claimed if claim.prefixlen > 0 and claim.overlaps(subnet)), None)
+    return (
+        [f"the subnet {subnet} overlaps with {lost}, which the host uses: part of it is out of reach"] if lost else []
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
-from shoal.errors import InvalidArgument, Unsupported
+from shoal.errors import Forbidden, InvalidArgument, Unsupported
 from shoal.network.bridge import BridgeConfig
 from shoal.network.definition import NetworkDefinition
 from shoal.network.endpoint import ANY_ADDRESS
@@ -17,7 +17,7 @@ _BRIDGE = "com.docker.network.bridge."
 _NAME, _ICC, _MASQUERADE = f"{_BRIDGE}name", f"{_BRIDGE}enable_icc", f"{_BRIDGE}enable_ip_masquerade"
 _HOST_BINDING, _GATEWAY_MODE = f"{_BRIDGE}host_binding_ipv4", f"{_BRIDGE}gateway_mode_ipv4"
 _MTU = "com.docker.network.driver.mtu"
-_MTU_MIN, _MTU_MAX = 68, 65_535
+_MTU_DEFAULT, _MTU_MIN, _MTU_MAX = 1500, 68, 65_535
 _INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _SETTINGS_OF_ALL = ("all", "default")  # what net.ipv4.conf has beside the interfaces
 _TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
@@ -41,15 +41,15 @@ def bridge_config(definition: NetworkDefinition, table: str) -> BridgeConfig:
         bridge=_bridge_name(options.get(_NAME, "") or f"br-{definition.id[:12]}"),
         table=table,
         name=definition.name,
-        bip=_bridge_address(subnet, definition.gateway) if subnet else None,
-        mtu=_mtu(options.get(_MTU, "1500")),
+        bip=_bridge_address(subnet, definition) if subnet else None,
+        mtu=_mtu(options.get(_MTU, "0")),
         ip_forward=False,
         ip_range=_inside(subnet, definition.ip_range) if subnet and definition.ip_range else None,
-        reserved=tuple(_address_in(subnet, address) for address in definition.reserved.values()) if subnet else (),
+        reserved=_reserved(subnet, definition) if subnet else (),
         internal=definition.internal,
         icc=_boolean(options, _ICC),
         masquerade=_boolean(options, _MASQUERADE),
-        host_ip=_address(options.get(_HOST_BINDING, ANY_ADDRESS)),
+        host_ip=_host_binding(options.get(_HOST_BINDING, ANY_ADDRESS)),
         options=options,
         id=definition.id,
         created_ns=definition.created_ns,
@@ -66,22 +66,40 @@ def _subnet(text: str) -> IPv4Network:
             raise Unsupported("IPv6 networks are not served yet", fix="leave --ipv6 and IPv6 subnets out") from None
         raise InvalidArgument(f"invalid subnet {text}: invalid CIDR block notation", why=str(error)) from None
     if network.prefixlen > 30:
-        raise InvalidArgument(f"invalid subnet {text}", why="it has no room for a gateway and a container")
+        raise InvalidArgument(
+            "failed to allocate gateway (): No available addresses on this pool",
+            why=f"{text} has no room for a gateway and a container",
+            fix="choose a subnet of /30 or more addresses",
+        )
     return network
 
 
-def _bridge_address(subnet: IPv4Network, gateway: str) -> str:
-    address = _address_in(subnet, gateway) if gateway else str(subnet.network_address + 1)
-    return f"{address}/{subnet.prefixlen}"
+def _bridge_address(subnet: IPv4Network, definition: NetworkDefinition) -> str:
+    """The gateway that was asked for, or the first address of the range that is not reserved, with the prefix."""
+    if definition.gateway:
+        return f"{_address_in(subnet, definition.gateway, 'gateway')}/{subnet.prefixlen}"
+    part = _subnet_part(definition.ip_range) if definition.ip_range else subnet
+    reserved = set(definition.reserved.values())
+    for address in part:
+        if address != subnet.network_address and str(address) not in reserved:
+            return f"{address}/{subnet.prefixlen}"
+    raise InvalidArgument("failed to allocate gateway (): No available addresses on this pool")
 
 
-def _address_in(subnet: IPv4Network, text: str) -> str:
+def _address_in(subnet: IPv4Network, text: str, what: str) -> str:
     address = IPv4Address(_address(text))
     if address not in subnet:
-        raise InvalidArgument(f"no matching subnet for address {text}", why=f"the subnet is {subnet}")
+        raise InvalidArgument(f"invalid {what} {text}: parent subnet {subnet} doesn't contain this address")
     if address in (subnet.network_address, subnet.broadcast_address):
-        raise InvalidArgument(f"invalid address {text}", why=f"it is the first or the last of {subnet}")
+        raise Forbidden(
+            f"failed to allocate {what} ({text}): Address already in use",
+            why=f"it is the first or the last address of {subnet}",
+        )
     return str(address)
+
+
+def _reserved(subnet: IPv4Network, definition: NetworkDefinition) -> tuple[str, ...]:
+    return tuple(_address_in(subnet, address, "auxiliary address") for address in definition.reserved.values())
 
 
 def _inside(subnet: IPv4Network, text: str) -> str:
@@ -105,14 +123,20 @@ def _address(text: str) -> str:
         raise InvalidArgument(f"invalid IP address: {text}", why=str(error)) from None
 
 
+def _host_binding(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError as error:
+        raise InvalidArgument(f"failed to parse {_HOST_BINDING} value: {text}", why=str(error)) from None
+
+
 def _mtu(text: str) -> int:
     # isascii: int() would read digits of any script.
-    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_MTU_MAX))
-    if not is_number or not (int(text) == 0 or _MTU_MIN <= int(text) <= _MTU_MAX):
-        raise InvalidArgument(
-            f"failed to parse {_MTU} value: {text!r}", why=f"it is a number from {_MTU_MIN} to {_MTU_MAX}"
-        )
-    return int(text) or 1500
+    if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 9):
+        raise InvalidArgument(f"failed to parse {_MTU} value: {text}", why="it is no number")
+    if int(text) != 0 and not _MTU_MIN <= int(text) <= _MTU_MAX:
+        raise InvalidArgument(f"invalid MTU number: {text}", why=f"it is a number from {_MTU_MIN} to {_MTU_MAX}")
+    return int(text) or _MTU_DEFAULT
 
 
 def _bridge_name(text: str) -> str:
@@ -131,5 +155,5 @@ def _bridge_name(text: str) -> str:
 def _boolean(options: dict[str, str], name: str) -> bool:
     text = options.get(name, "true").lower()
     if text not in (*_TRUE, *_FALSE):
-        raise InvalidArgument(f"failed to parse {name} value: {text!r}", why="it is true or false")
+        raise InvalidArgument(f"failed to parse {name} value: {options[name]}", why="it is true or false")
     return text in _TRUE

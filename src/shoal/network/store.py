@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
 
 from shoal.network.definition import NetworkDefinition
 from shoal.network.endpoint import Endpoint, PublishedPort
@@ -74,6 +75,13 @@ class NetworkStore:
         values = (record.name, record.id, record.driver, record.created_ns, record.address, int(record.set_ip_forward))
         with self._database:
             self._database.execute("INSERT OR REPLACE INTO network_networks VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def subnets(self, *, besides: str) -> list[IPv4Network]:
+        """What all networks have or are about to get, whether they work or not, but the one of this name."""
+        query = "SELECT address FROM network_networks WHERE name != ? AND address != ''"
+        found = [address for (address,) in self._database.execute(query, (besides,))]
+        found += [known.subnet for known in self.definitions() if known.subnet and known.name != besides]
+        return [IPv4Interface(text).network for text in found]
 
     def definitions(self) -> list[NetworkDefinition]:
         """What users' own networks were made from, oldest first."""

@@ -49,7 +49,7 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     `config` is the request merged with the image's defaults, `path` and `args` the command that follows from it;
     `restart_delay_s` is how long its restart policy waited last. `mounts` are its volumes and what it has of other
     containers; `drops_volumes` says that its anonymous volumes go with it. `links` are its `--link`s. `exits` tell how
-    its last runs ended.
+    its last runs ended. `networking` is all that there is once `networks_changed`; before, the network mode adds to it.
     """
 
     id: str
@@ -59,6 +59,7 @@ class ContainerRecord(msgspec.Struct, kw_only=True):
     config: ContainerConfig
     host_config: HostConfig
     networking: NetworkingConfig
+    networks_changed: bool = False
     path: str
     args: list[str]
     rootfs: Rootfs
