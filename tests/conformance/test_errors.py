@@ -273,3 +273,11 @@ def test_short_id_that_is_ambiguous_is_refused(engine: Engine) -> None:
     assert answer.status >= 400
     assert "multiple ids found with provided prefix" in answer.message.lower()
     assert engine.ok("inspect", "-f", "{{.Id}}", ids[0][:20]) == ids[0]
+
+
+def test_login_says_that_there_are_no_registries_yet(shoald: Engine) -> None:
+    """A sentence that names what is missing, and no password stored as if it had been good."""
+    done = shoald.docker("login", "-u", "me", "--password-stdin", "registry.example", input="secret")
+    assert done.returncode == 1
+    assert re.search(r"shoal [0-9.]+ does not serve the login to a registry yet", done.stderr)
+    assert "Succeeded" not in done.stdout

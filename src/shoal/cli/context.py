@@ -83,11 +83,26 @@ class Context:
         style = style_for(self.stderr, self.environment)
         self.warn(f"{style('shoal:', 'bold', 'red')} {error}")
         if error.fix:
-            self.warn(f"{style('hint:', 'bold')} {error.fix}")
+            self.warn(f"{style('hint:', 'bold')} {_in_own_words(error.fix)}")
         if self.globals.debug:
             import traceback  # costs 10 ms, which only those who ask pay
 
             self.warn("".join(traceback.format_exception(error)).rstrip())
+
+
+def _in_own_words(fix: str) -> str:
+    """The engine's advice, which names commands of `docker`, with this command in its place."""
+    first, *others = fix.split("docker ")
+    if not others:
+        return fix
+    from shoal.cli.verbs.table import VERBS
+
+    verbs = {entry.name.partition(" ")[0] for entry in VERBS}
+    told = first
+    for text in others:
+        verb = text.split(maxsplit=1)[0].rstrip("`,.;") if text.strip() else ""
+        told += ("shoal " if verb in verbs else "docker ") + text
+    return told
 
 
 def standard_context(environment: Mapping[str, str]) -> Context:

@@ -148,6 +148,20 @@ def test_shoal_engine_error_is_told_with_its_hint() -> None:
     assert outcome.stderr == "shoal: No such container: x\nhint: shoal ps -a\n"
 
 
+@pytest.mark.parametrize(
+    ("fix", "told"),
+    [
+        ("docker network ls", "shoal network ls"),
+        ("stop it: `docker ps`, or docker rm -f x", "stop it: `shoal ps`, or shoal rm -f x"),
+        ("see the docker endpoint, or ask docker ", "see the docker endpoint, or ask docker "),
+    ],
+)
+def test_shoal_hint_names_its_own_commands(fix: str, told: str) -> None:
+    """An engine advises in `docker`'s commands; who types `shoal` reads them as that."""
+    outcome = shoal("stop", "x", scripts=[[answer(404, {"message": "No such container: x", "fix": fix})]])
+    assert outcome.stderr == f"shoal: No such container: x\nhint: {told}\n"
+
+
 def test_shoal_goes_on_after_one_of_several_fails() -> None:
     """The others are done, and the code tells that one was not."""
     outcome = shoal("stop", "a", "b", scripts=[[answer(404, {"message": "No such container: a"}), answer(204)]])
