@@ -86,7 +86,7 @@ RULES: dict[str, dict[str, Answers]] = {
         "paused": {409: (SAME,)},
         "running": {204: ("paused",)},
         # Its end may have come, and not been told yet.
-        "ending": {204: ("paused", "fading", "exited"), 409: ("exited",)},
+        "ending": {204: ("paused", "fading", "exited"), 409: ("ending", "exited")},
     },
     "unpause": {
         **each("created exited running ending", {409: (SAME,)}),
@@ -109,12 +109,12 @@ RULES: dict[str, dict[str, Answers]] = {
         **each("created exited", {409: (SAME,)}),
         **each("running paused", {200: (SAME,)}),
         # It may have ended between the look and ps.
-        "ending": {200: ("ending",), 409: ("exited",), 500: ("exited",)},
+        "ending": {200: ("ending",), 409: ("ending", "exited"), 500: ("ending", "exited")},
     },
     "exec": {
         **each("created exited paused", {409: (SAME,)}),
         "running": {201: (SAME,)},
-        "ending": {201: ("ending",), 409: ("exited",)},
+        "ending": {201: ("ending",), 409: ("ending", "exited")},
     },
     "attach": {
         **each("created exited running ending", {101: (SAME,)}),
