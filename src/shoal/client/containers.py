@@ -148,6 +148,10 @@ class Containers:
         query.update({name: value for name, value in (("since", since), ("until", until)) if value})
         return self._caller.call("GET", f"/containers/{ref}/logs", query=query)
 
+    def why_dns(self, ref: str, name: str) -> Document:
+        """What keeps it from a name: `Healthy`, `Cause`, `Sentence`, `Hint`, `Addresses`. shoal's alone."""
+        return self._caller.document("GET", f"/containers/{ref}/why/dns", query={"name": name})
+
     def exits(self, ref: str) -> Document:
         """What ended its last runs: `Exits`, the latest first, each with `Cause` and `Sentence`. shoal's alone."""
         return self._caller.document("GET", f"/containers/{ref}/exits")

@@ -427,6 +427,7 @@ class _Parts:
             background=self.background,
             past_exits=past_exits,
             port_inquiries=PortInquiries(self.registry, self.catalog, networks, self.catalog.host),
+            name_inquiries=networks.resolving.inquiries(self.registry, self.catalog),
             published_ports=PublishedPorts(
                 self.registry, self.locks, self.catalog, networks, self.events, self.background
             ),

@@ -95,6 +95,10 @@ class ContainerNames:
             return [Upstream(address) for address in record.host_config.dns]
         return self._host_servers()
 
+    def leads_outside(self, container_id: str) -> bool:
+        """Whether one of the container's networks does."""
+        return self._view(container_id).leads_outside
+
     # -- what is kept -----------------------------------------------------------------------------------------
 
     def _view(self, container_id: str) -> _View:

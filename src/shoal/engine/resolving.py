@@ -10,8 +10,12 @@ import logging
 
 from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.record import ContainerRecord
+from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container_names import ContainerNames
+from shoal.engine.name_inquiries import NameInquiries
+from shoal.engine.network_catalog import NetworkCatalog
 from shoal.errors import ShoalError
+from shoal.network.dns.probing import NameProber
 from shoal.network.dns.resolvers import Resolvers
 
 _log = logging.getLogger(__name__)
@@ -24,6 +28,10 @@ class Resolving:
         self._names = names
         self._resolvers = resolvers
         self._files = files
+
+    def inquiries(self, registry: ContainerRegistry, catalog: NetworkCatalog) -> NameInquiries:
+        """Who answers why a container finds no name."""
+        return NameInquiries(registry, catalog, self._names, NameProber(self._resolvers.sockets))
 
     def changed(self) -> None:
         """As ContainerNames.changed."""

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from shoal.api.top import ContainerTopResponse
     from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
     from shoal.api.volume import Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneReport
-    from shoal.api.why import PortVerdict
+    from shoal.api.why import NameVerdict, PortVerdict
     from shoal.linux.fd import Fd
 
 
@@ -151,6 +151,9 @@ class ContainerBackend(Protocol):
 
 class UpkeepBackend(Protocol):
     """Containers looked at, limited anew and cleared away."""
+
+    async def why_dns(self, ref: str, name: str) -> NameVerdict:
+        """What keeps the container from the addresses of a name. Raises: NotFound, InvalidArgument, Conflict."""
 
     async def exits(self, ref: str) -> ContainerExits:
         """What ended its last runs, the latest first. Raises: NotFound."""

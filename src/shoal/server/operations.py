@@ -162,6 +162,7 @@ OPERATIONS: tuple[Operation, ...] = (
 UNPUBLISHED: tuple[Operation, ...] = (
     Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),
     Operation("GET", "/containers/{id}/exits", "ShoalContainerExits"),
+    Operation("GET", "/containers/{id}/why/dns", "ShoalContainerWhyDns"),
     Operation("POST", "/containers/{id}/ports", "ShoalContainerPorts"),
     Operation("GET", "/containers/{id}/why/port", "ShoalContainerWhyPort"),
 )

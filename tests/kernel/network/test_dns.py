@@ -469,6 +469,6 @@ def test_open_for_a_process_that_is_gone_tells_so(box: Namespace, serving: Servi
     """And leaves nothing behind."""
     with Namespace() as gone:
         pid = gone.pid
-    with pytest.raises(Exception, match="No such"):
+    with pytest.raises(Exception, match="such file"):
         serving.run(lambda: serving.resolvers.open("a", pid))
     assert not serving.resolvers.is_open("a")

@@ -14,7 +14,7 @@ from shoal.api.ports import PortsChange, PortsChanged
 from shoal.api.stats import BlkioStats, ContainerStats, MemoryStats, PidsStats, no_cpu
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
-from shoal.api.why import PortVerdict
+from shoal.api.why import NameVerdict, PortVerdict
 from shoal.errors import NotFound
 
 CONTAINER_ID = "c1" + "0" * 62
@@ -30,6 +30,10 @@ class FakeUpkeep:
     def _check(self, ref: str) -> None:
         if ref not in ("c1", CONTAINER_ID):
             raise NotFound(f"No such container: {ref}")
+
+    async def why_dns(self, ref: str, name: str) -> NameVerdict:
+        """Nothing is wrong with a name."""
+        return NameVerdict(name=f"/{ref}", asked=name, healthy=True)
 
     async def exits(self, ref: str) -> ContainerExits:
         self._check(ref)

@@ -73,6 +73,7 @@ VERBS = (
     VerbEntry("update", "[OPTIONS] CONTAINER [CONTAINER...]", "Change the limits of containers"),
     VerbEntry("why exit", "[OPTIONS] CONTAINER", "Tell what ended a container, in plain words"),
     VerbEntry("why port", "[OPTIONS] CONTAINER PORT[/PROTO]", "Tell what keeps clients from a container's port"),
+    VerbEntry("why dns", "[OPTIONS] CONTAINER NAME", "Tell what keeps a container from finding a name"),
     VerbEntry("container prune", "[OPTIONS]", "Remove all stopped containers"),
     VerbEntry("rename", "CONTAINER NEW_NAME", "Rename a container"),
     VerbEntry("rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers"),
@@ -176,7 +177,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "dial-stdio": "system dial-stdio",
     },
     "port": {"add": "port add", "rm": "port rm"},
-    "why": {"exit": "why exit", "port": "why port"},
+    "why": {"dns": "why dns", "exit": "why exit", "port": "why port"},
 }
 
 

@@ -147,6 +147,10 @@ class Containers:
         query.update({name: value for name, value in (("since", since), ("until", until)) if value})
         return await self._caller.call("GET", f"/containers/{ref}/logs", query=query)
 
+    async def why_dns(self, ref: str, name: str) -> Document:
+        """What keeps it from a name: `Healthy`, `Cause`, `Sentence`, `Hint`, `Addresses`. shoal's alone."""
+        return await self._caller.document("GET", f"/containers/{ref}/why/dns", query={"name": name})
+
     async def exits(self, ref: str) -> Document:
         """What ended its last runs: `Exits`, the latest first, each with `Cause` and `Sentence`. shoal's alone."""
         return await self._caller.document("GET", f"/containers/{ref}/exits")

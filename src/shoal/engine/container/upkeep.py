@@ -14,7 +14,7 @@ from shoal.api.ports import PortsChange, PortsChanged
 from shoal.api.stats import ContainerStats
 from shoal.api.top import ContainerTopResponse
 from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
-from shoal.api.why import PortVerdict
+from shoal.api.why import NameVerdict, PortVerdict
 from shoal.engine.background import Background
 from shoal.engine.container.exits_past import PastExits
 from shoal.engine.container.exits_view import exits_view, past_view
@@ -23,6 +23,7 @@ from shoal.engine.container.prune import Pruner
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.top import ProcessLister
 from shoal.engine.container.update import Updater
+from shoal.engine.name_inquiries import NameInquiries
 from shoal.engine.port_inquiries import PortInquiries
 from shoal.engine.published_ports import PublishedPorts
 from shoal.image.snapshot.protocol import Snapshotter
@@ -40,8 +41,13 @@ class Upkeep:
     pruner: Pruner
     background: Background
     past_exits: PastExits
+    name_inquiries: NameInquiries
     published_ports: PublishedPorts
     port_inquiries: PortInquiries
+
+    async def why_dns(self, ref: str, name: str) -> NameVerdict:
+        """What keeps the container from a name. Raises: NotFound, InvalidArgument, Conflict."""
+        return await self.name_inquiries.explain(ref, name)
 
     async def exits(self, ref: str) -> ContainerExits:
         """What ended its last runs, also of one that is gone where its end was nobody's wish. Raises: NotFound."""

@@ -33,7 +33,7 @@ _NETLINK_NETFILTER, _SUBSYSTEM = 12, 10
 _REQUEST, _ACK, _EXCLUSIVE, _CREATE, _APPEND = 0x1, 0x4, 0x200, 0x400, 0x800
 _NLMSG_ERROR = 2
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NEW_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE = (_SUBSYSTEM << 8 | kind for kind in (0, 2, 3, 6))
+_NEW_TABLE, _GET_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE = (_SUBSYSTEM << 8 | kind for kind in (0, 1, 2, 3, 6))
 _IPV4 = 2
 _HOOK_OUTPUT, _PRIORITY_RAW, _ACCEPT = 3, -300, 1
 _REGISTER_VERDICT, _REGISTER = 0, 1
@@ -61,6 +61,16 @@ def redirect(udp_port: int, tcp_port: int) -> None:
         code = _transact(table_messages(udp_port, tcp_port, replace=True))
     if code:
         raise NftError("the resolver's port cannot be redirected", os.strerror(code))
+
+
+def is_redirected() -> bool:
+    """Whether the table is in this thread's network namespace. Raises: OSError."""
+    body = struct.pack(">BBH", _IPV4, 0, 0) + _text(1, TABLE)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as kernel:
+        kernel.bind((0, 0))
+        kernel.settimeout(_TIMEOUT_S)
+        kernel.send(_message(_GET_TABLE, 0, 1, body))
+        return _refusal(kernel.recv(_RECEIVE_SIZE)) == 0
 
 
 def _transact(bodies: list[bytes]) -> int:

@@ -16,7 +16,7 @@ class Resolvers:
         """`spawn` begins a task that lives no longer than the daemon serves."""
         self._names = names
         self._spawn = spawn
-        self._sockets = NamespaceSockets()
+        self.sockets = NamespaceSockets()
         self._resolvers: dict[str, Resolver] = {}
 
     async def open(self, container_id: str, pid: int) -> None:
@@ -27,9 +27,9 @@ class Resolvers:
         present = self._resolvers.get(container_id)
         if present is not None and _is_namespace_of(present.namespace_fd, pid):
             return
-        place = await self._sockets.listen(pid)
+        place = await self.sockets.listen(pid)
         self.close(container_id)
-        self._resolvers[container_id] = Resolver(container_id, place, self._names, self._sockets, self._spawn)
+        self._resolvers[container_id] = Resolver(container_id, place, self._names, self.sockets, self._spawn)
 
     def is_open(self, container_id: str) -> bool:
         """Whether the container has a resolver."""
@@ -45,7 +45,7 @@ class Resolvers:
         """Lets go of every namespace, and ends the thread: shoald leaves, or a test has ended."""
         for container_id in list(self._resolvers):
             self.close(container_id)
-        self._sockets.close()
+        self.sockets.close()
 
 
 def _is_namespace_of(namespace: int, pid: int) -> bool:

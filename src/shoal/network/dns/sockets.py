@@ -90,6 +90,18 @@ class NamespaceSockets:
         place.keep(spares)
         return first
 
+    async def inside(self, pid: int, work: Callable[[], T]) -> T:
+        """The result of `work`, which is short, in the network namespace of `pid`.
+
+        Raises: SyscallError (the process has gone), and what `work` raises.
+        """
+
+        def there() -> T:
+            with namespace_fd(pid, "net") as namespace:
+                return self._inside(namespace, work)
+
+        return await self._in_worker(there)
+
     def close(self) -> None:
         """Ends the thread, when it has done what it was asked."""
         worker, self._worker = self._worker, None

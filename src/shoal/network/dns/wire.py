@@ -17,6 +17,16 @@ LONGEST_S = 30
 LONGEST_NEGATIVE_S = 10
 
 
+def addresses_in(answer: bytes) -> tuple[str, ...]:
+    """The addresses that a message tells; none where it is not well-formed."""
+    try:
+        message = dns.message.from_wire(answer, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError):
+        return ()
+    wanted = (dns.rdatatype.A, dns.rdatatype.AAAA)
+    return tuple(str(record) for rrset in message.answer if rrset.rdtype in wanted for record in rrset)
+
+
 class KeptAnswer:
     """An answer that can be given again, as long as `lifetime_s`."""
 

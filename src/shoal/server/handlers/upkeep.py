@@ -34,6 +34,11 @@ async def why_port(backend: Backend, request: Request) -> Reply:
     return json_reply(await backend.upkeep.why_port(request.name, request.query.text("port")))
 
 
+async def why_dns(backend: Backend, request: Request) -> Reply:
+    """What keeps a container from a name: an addition of shoal's."""
+    return json_reply(await backend.upkeep.why_dns(request.name, request.query.text("name")))
+
+
 async def top(backend: Backend, request: Request) -> Reply:
     """ContainerTop."""
     return json_reply(await backend.upkeep.top(request.name, request.query.text("ps_args")))
@@ -69,6 +74,7 @@ async def prune(backend: Backend, request: Request) -> Reply:
 
 HANDLERS: Mapping[str, Handler] = {
     "ShoalContainerExits": exits,
+    "ShoalContainerWhyDns": why_dns,
     "ShoalContainerPorts": ports,
     "ShoalContainerWhyPort": why_port,
     "ContainerTop": top,
