@@ -56,6 +56,7 @@ from shoal.engine.health.prober import Prober
 from shoal.engine.health.store import HealthStore
 from shoal.engine.image_names import ImageNames
 from shoal.engine.images import Images
+from shoal.engine.images_registries import ImageTransfers
 from shoal.engine.machine import Machine, default_cpus, default_mems, has_apparmor, read_machine
 from shoal.engine.memberships import Memberships
 from shoal.engine.network_catalog import NetworkCatalog
@@ -262,6 +263,7 @@ class _Parts:
             archives=self._archives(containers.freezer),
             execs=execs,
             images=images,
+            registries=ImageTransfers(self.store, config.registries, platform, self.events),
             networks=Networks(self.catalog, self.registry, memberships, self.events, system_clock),
             volumes=volumes,
             system=self._system(config, containers, images, volumes, init_path),
@@ -476,6 +478,7 @@ class _Parts:
             clock=system_clock,
             init_path=init_path,
             log_driver=config.log_driver,
+            registries=config.registries,
         )
 
 

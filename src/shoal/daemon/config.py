@@ -22,6 +22,7 @@ from shoal.api.host_config import LogConfig
 from shoal.daemon.tls import TlsSettings
 from shoal.engine.container.log_drivers import DEFAULT_DRIVER, check_log_config
 from shoal.errors import InvalidArgument
+from shoal.image.registry.endpoints import RegistrySettings, check_insecure, check_mirror
 
 DEFAULT_DATA_ROOT = "/var/lib/shoal"
 DEFAULT_EXEC_ROOT = "/run/shoal"
@@ -50,6 +51,7 @@ class Config:
     tls: TlsSettings | None
     log_driver: str
     log_opts: Mapping[str, str]
+    registries: RegistrySettings
 
     @property
     def instance(self) -> str:
@@ -82,6 +84,8 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     tlskey: str | None = None
     log_driver: str | None = None
     log_opts: dict[str, str] | None = None
+    insecure_registries: list[str] | None = None
+    registry_mirrors: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_log_flags(parser)
     _add_tls_flags(parser)
+    _add_registry_flags(parser)
     return parser
 
 
@@ -163,6 +168,24 @@ def _add_log_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--log-driver", metavar="NAME", help="the log driver of containers that name none (json-file)")
     add("--log-opt", dest="log_opts", action=_Pairs, metavar="KEY=VALUE", help="an option of that driver (repeatable)")
+
+
+def _add_registry_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--insecure-registry",
+        dest="insecure_registries",
+        action="append",
+        metavar="HOST|CIDR",
+        help="a registry, or a network of them, without valid certificates (repeatable); loopback needs none",
+    )
+    add(
+        "--registry-mirror",
+        dest="registry_mirrors",
+        action="append",
+        metavar="URL",
+        help="a mirror of Docker Hub that is asked first (repeatable)",
+    )
 
 
 class _Pairs(argparse.Action):
@@ -229,6 +252,12 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         tls=_tls_settings(merged),
         log_driver=merged.log_driver or DEFAULT_DRIVER,
         log_opts=_check_log_opts(merged),
+        registries=RegistrySettings(
+            insecure=tuple(check_insecure(entry) for entry in merged.insecure_registries or ()),
+            mirrors=tuple(check_mirror(url) for url in merged.registry_mirrors or ()),
+            environment=os.environ,
+            user_agent=f"shoal/{__version__}",
+        ),
     )
 
 

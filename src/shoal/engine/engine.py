@@ -15,6 +15,7 @@ from shoal.engine.container.upkeep import Upkeep
 from shoal.engine.database import Database
 from shoal.engine.execs import Execs
 from shoal.engine.images import Images
+from shoal.engine.images_registries import ImageTransfers
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networks import Networks
 from shoal.engine.recovery import Recovery
@@ -35,6 +36,7 @@ class Engine:
     archives: Archives
     execs: Execs
     images: Images
+    registries: ImageTransfers
     networks: Networks
     volumes: Volumes
     system: System
@@ -78,5 +80,6 @@ class Engine:
         await self.driver.close()
         for problem in await self.catalog.stop(remove=remove):
             _log.error("%s", problem)
+        self.registries.close()
         self.images.close()
         self.database.close()

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from shoal import __version__
 from shoal.api.filters import Filters
 from shoal.api.image import (
     DriverData,
@@ -29,12 +28,12 @@ from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
 from shoal.engine.image_names import api_config
 from shoal.engine.threads import PIECE_BYTES, BodyReader, Outlet, PieceWriter, produced_by
-from shoal.errors import Conflict, NotFound, Unsupported
+from shoal.errors import Conflict, NotFound
 from shoal.image.filters import ImageFilters
 from shoal.image.image import Deleted, Image, ImageId, ImageUser, LayerProgress, LoadEvent, Removal, Renamed
 from shoal.image.store import ImageStore
 from shoal.oci.digest import short_id
-from shoal.oci.platform import Platform, other_platform
+from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
 
 _NS = 1_000_000_000
@@ -220,29 +219,6 @@ class Images:
             async for id in ids:
                 self._tell("import", id, name.familiar() if name else id)
                 yield JSONMessage(status=id)
-
-    def pull(
-        self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
-    ) -> AsyncIterator[JSONMessage]:
-        """Raises: Unsupported: this version speaks to no registry. NotFound: the image is here for another platform."""
-        del registry_auth
-        name = Reference.of_repository(image, tag).familiar()
-        if platform:
-            self._check_platform(name, Platform.parse(platform, host=self._platform))
-        raise Unsupported(
-            f"cannot pull {name}: shoal {__version__} does not serve registries yet",
-            fix="bring the image with `docker load` or `docker import`",
-        )
-
-    def _check_platform(self, name: str, wanted: Platform) -> None:
-        """Raises: NotFound where the image is here and for another platform: `docker run` pulls it then."""
-        try:
-            image = self._store.get(name)
-        except NotFound:
-            return
-        made_for = Platform(image.document.os, image.document.architecture, image.document.variant)
-        if not wanted.runs(made_for):
-            raise other_platform(name, made_for, wanted)
 
     async def prune(self, filters: Filters) -> ImagesPruneReport:
         """Removes the images that no container uses: the nameless ones, or with `dangling=false` all.

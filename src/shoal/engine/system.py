@@ -18,8 +18,10 @@ from shoal.api.system import (
     Component,
     DiskUsage,
     FirewallInfo,
+    IndexInfo,
     PlatformName,
     PluginsInfo,
+    RegistryServiceConfig,
     Runtime,
     SystemInfo,
     SystemVersion,
@@ -35,6 +37,7 @@ from shoal.engine.images import Images
 from shoal.engine.machine import Machine
 from shoal.engine.paths import Paths
 from shoal.engine.volumes import Volumes
+from shoal.image.registry.endpoints import RegistrySettings
 from shoal.linux.cgroups.layout import Layout
 
 _BUILD_FILTERS = ("until", "id", "parent", "type", "description", "inuse", "shared", "private", "unused-for")
@@ -60,6 +63,7 @@ class System:
     clock: Clock
     init_path: str
     log_driver: str
+    registries: RegistrySettings
 
     async def version(self) -> SystemVersion:
         """The engine's version and its parts'."""
@@ -131,6 +135,7 @@ class System:
             default_runtime="shoal",
             init_binary=self.init_path,
             logging_driver=self.log_driver,
+            registry_config=_registry_config(self.registries),
             plugins=PluginsInfo(log=[driver for driver in DRIVERS if driver != "none"]),
             security_options=["name=seccomp,profile=builtin", "name=cgroupns"],
             firewall_backend=FirewallInfo(driver="nftables"),
@@ -175,6 +180,18 @@ def _warnings(controllers: Collection[str], *, forwards: bool) -> list[str] | No
     if not forwards:
         found.append("WARNING: IPv4 forwarding is disabled")
     return found or None
+
+
+def _registry_config(settings: RegistrySettings) -> RegistryServiceConfig:
+    mirrors = [f"{mirror}/" for mirror in settings.mirrors]
+    hosts = [entry for entry in settings.insecure if "/" not in entry]
+    indexes = {host: IndexInfo(name=host, secure=False) for host in hosts}
+    hub = IndexInfo(name="docker.io", mirrors=mirrors, secure=True, official=True)
+    return RegistryServiceConfig(
+        insecure_registry_cidrs=list(settings.insecure_networks),
+        index_configs={"docker.io": hub, **indexes},
+        mirrors=mirrors,
+    )
 
 
 def _storage_status(driver: str, path: str) -> list[tuple[str, str]]:

@@ -14,8 +14,8 @@ import io
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import CancelledError as FutureCancelled
-from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Executor, Future
+from typing import Any, Generic, Protocol, TypeVar
 
 from shoal.errors import ShoalError
 
@@ -106,14 +106,25 @@ class Outlet(Generic[T]):
         self._calls.abandon()
 
 
-async def produced_by(work: Callable[[Outlet[T]], None], source: BodyReader | None = None) -> AsyncGenerator[T, None]:
+class Abandonable(Protocol):
+    """What a thread waits for beside its outlet."""
+
+    def abandon(self) -> None:
+        """Makes the thread's present and later waits fail."""
+
+
+async def produced_by(
+    work: Callable[[Outlet[T]], None], source: Abandonable | None = None, threads: Executor | None = None
+) -> AsyncGenerator[T, None]:
     """What `work` puts into its outlet, in a thread, while it is asked for; `source` is what it reads from.
+
+    The thread is one of `threads`, or of those that all of the engine shares.
 
     Raises: what `work` raises.
     """
     queue: asyncio.Queue[T | None] = asyncio.Queue(_WAITING)
     outlet = Outlet(queue)
-    thread = asyncio.get_running_loop().run_in_executor(None, work, outlet)
+    thread = asyncio.get_running_loop().run_in_executor(threads, work, outlet)
     thread.add_done_callback(lambda _: queue.put_nowait(None) if not queue.full() else None)
     try:
         while True:

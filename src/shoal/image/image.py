@@ -8,6 +8,7 @@ from typing import NamedTuple, NewType
 
 from shoal.oci.digest import Digest
 from shoal.oci.image_spec import ImageConfig, ImageDocument
+from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
 
 ImageId = NewType("ImageId", Digest)
@@ -32,6 +33,11 @@ class Image:
         """The digest of each layer's plain tar."""
         rootfs = self.document.rootfs
         return tuple(Digest(diff_id) for diff_id in (rootfs.diff_ids or ())) if rootfs else ()
+
+    @property
+    def platform(self) -> Platform:
+        """What the image is made for."""
+        return Platform(self.document.os, self.document.architecture, self.document.variant)
 
     @property
     def repo_tags(self) -> list[str]:

@@ -34,6 +34,10 @@ from shoal.image.image import (
 )
 from shoal.image.layers import Layer, LayerStore
 from shoal.image.making import ImageMaker, spool_stream, spool_written
+from shoal.image.registry.endpoints import RegistrySettings
+from shoal.image.registry.pull import Storage
+from shoal.image.registry.registries import Registries
+from shoal.image.registry.sources import Sources
 from shoal.image.removal import Remover
 from shoal.image.scratch import Scratch
 from shoal.image.snapshot.choice import open_snapshotter
@@ -88,6 +92,10 @@ class ImageStore:
         directory = os.path.join(self._root, "snapshots")
         self._snapshotter = open_snapshotter(directory, self._layers, self._scratch, driver=driver)
         self._catalog.collect_garbage()
+        self._sources = Sources(connect)
+        self._sources.forget_all_but(
+            {image.id for image in self._catalog.images()}, {layer.diff_id for layer in self._layers.all()}
+        )
 
     @property
     def snapshotter(self) -> Snapshotter:
@@ -100,8 +108,16 @@ class ImageStore:
         return self._catalog.problems
 
     def close(self) -> None:
-        """Close the database connection."""
+        """Close the database connections."""
+        self._sources.close()
         self._catalog.close()
+
+    def registries(self, settings: RegistrySettings) -> Registries:
+        """What pulls into this store and pushes out of it."""
+        storage = Storage(
+            self._catalog, self._layers, self._scratch, self._sources, self._blobs, self._clock_ns, self._platform
+        )
+        return Registries(storage, settings)
 
     # -- asking -------------------------------------------------------------------------------------------------
 

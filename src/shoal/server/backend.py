@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
     from shoal.api.ports import PortsChange, PortsChanged
     from shoal.api.progress import JSONMessage
+    from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect
     from shoal.api.stats import ContainerStats
     from shoal.api.system import BuildPruneReport, DiskUsage, SystemInfo, SystemVersion
     from shoal.api.top import ContainerTopResponse
@@ -289,14 +290,33 @@ class ImageBackend(Protocol):
         """Progress of `docker import`; the last message's `status` is the image's id. `repository` may hold a tag."""
         ...
 
+    async def prune(self, filters: Filters) -> ImagesPruneReport:
+        """What was removed. Raises: InvalidArgument for a filter."""
+        ...
+
+
+class RegistryBackend(Protocol):
+    """Images between here and registries; `registry_auth` is the header X-Registry-Auth."""
+
     def pull(
         self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
     ) -> AsyncIterator[JSONMessage]:
-        """Progress of `docker pull`; `tag` may be a digest or empty. Raises: Unsupported while that is so."""
+        """Progress of `docker pull`; `tag` may be a digest, or empty for all tags.
+
+        Raises (before the first message, where the registry has no such image): NotFound, InvalidArgument.
+        """
         ...
 
-    async def prune(self, filters: Filters) -> ImagesPruneReport:
-        """What was removed. Raises: InvalidArgument for a filter."""
+    def push(self, image: str, *, tag: str, registry_auth: str | None) -> AsyncIterator[JSONMessage]:
+        """Progress of `docker push`; `tag` may be empty for all tags."""
+        ...
+
+    async def login(self, auth: AuthConfig) -> AuthResponse:
+        """What a login answers. Raises: Unauthorized, Unavailable, InvalidArgument."""
+        ...
+
+    async def describe(self, image: str, *, registry_auth: str | None) -> DistributionInspect:
+        """What the registry has under this name. Raises: NotFound, InvalidArgument, Unavailable."""
         ...
 
 
@@ -409,6 +429,11 @@ class Backend(Protocol):
     @property
     def images(self) -> ImageBackend:
         """Images."""
+        ...
+
+    @property
+    def registries(self) -> RegistryBackend:
+        """Images between here and registries."""
         ...
 
     @property

@@ -80,12 +80,12 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/images/create", "ImageCreate"),
     Operation("GET", "/images/{name}/json", "ImageInspect"),
     Operation("GET", "/images/{name}/history", "ImageHistory"),
-    Operation("POST", "/images/{name}/push", "ImagePush", LATER, "the push of an image to a registry"),
+    Operation("POST", "/images/{name}/push", "ImagePush"),
     Operation("POST", "/images/{name}/tag", "ImageTag"),
     Operation("DELETE", "/images/{name}", "ImageDelete"),
     Operation("GET", "/images/search", "ImageSearch", LATER, "the search of a registry"),
     Operation("POST", "/images/prune", "ImagePrune", since=_1_25),
-    Operation("POST", "/auth", "SystemAuth", LATER, "the login to a registry"),
+    Operation("POST", "/auth", "SystemAuth"),
     Operation("GET", "/info", "SystemInfo"),
     Operation("GET", "/version", "SystemVersion"),
     Operation("GET", "/_ping", "SystemPing"),
@@ -154,7 +154,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/configs/{id}", "ConfigInspect", SWARM, since=_1_30),
     Operation("DELETE", "/configs/{id}", "ConfigDelete", SWARM, since=_1_30),
     Operation("POST", "/configs/{id}/update", "ConfigUpdate", SWARM, since=_1_30),
-    Operation("GET", "/distribution/{name}/json", "DistributionInspect", LATER, "a registry's description of an image"),
+    Operation("GET", "/distribution/{name}/json", "DistributionInspect"),
     Operation("POST", "/session", "Session", LATER, "BuildKit sessions", _1_31),
 )
 

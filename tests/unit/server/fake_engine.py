@@ -43,11 +43,12 @@ from shoal.api.progress import JSONMessage
 from shoal.api.stdcopy import encode_frame
 from shoal.api.system import BuildPruneReport, Component, DiskUsage, PlatformName, Runtime, SystemInfo, SystemVersion
 from shoal.api.timestamps import NEVER
-from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified, Unsupported
+from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified
 from shoal.linux.fd import Fd
 from shoal.server.backend import Attachment
 from tests.unit.server.fake_archives import FakeArchives
 from tests.unit.server.fake_networks import FakeNetworks
+from tests.unit.server.fake_registries import FakeRegistries
 from tests.unit.server.fake_upkeep import FakeUpkeep
 from tests.unit.server.fake_volumes import FakeVolumes
 
@@ -337,14 +338,6 @@ class FakeImages:
         self.notes.append(("import", repository, tag, changes, message, platform))
         yield JSONMessage(status=IMAGE_ID)
 
-    async def pull(
-        self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
-    ) -> AsyncIterator[JSONMessage]:
-        self.notes.append(("pull", image, tag, platform, registry_auth))
-        if image:
-            raise Unsupported("pulls come later")
-        yield JSONMessage()  # makes this a generator, as real pulls are
-
     async def prune(self, filters: Filters) -> ImagesPruneReport:
         filters.boolean("dangling", default=True)
         return ImagesPruneReport(images_deleted=None, space_reclaimed=0)
@@ -437,6 +430,7 @@ class FakeEngine:
         self.archives = FakeArchives()
         self.execs = FakeExecs(self)
         self.images = FakeImages()
+        self.registries = FakeRegistries()
         self.system = FakeSystem()
         self.networks = FakeNetworks()
         self.upkeep = FakeUpkeep()

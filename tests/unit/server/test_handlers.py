@@ -347,7 +347,29 @@ def test_images_create_is_import_or_pull() -> None:
     assert bytes(played.images.received) == b"tar"
     assert played.images.notes == [
         ("import", "x:y", "", ["CMD a", "ENV b=c"], "m", None),
-        ("pull", "alpine", "latest", None, "e30="),
+    ]
+    assert played.registries.notes == [("pull", "alpine", "latest", None, "e30=")]
+
+
+def test_registries_are_asked_for_the_client() -> None:
+    """Push, login and description go to the engine with the header that says who the user is."""
+
+    async def scenario(server: Serving) -> None:
+        client = server.connect()
+        pushed = await client.ask("POST", "/images/x/y/push?tag=1", X_Registry_Auth="e30=")
+        assert pushed.json == {"status": "pushed"}
+        body = b'{"username": "ann", "password": "pw", "serveraddress": "quay.io"}'
+        assert (await client.ask("POST", "/auth", body, Content_Type="application/json")).json == {
+            "Status": "Login Succeeded",
+            "IdentityToken": "",
+        }
+        answer = await client.ask("GET", "/distribution/x/y:1/json")
+        assert answer.json["Descriptor"] == {"mediaType": "application/x", "digest": "sha256:" + "2" * 64, "size": 7}
+
+    assert run(scenario).registries.notes == [
+        ("push", "x/y", "1", "e30="),
+        ("login", "ann", "pw", "quay.io"),
+        ("describe", "x/y:1", None),
     ]
 
 

@@ -22,6 +22,7 @@ _PIECE = 1 << 18
 _XZ_MEMORY_MAX = 256 << 20
 _ZSTD_WINDOW_MAX = 128 << 20
 _QUEUE_DEPTH = 4
+_GZIP_LEVEL = 2
 _CORRUPT: tuple[type[Exception], ...] = (
     cast(type[Exception], isal_zlib.error),
     lzma.LZMAError,
@@ -118,6 +119,16 @@ def prefetched(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
     finally:
         stopped.set()
         thread.join()
+
+
+def gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """`chunks` as one gzip member; equal content gives equal bytes, since no time and no name is in it."""
+    compressor = isal_zlib.compressobj(level=_GZIP_LEVEL, wbits=31)
+    for chunk in chunks:
+        piece = compressor.compress(chunk)
+        if piece:
+            yield bytes(piece)
+    yield bytes(compressor.flush())
 
 
 def zstd_writer(stream: BinaryIO) -> BinaryIO:

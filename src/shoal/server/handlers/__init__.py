@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.server.handlers import archives, containers, execs, images, networks, plugins, system, upkeep, volumes
+from shoal.server.handlers import (
+    archives,
+    containers,
+    execs,
+    images,
+    networks,
+    plugins,
+    registries,
+    system,
+    upkeep,
+    volumes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +29,7 @@ HANDLERS: Mapping[str, Handler] = {
     **images.HANDLERS,
     **networks.HANDLERS,
     **plugins.HANDLERS,
+    **registries.HANDLERS,
     **system.HANDLERS,
     **upkeep.HANDLERS,
     **volumes.HANDLERS,

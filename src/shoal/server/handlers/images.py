@@ -62,7 +62,7 @@ async def remove(backend: Backend, request: Request) -> Reply:
 
 async def load(backend: Backend, request: Request) -> StreamReply:
     """ImageLoad."""
-    return await _progress(backend.images.load(request.body, quiet=request.query.flag("quiet")), request)
+    return await progress(backend.images.load(request.body, quiet=request.query.flag("quiet")), request)
 
 
 async def create(backend: Backend, request: Request) -> StreamReply:
@@ -72,8 +72,8 @@ async def create(backend: Backend, request: Request) -> StreamReply:
     image = query.text("fromImage")
     if image:
         auth = request.header(b"x-registry-auth").decode("latin-1") or None
-        messages = backend.images.pull(image, tag=query.text("tag"), platform=platform, registry_auth=auth)
-        return await _progress(messages, request)
+        messages = backend.registries.pull(image, tag=query.text("tag"), platform=platform, registry_auth=auth)
+        return await progress(messages, request)
     source = query.text("fromSrc")
     if source != "-":
         raise Unsupported(
@@ -87,10 +87,11 @@ async def create(backend: Backend, request: Request) -> StreamReply:
         message=query.text("message"),
         platform=platform,
     )
-    return await _progress(messages, request)
+    return await progress(messages, request)
 
 
-async def _progress(messages: AsyncIterator[JSONMessage], request: Request) -> StreamReply:
+async def progress(messages: AsyncIterator[JSONMessage], request: Request) -> StreamReply:
+    """The answer that streams `messages`; what is refused before the first one is refused with a status."""
     content_type, prefix = json_stream_type(request.header(b"accept"))
     return StreamReply(as_json(await begun(messages), prefix), content_type)
 

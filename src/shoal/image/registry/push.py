@@ -1,0 +1,250 @@
+"""`docker push`: layers several at once, each only if the registry hasn't got it, then configuration and manifest.
+
+    HEAD blob ── 200 ──▶ there already
+    POST uploads?mount&from ── 201 ──▶ mounted from another repository of the registry
+                            └─ 202 ──▶ PATCH the compressed tar as it is made ──▶ PUT digest
+
+What was pulled is sent again under the same digests, and its manifest byte for byte, where the registry has the blobs.
+OCI distribution-spec §Push.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, urlsplit
+
+from shoal.errors import NotFound
+from shoal.image.image import Image
+from shoal.image.registry.failures import Refused, Unreachable
+from shoal.image.registry.manifests import (
+    DOCKER_CONFIG,
+    DOCKER_LAYER,
+    decode_manifest,
+    encode_manifest,
+)
+from shoal.image.registry.progress import Pushed, Teller
+from shoal.image.registry.pull import Storage, note_whereabouts
+from shoal.image.registry.resolving import Document
+from shoal.image.registry.session import Session
+from shoal.image.registry.sources import Source
+from shoal.image.registry.transport import RegistryTransport, Response, followed
+from shoal.image.tar.compression import gzipped
+from shoal.oci.descriptor import DOCKER_MANIFEST, Descriptor, Manifest
+from shoal.oci.digest import Digest, sha256_of, short_id
+from shoal.oci.reference import Reference
+
+_UPLOADS = 5
+_TRIES = 3
+_CANDIDATES = 4
+
+
+class Push:
+    """The image that `reference` names, into its repository, which `session` speaks to."""
+
+    def __init__(
+        self, storage: Storage, transport: RegistryTransport, session: Session, reference: Reference, teller: Teller
+    ) -> None:
+        self._storage = storage
+        self._transport = transport
+        self._session = session
+        self._reference = reference
+        self._teller = teller
+        self._target = reference.name
+
+    def run(self) -> None:
+        """Nothing, once the registry has the manifest. Raises: NotFound, Refused, Unreachable, Cancelled, Internal."""
+        image = self._storage.catalog.named(self._reference)
+        if image is None:
+            raise NotFound(f"tag does not exist: {self._reference.familiar()}")
+        layers = self._storage.layers
+        layers.hold_existing(image.chain_ids)
+        try:
+            blobs = self._push_layers(image)
+            document, manifest = self._document(image, blobs)
+            if not self._exists(manifest.config.digest):
+                self._upload_config(image, manifest.config)
+            self._put_manifest(document)
+        finally:
+            layers.release(image.chain_ids)
+        note_whereabouts(self._storage.sources, image, self._target, document, blobs)
+        tag = self._reference.tag or ""
+        self._teller.whole(f"{tag}: digest: {document.digest} size: {len(document.raw)}")
+        self._teller.tell(Pushed(tag, document.digest, len(document.raw)))
+        self._name(image, document.digest)
+
+    def _name(self, image: Image, digest: Digest) -> None:
+        """Note the digest under which the registry has it now, as Docker does."""
+        by_digest = Reference(self._reference.domain, self._reference.path, None, digest)
+        catalog = self._storage.catalog
+        with catalog.lock:
+            if catalog.named(by_digest) is None and catalog.get(image.id) is not None:
+                catalog.tag(by_digest, image.id, self._storage.clock_ns())
+
+    # -- the documents ------------------------------------------------------------------------------------------
+
+    def _document(self, image: Image, blobs: Sequence[Descriptor]) -> tuple[Document, Manifest]:
+        """The manifest to send: one that the image came by if it still fits, else a new one."""
+        for kept in self._storage.sources.manifests(image.id):
+            manifest = decode_manifest(kept.raw)
+            if [layer.digest for layer in manifest.layers] == [blob.digest for blob in blobs]:
+                return Document(kept.digest, kept.media_type, kept.raw), manifest
+        config = Descriptor(DOCKER_CONFIG, image.id, len(self._storage.read_config(image)))
+        as_docker = [Descriptor(DOCKER_LAYER, blob.digest, blob.size) for blob in blobs]
+        raw = encode_manifest(config, as_docker)
+        document = Document(sha256_of(raw), DOCKER_MANIFEST, raw)
+        return document, Manifest(schema_version=2, config=config, layers=as_docker)
+
+    def _upload_config(self, image: Image, config: Descriptor) -> None:
+        raw = self._storage.read_config(image)
+        with self._session.send("POST", self._session.url("blobs/uploads/"), accepted=(202,)) as begun:
+            begun.head(_BODY_MAX)
+        self._put(_location(begun), config.digest, raw)
+
+    def _put_manifest(self, document: Document) -> None:
+        url = self._session.url(f"manifests/{self._reference.tag}")
+        headers = {"Content-Type": document.media_type}
+        with self._session.send("PUT", url, accepted=(200, 201, 202), headers=headers, body=document.raw) as response:
+            response.head(_BODY_MAX)
+
+    # -- layers -------------------------------------------------------------------------------------------------
+
+    def _push_layers(self, image: Image) -> list[Descriptor]:
+        """The layers' descriptors, bottom first, once the registry has them all."""
+        for diff_id in reversed(image.diff_ids):
+            self._teller.layer(short_id(diff_id), "Preparing")
+        kept = {
+            layer.digest
+            for manifest in self._storage.sources.manifests(image.id)
+            for layer in decode_manifest(manifest.raw).layers
+        }
+        chains = dict(zip(image.diff_ids, image.chain_ids, strict=True))
+        threads = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="shoal-push")
+        try:
+            done = {diff_id: threads.submit(self._layer, diff_id, chains[diff_id], kept) for diff_id in chains}
+            return [done[diff_id].result() for diff_id in image.diff_ids]
+        except BaseException:
+            self._transport.abandon()
+            raise
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
+
+    def _layer(self, diff_id: Digest, chain_id: Digest, kept: set[str]) -> Descriptor:
+        """The blob in the registry that is this layer."""
+        id = short_id(diff_id)
+        known = sorted(
+            self._storage.sources.blobs(diff_id),
+            key=lambda source: (source.descriptor.digest not in kept, source.repository != self._target),
+        )
+        distinct = {source.descriptor.digest: source.descriptor for source in known}
+        for descriptor in list(distinct.values())[:_CANDIDATES]:
+            if self._exists(descriptor.digest):
+                self._teller.layer(id, "Layer already exists")
+                return descriptor
+        upload = ""
+        for source in [source for source in known if self._is_neighbour(source)][:_CANDIDATES]:
+            upload = self._mount(source)
+            if not upload:
+                self._teller.layer(id, f"Mounted from {source.repository.partition('/')[2]}")
+                return source.descriptor
+        return self._upload(id, chain_id, upload)
+
+    def _is_neighbour(self, source: Source) -> bool:
+        """Whether the blob is in another repository of the same registry."""
+        return source.repository != self._target and source.repository.startswith(f"{self._reference.domain}/")
+
+    def _exists(self, digest: str) -> bool:
+        with self._session.send("HEAD", self._session.url(f"blobs/{digest}"), accepted=(200, 404)) as response:
+            return response.status == 200
+
+    def _mount(self, source: Source) -> str:
+        """Have the registry take the blob from another repository; "" if it did, else the upload it began instead."""
+        path = source.repository.partition("/")[2]
+        self._session.also(f"repository:{path}:pull")
+        query = f"mount={quote(source.descriptor.digest)}&from={quote(path, safe='')}"
+        url = self._session.url(f"blobs/uploads/?{query}")
+        with self._session.send("POST", url, accepted=(201, 202)) as response:
+            response.head(_BODY_MAX)
+        return "" if response.status == 201 else _location(response)
+
+    def _upload(self, id: str, chain_id: Digest, upload: str) -> Descriptor:
+        """Send the layer, compressed on its way; a connection that breaks costs a new beginning."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._upload_once(id, chain_id, upload)
+            except (Unreachable, Refused) as error:
+                if attempt == _TRIES or (isinstance(error, Refused) and error.http_status < 500):
+                    raise
+                self._transport.wait(0.5 * attempt)
+                upload = ""
+        raise NotFound(f"layer {chain_id} was not sent")
+
+    def _upload_once(self, id: str, chain_id: Digest, upload: str) -> Descriptor:
+        if not upload:
+            with self._session.send("POST", self._session.url("blobs/uploads/"), accepted=(202,)) as begun:
+                begun.head(_BODY_MAX)
+            upload = _location(begun)
+        compressed = _Compressed(self._storage, self._teller, self._transport, id, chain_id)
+        headers = {"Content-Type": "application/octet-stream"}
+        with self._session.send("PATCH", upload, accepted=(202,), headers=headers, body=compressed.begin) as response:
+            response.head(_BODY_MAX)
+        self._put(_location(response), compressed.digest, b"")
+        self._teller.layer(id, "Pushed")
+        return Descriptor(DOCKER_LAYER, compressed.digest, compressed.size_bytes)
+
+    def _put(self, upload: str, digest: str, body: bytes) -> None:
+        """End an upload: with its last bytes, or all of them, and the digest of the whole."""
+        url = f"{upload}{'&' if urlsplit(upload).query else '?'}digest={quote(digest)}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(body))}
+        with self._session.send("PUT", url, accepted=(200, 201, 204), headers=headers, body=body) as response:
+            response.head(_BODY_MAX)
+
+
+_BODY_MAX = 64 << 10
+
+
+class _Compressed:
+    """A layer's tar as gzip, made while it is sent, with what is known of it at the end."""
+
+    def __init__(
+        self, storage: Storage, teller: Teller, transport: RegistryTransport, id: str, chain_id: Digest
+    ) -> None:
+        self._storage = storage
+        self._teller = teller
+        self._transport = transport
+        self._id = id
+        self._chain_id = chain_id
+        self._hasher = hashlib.sha256()
+        self.size_bytes = 0
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of what was sent."""
+        return Digest(f"sha256:{self._hasher.hexdigest()}")
+
+    def begin(self) -> Iterator[bytes]:
+        """The compressed bytes, from the first one on."""
+        self._hasher, self.size_bytes = hashlib.sha256(), 0
+        for piece in gzipped(self._plain()):
+            self._hasher.update(piece)
+            self.size_bytes += len(piece)
+            yield piece
+
+    def _plain(self) -> Iterator[bytes]:
+        hear = self._teller.bytes_of(self._id, "Pushing", self._storage.layers.get(self._chain_id).archive_size)
+        done = 0
+        for piece in self._storage.layers.archive(self._chain_id):
+            self._transport.check()
+            done += len(piece)
+            hear(done)
+            yield piece
+
+
+def _location(response: Response) -> str:
+    """Where an upload goes on. Raises: Refused where the registry doesn't say it."""
+    location = response.header("Location")
+    if not location:
+        what = f"received unexpected HTTP status from {response.method} {response.url}: no Location"
+        raise Refused(what, code="", http_status=response.status)
+    return followed(response.url, location)

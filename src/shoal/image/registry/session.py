@@ -1,0 +1,169 @@
+"""One repository of one registry, spoken to as one user: authorisation, retries, errors in Docker's words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
+
+from shoal.errors import ShoalError
+from shoal.image.registry.challenges import Challenge, parse_challenges
+from shoal.image.registry.credentials import Credentials
+from shoal.image.registry.endpoints import Endpoint
+from shoal.image.registry.failures import NO_CREDENTIALS, Refused, Unreachable, refusal_of
+from shoal.image.registry.manifests import ACCEPT, MANIFEST_MAX
+from shoal.image.registry.tokens import fetch_token
+from shoal.image.registry.transport import Body, RegistryTransport, Response
+
+T = TypeVar("T")
+_ERROR_MAX = 64 << 10
+_TRIES = 4
+_BUSY = frozenset((429, 502, 503, 504))
+_RETRY_AFTER_MAX_S = 30.0
+
+
+class Session:
+    """Requests about the repository `path` at `endpoint`. Thread-safe.
+
+    `scopes` are asked of a token server; more may be added by `also`.
+    """
+
+    def __init__(
+        self,
+        transport: RegistryTransport,
+        endpoint: Endpoint,
+        path: str,
+        credentials: Credentials,
+        scopes: Sequence[str],
+    ) -> None:
+        self._transport = transport
+        self._credentials = credentials
+        self._scopes = list(scopes)
+        self._lock = threading.Lock()
+        self._authorization = f"Bearer {credentials.registry_token}" if credentials.registry_token else ""
+        self.endpoint = endpoint
+        self.path = path
+
+    def also(self, scope: str) -> None:
+        """Ask for this scope as well, from the next token on."""
+        with self._lock:
+            if scope not in self._scopes:
+                self._scopes.append(scope)
+                if self._authorization.startswith("Bearer ") and not self._credentials.registry_token:
+                    self._authorization = ""
+
+    def url(self, rest: str) -> str:
+        """The address of something in this repository: `manifests/latest`."""
+        return f"{self.endpoint.url}/v2/{self.path}/{rest}"
+
+    def ping(self) -> None:
+        """Find out whether the registry answers here at all. Raises: Unreachable, Cancelled."""
+        url = f"{self.endpoint.url}/v2/"
+        with self._transport.request("GET", url, headers={}, verifies=self.endpoint.verifies) as response:
+            response.head(_ERROR_MAX)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        accepted: Collection[int],
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+    ) -> Response:
+        """The answer, whose status is one of `accepted`; its reader closes it.
+
+        Authorisation is got once when it is asked for; a busy registry is asked again, as long as it wants.
+        Raises: Refused, Unreachable, Cancelled; InvalidArgument for what must not be followed.
+        """
+        is_authorised = False
+        for attempt in range(1, _TRIES + 1):
+            with self._lock:
+                used = self._authorization if url.startswith(f"{self.endpoint.url}/") else ""
+            response = self._transport.request(
+                method,
+                url,
+                headers=headers or {},
+                authorization=used,
+                body=body,
+                verifies=self.endpoint.verifies or not url.startswith(f"{self.endpoint.url}/"),
+            )
+            if response.status in accepted:
+                return response
+            with response:
+                text = response.head(_ERROR_MAX)
+            if response.status == 401 and not is_authorised:
+                is_authorised = True
+                self._authorise(method, url, parse_challenges(response.header("WWW-Authenticate")), used)
+                continue
+            if response.status not in _BUSY or attempt == _TRIES or callable(body):
+                break
+            self._transport.wait(_pause(response.header("Retry-After"), attempt))
+        raise refusal_of(method, url, response.status, text)
+
+    def _authorise(self, method: str, url: str, challenges: Sequence[Challenge], used: str) -> None:
+        """Get what the registry asks for; another thread may have done so meanwhile. Raises: Refused."""
+        with self._lock:
+            if self._authorization != used:
+                return
+            for challenge in challenges:
+                if challenge.scheme == "bearer" and not self._credentials.registry_token:
+                    scopes = self._scopes or challenge.parameters.get("scope", "").split()
+                    token = fetch_token(self._transport, self.endpoint, challenge.parameters, scopes, self._credentials)
+                    self._authorization = f"Bearer {token.access}"
+                    return
+                if challenge.scheme == "basic":
+                    if not self._credentials.basic:
+                        what = f'{method.title()} "{url}": {NO_CREDENTIALS}'
+                        raise Refused(what, code="", http_status=401, fix=f"docker login {self.endpoint.host}")
+                    if used != self._credentials.basic:
+                        self._authorization = self._credentials.basic
+                        return
+            raise refusal_of(method, url, 401, b"")
+
+    # -- manifests ----------------------------------------------------------------------------------------------
+
+    def manifest(self, name: str) -> tuple[bytes, str, str]:
+        """A manifest's bytes, its content type, and its digest as the registry claims it ("" if it doesn't).
+
+        Raises: as `send`; InvalidArgument if it is too big.
+        """
+        url = self.url(f"manifests/{name}")
+        with self.send("GET", url, accepted=(200,), headers={"Accept": ACCEPT}) as response:
+            raw = response.read(MANIFEST_MAX)
+            return raw, response.header("Content-Type"), response.header("Docker-Content-Digest")
+
+
+def _pause(retry_after: str, attempt: int) -> float:
+    """How long to wait before the next try, in seconds."""
+    if retry_after.strip().isdigit():
+        return min(float(retry_after), _RETRY_AFTER_MAX_S)
+    return 0.25 * float(2**attempt)
+
+
+def at_first_answering(
+    endpoints: Sequence[Endpoint], begin: Callable[[Endpoint], Session], act: Callable[[Session], T]
+) -> T:
+    """What `act` does at the first endpoint that answers; a mirror that fails is passed over.
+
+    Raises: what went wrong at the last of them.
+    """
+    for index, endpoint in enumerate(endpoints):
+        is_last = index == len(endpoints) - 1
+        session = begin(endpoint)
+        try:
+            session.ping()
+        except Unreachable:
+            if is_last:
+                raise
+            continue
+        try:
+            return act(session)
+        except (Refused, Unreachable):
+            if is_last or not endpoint.is_mirror:
+                raise
+    raise _nowhere()
+
+
+def _nowhere() -> ShoalError:
+    return Unreachable("no endpoint of the registry is configured")
