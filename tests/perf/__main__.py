@@ -7,7 +7,7 @@ import contextlib
 import shutil
 
 from tests.engines.engine import DOCKER
-from tests.perf import commands, measures, names, report, runtimes, streams, subjects
+from tests.perf import commands, copies, crowd, measures, names, report, runtimes, streams, subjects
 
 
 def arguments() -> argparse.Namespace:
@@ -19,6 +19,8 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--streams", action="store_true", help="measure logs and attached output, and nothing else")
     parser.add_argument("--names", action="store_true", help="measure names in users' networks, and nothing else")
+    parser.add_argument("--crowd", action="store_true", help="measure 50 clients at once, and nothing else")
+    parser.add_argument("--copies", action="store_true", help="measure `cp` of 500 MiB beside tar, and nothing else")
     parser.add_argument("--clients", action="store_true", help="measure `shoal` beside `docker`, and nothing else")
     parser.add_argument(
         "--runtimes", action="store_true", help="measure shoal-runtime beside runc and crun, and nothing else"
@@ -31,6 +33,16 @@ def print_clients(clients: list[commands.Command], rows: list[measures.Row]) -> 
     """Prints the table of the two commands on one shoald."""
     print(report.table(rows, [client.name for client in clients], [client.version() for client in clients]))
     print()
+
+
+def part_rows(options: argparse.Namespace, engines: list[subjects.Subject]) -> list[measures.Row]:
+    """The rows that can be had alone: those that were asked for, or else what each full report has."""
+    if options.crowd:
+        return crowd.crowd_rows(engines, 15 if options.quick else 60)
+    if options.copies:
+        return copies.copy_rows(engines, 100 if options.quick else 500, 3)
+    rows = [] if options.names else streams.stream_rows(engines, 256 if options.quick else 512)
+    return rows if options.streams else rows + names.name_rows(engines)
 
 
 def main() -> None:
@@ -48,17 +60,14 @@ def main() -> None:
             stack.callback(subject.close)
             measured.append(subject)
         clients = commands.commands(measured[0]) if options.only in (None, "shoald") else []
-        client_rows = (
-            commands.command_rows(clients, rounds) if clients and not (options.streams or options.names) else []
-        )
+        is_part = options.streams or options.names or options.crowd or options.copies
+        client_rows = commands.command_rows(clients, rounds) if clients and not is_part else []
         if options.clients:
             print_clients(clients, client_rows)
             return
         engines = [subject for subject in measured if subject.runs_containers]
-        rows = [] if options.names else streams.stream_rows(engines, 256 if options.quick else 512)
-        if not options.streams:
-            rows += names.name_rows(engines)
-        if not (options.streams or options.names):
+        rows = part_rows(options, engines)
+        if not is_part:
             rows = measures.quick_rows(measured, rounds) + measures.many_rows(engines, count) + rows
         titles, versions = [s.name for s in measured], [s.version() for s in measured]
         sentences = measures.thousand(measured[0]) if options.thousand else []
@@ -67,7 +76,7 @@ def main() -> None:
     print()
     if client_rows:
         print_clients(clients, client_rows)
-    if options.only is None and not (options.streams or options.names):
+    if options.only is None and not is_part:
         print(f"{runtimes.table(rounds)}\n")
     print(report.taken_on())
     print(*sentences, sep="\n")
