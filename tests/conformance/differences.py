@@ -77,7 +77,8 @@ DIFFERENCES: dict[str, Difference] = {
     ),
     "platform": Difference(
         dockerd="image with reference busybox was found but does not match the specified platform",
-        shoald="image with reference busybox was found but does not (match|provide) the specified platform",
+        shoald=r"image with reference busybox was found but its platform \(linux/amd64\) does not match the specified platform "
+        r"\(linux/s390x\)",
         reason=NEWER_WORDING,
     ),
     "volume-at-the-root": Difference(
