@@ -77,8 +77,8 @@ DIFFERENCES: dict[str, Difference] = {
     ),
     "platform": Difference(
         dockerd="image with reference busybox was found but does not match the specified platform",
-        shoald=r"image with reference busybox was found but its platform \(linux/amd64\) does not match the specified platform "
-        r"\(linux/s390x\)",
+        shoald=r"image with reference busybox was found but its platform \(linux/amd64\) does not match the specified "
+        r"platform \(linux/s390x\)",
         reason=NEWER_WORDING,
     ),
     "volume-at-the-root": Difference(
