@@ -160,7 +160,7 @@ def cgroup_parent(config: Config) -> str:
 def _network_catalog(config: Config, database: Database) -> NetworkCatalog:
     bridge = BridgeConfig.for_daemon(str(config.exec_root), bip=config.bip, ip_forward=config.ip_forward)
     if config.bridge:
-        bridge = replace(bridge, bridge=config.bridge)
+        bridge = replace(bridge, bridge=config.bridge, adopted=True)
     host = BridgeHost(bridge.table)
     drivers: dict[str, NetworkDriver] = {
         "host": UnroutedNetwork("host", database.connection),

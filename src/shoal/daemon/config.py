@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-D", "--debug", action="store_true", default=None, help="log launch plans and more")
     add("-l", "--log-level", choices=("debug", "info", "warn", "error", "fatal"), help="(info)")
     add("--bip", metavar="CIDR", help="address and prefix of the bridge, such as 172.20.0.1/16")
-    add("--bridge", "-b", metavar="NAME", help='name of the bridge; "none" for no container network')
+    add("--bridge", "-b", metavar="NAME", help='a bridge that you have made; "none" for no container network')
     add("--ip-forward", type=_flag, metavar="BOOL", help="switch net.ipv4.ip_forward on (true)")
     add(
         "--shutdown-containers",

@@ -38,8 +38,9 @@ class BridgeConfig:
 
     `ip_range` bounds the addresses that are handed out, `reserved` are never. `internal`: no way out of it;
     `icc`: its containers reach each other; `masquerade`: to the outside they seem to be the host. `host_ip` is where
-    ports are published that name no address. `options` is what inspections show. `id` and `created_ns` are those of a
-    network that a user made; without them they are chosen at its first start.
+    ports are published that name no address. `adopted`: the bridge is the operator's, who made it and keeps it.
+    `options` is what inspections show. `id` and `created_ns` are those of a network that a user made; without them they
+    are chosen at its first start.
     """
 
     bridge: str
@@ -55,6 +56,7 @@ class BridgeConfig:
     icc: bool = True
     masquerade: bool = True
     host_ip: str = ANY_ADDRESS
+    adopted: bool = False
     options: dict[str, str] = field(default_factory=dict)
     id: str = ""
     created_ns: int = 0
@@ -207,6 +209,7 @@ class BridgeNetwork:
             mtu=self._config.mtu,
             veth=veth,
             ports=published,
+            gateway_mac="" if self._config.adopted else default_mac(str(self._pool.gateway)),
         )
         self._endpoints[container_id] = endpoint
         self._store.save_endpoint(endpoint)
@@ -395,6 +398,8 @@ class BridgeNetwork:
         device = self._device or BridgeDevice(kernel.netlink, self._config.bridge, self._config.mtu)
         try:
             with pool_choice():
+                if self._config.adopted:
+                    return device, device.adopt(), []
                 address, notes = self._choose_address(device, remembered, others)
                 notes += device.ensure(address)
         except BaseException:
@@ -443,7 +448,7 @@ class BridgeNetwork:
         for step in (
             (kernel.exceptions.pop(bridge, None) or ForwardException(kernel.nft, bridge)).remove,
             kernel.table.destroy if self._owns_host else lambda: kernel.table.leave(bridge),
-            device.remove,
+            (lambda: None) if self._config.adopted else device.remove,
             self._reset_ip_forward(kernel),
         ):
             try:

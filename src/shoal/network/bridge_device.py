@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
-from shoal.errors import Conflict, SyscallError, Unavailable
+from shoal.errors import Conflict, InvalidArgument, SyscallError, Unavailable
 from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, open_namespace, setns
 from shoal.linux.netlink import Link, Netlink
 from shoal.linux.rtnetlink import everything
@@ -60,6 +60,27 @@ class BridgeDevice:
         self._write("ipv4", "route_localnet", "1")
         self._netlink.link_set(link.index, up=True)
         return repairs
+
+    def adopt(self) -> IPv4Interface:
+        """The address of a bridge that the operator made, which is left as it is but for reaching ports by loopback.
+
+        Raises: InvalidArgument (there is none, it is something else, it has no address), SyscallError.
+        """
+        link = self.find()
+        if link is None or link.kind != "bridge":
+            raise InvalidArgument(
+                f"bridge device with non default name {self.name} must be created manually",
+                fix=f"ip link add {self.name} type bridge && ip address add 10.9.8.1/24 dev {self.name}",
+            )
+        addresses = self.addresses()
+        if not addresses:
+            raise InvalidArgument(
+                f"the bridge {self.name} has no IPv4 address", fix=f"ip address add 10.9.8.1/24 dev {self.name}"
+            )
+        self._index, self.mtu = link.index, link.mtu or self.mtu
+        self._write("ipv4", "route_localnet", "1")
+        self._netlink.link_set(link.index, up=True)
+        return addresses[0]
 
     def find(self) -> Link | None:
         """The interface of the bridge's name, if there is one. Raises: SyscallError."""

@@ -32,7 +32,7 @@ class Endpoint:
     """One container's place in one network, as reserved by `NetworkDriver.allocate`.
 
     `ip`, `gateway`, `mac` and `veth` are "" where the network gives none (host, none). `veth` is the name of the
-    host's end.
+    host's end. `gateway_mac` is known for a bridge that shoal made, and needed at the start only.
     """
 
     network: str
@@ -46,6 +46,7 @@ class Endpoint:
     mtu: int = 0
     veth: str = ""
     ports: tuple[PublishedPort, ...] = ()
+    gateway_mac: str = field(default="", compare=False)
 
     def interface(self, name: str = "eth0", *, routes: bool = True) -> InterfaceConfig | None:
         """What the container has to configure on its side; None where the network gives it no interface.
@@ -58,7 +59,7 @@ class Endpoint:
             name=name,
             address=f"{self.ip}/{self.prefix}",
             gateway=self.gateway if routes else None,
-            gateway_mac=default_mac(self.gateway) if routes else None,
+            gateway_mac=(self.gateway_mac or None) if routes else None,
             mac=self.mac,
             mtu=self.mtu,
         )

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from shoal.errors import Conflict, Forbidden, SyscallError
+from shoal.errors import Conflict, Forbidden, InvalidArgument, SyscallError
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
 from shoal.network.ports import PortRequest
@@ -245,6 +245,31 @@ def test_start_when_the_name_belongs_to_another_kind_of_link_is_a_conflict(site:
         assert "sh-ae3f4d5b" in link_names()
     finally:
         subprocess.run(["ip", "link", "del", "sh-ae3f4d5b"], check=True)
+
+
+def test_bridge_of_the_operator_is_used_as_it_is_and_kept(site: Site) -> None:
+    """`--bridge NAME`: its address is the subnet, it must be there, and stopping leaves it with all it had."""
+    config = BridgeConfig(bridge="op0", table="sh-ae3f4d5b", ip_forward=False, adopted=True)
+    network = BridgeNetwork(config, site.database)
+    with pytest.raises(InvalidArgument, match="bridge device with non default name op0 must be created manually"):
+        site.run(network.start())
+    subprocess.run(["ip", "link", "add", "op0", "type", "bridge"], check=True)
+    try:
+        with pytest.raises(InvalidArgument, match="the bridge op0 has no IPv4 address"):
+            site.run(network.start())
+        subprocess.run(["ip", "address", "add", "10.9.8.1/24", "dev", "op0"], check=True)
+        site.run(network.start())
+        assert (network.inspect().subnet, network.inspect().gateway) == ("10.9.8.0/24", "10.9.8.1")
+        container, endpoint = site.container(network, PortRequest("tcp", 80, host_ports=range(8080, 8081)))
+        assert endpoint.ip == "10.9.8.2"
+        with container.listen("0.0.0.0", 80) as server:
+            exchange(server, socket.create_connection(("127.0.0.1", 8080), timeout=3))
+        site.end(container)
+        site.run(network.stop(remove=True))
+        shown = subprocess.run(["ip", "-o", "-4", "address", "show", "op0"], check=True, capture_output=True, text=True)
+        assert "10.9.8.1/24" in shown.stdout
+    finally:
+        subprocess.run(["ip", "link", "del", "op0"], check=True)
 
 
 def test_start_avoids_what_the_host_routes(site: Site) -> None:
