@@ -235,7 +235,7 @@ class _Parts:
         platform = Platform.of_machine(self.machine.machine)
         files = ContainerFiles(self.paths, self._host_address)
         resolving = self._resolving(files)
-        networks = ContainerNetworks(self.catalog, self.events, resolving)
+        networks = ContainerNetworks(self.catalog, self.events, resolving, config.published_ports)
         memberships = Memberships(self.registry, self.locks, self.catalog, networks)
         links = Links(self.registry, networks.bridge_address, self.paths.hosts_file)
         launches = self._launches(files, links)

@@ -23,6 +23,7 @@ from shoal.daemon.tls import TlsSettings
 from shoal.engine.container.log_drivers import DEFAULT_DRIVER, check_log_config
 from shoal.errors import InvalidArgument
 from shoal.image.registry.endpoints import RegistrySettings, check_insecure, check_mirror
+from shoal.network.ports import OPEN, check_published_ports
 
 DEFAULT_DATA_ROOT = "/var/lib/shoal"
 DEFAULT_EXEC_ROOT = "/run/shoal"
@@ -44,6 +45,7 @@ class Config:
     bip: str | None
     bridge: str | None
     ip_forward: bool
+    published_ports: str
     shutdown_containers: bool
     containers_per_supervisor: int
     storage_driver: str | None
@@ -73,6 +75,7 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     bip: str | None = None
     bridge: str | None = None
     ip_forward: bool | None = None
+    published_ports: str | None = None
     shutdown_containers: bool | None = None
     containers_per_supervisor: int | None = None
     storage_driver: str | None = None
@@ -129,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--bip", metavar="CIDR", help="address and prefix of the bridge, such as 172.20.0.1/16")
     add("--bridge", "-b", metavar="NAME", help='a bridge that you have made; "none" for no container network')
     add("--ip-forward", type=_flag, metavar="BOOL", help="switch net.ipv4.ip_forward on (true)")
+    add("--published-ports", metavar="MODE", help="whom published ports serve: open (to all) or host-firewall (open)")
     add(
         "--shutdown-containers",
         action="store_true",
@@ -245,6 +249,7 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         bip=_check_bip(merged.bip),
         bridge=_check_bridge(merged.bridge),
         ip_forward=merged.ip_forward is not False,
+        published_ports=check_published_ports(merged.published_ports or OPEN, "published-ports"),
         shutdown_containers=bool(merged.shutdown_containers),
         containers_per_supervisor=_check_count(merged.containers_per_supervisor),
         storage_driver=merged.storage_driver,

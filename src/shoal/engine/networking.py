@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shoal.api.network import EndpointSettings
 from shoal.engine.container.listing import network_name
@@ -18,7 +18,7 @@ from shoal.errors import InvalidArgument, ShoalError
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import NetworkDriver
 from shoal.network.endpoint import Endpoint, PublishedPort
-from shoal.network.ports import PortRequest, parse_port_bindings, show_ports
+from shoal.network.ports import HOST_FIREWALL, OPEN, PUBLISHED_PORTS, PortRequest, parse_port_bindings, show_ports
 from shoal.oci.network import InterfaceConfig
 from shoal.runtime.driver import Wire
 
@@ -41,9 +41,12 @@ class Place:
 class ContainerNetworks:
     """Each container's endpoints, in the networks of the catalog."""
 
-    def __init__(self, catalog: NetworkCatalog, events: EventLog, resolving: Resolving) -> None:
+    def __init__(
+        self, catalog: NetworkCatalog, events: EventLog, resolving: Resolving, published_ports: str = OPEN
+    ) -> None:
         self._catalog = catalog
         self._events = events
+        self._published_ports = published_ports
         self.resolving = resolving
 
     async def start(self, live: Collection[str]) -> list[str]:
@@ -110,11 +113,14 @@ class ContainerNetworks:
 
     def port_requests(self, record: ContainerRecord) -> Sequence[PortRequest]:
         """The ports that the container publishes. Raises: InvalidArgument."""
-        return parse_port_bindings(
+        requests = parse_port_bindings(
             record.host_config.port_bindings,
             exposed=record.config.exposed_ports,
             publish_all=record.host_config.publish_all_ports,
         )
+        if record.config.labels.get(PUBLISHED_PORTS, self._published_ports) == HOST_FIREWALL:
+            return [replace(request, guarded=True) for request in requests]
+        return requests
 
     def gateway_of(self, wanted: dict[str, EndpointSettings]) -> str:
         """The network that leads outside: of those with a way out that of the highest priority, then by name."""

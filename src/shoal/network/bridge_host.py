@@ -36,6 +36,7 @@ class HostKernel:
     def mend(self, table: str) -> list[str]:
         """Puts back what is gone; what was done, or could not be. Raises: NftError."""
         notes = [f"put the firewall table {table} back"] if self.table.mend() else []
+        self.table.forget_permits()
         warnings = [exception.ensure() for exception in self.exceptions.values()]
         return [*notes, *filter(None, warnings)]
 

@@ -19,12 +19,16 @@ def default_mac(ip: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """`host_ip`:`host_port` on the host leads to `container_port` in the container."""
+    """`host_ip`:`host_port` on the host leads to `container_port` in the container.
+
+    `guarded`: only for clients whom the host's own firewall lets in.
+    """
 
     protocol: Protocol
     container_port: int
     host_ip: str
     host_port: int
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,10 @@ def _targets(ruleset: Ruleset, table: str, ports: Sequence[PublishedPort]) -> di
 def _find_drop(asked: Asked, ruleset: Ruleset, table: str, uplinks: Sequence[str]) -> Drop | None:
     """The foreign rule that stops a client of another machine."""
     came_in = uplinks[0] if len(uplinks) == 1 else None
+    for port in (port for port in asked.here if port.guarded):
+        arriving = Packet(port.protocol, port.host_port, None, came_in, None, translated=False)
+        if (found := _find_filter_drop(arriving, ruleset, table, "input")) is not None:
+            return replace(found, of_host=True)
     for port in asked.here:
         arriving = Packet(port.protocol, port.host_port, None, came_in, None, translated=False)
         if (found := find_drop(ruleset, "prerouting", arriving, table)) is not None:
@@ -166,24 +170,26 @@ def _find_drop(asked: Asked, ruleset: Ruleset, table: str, uplinks: Sequence[str
     answering = Packet(
         asked.protocol, None, None, asked.bridge, came_in, state="established", source=asked.ip, source_port=asked.port
     )
-    return _find_forward_drop(asking, ruleset, table) or _of_answers(_find_forward_drop(answering, ruleset, table))
+    return _find_filter_drop(asking, ruleset, table, "forward") or _of_answers(
+        _find_filter_drop(answering, ruleset, table, "forward")
+    )
 
 
 def _of_answers(drop: Drop | None) -> Drop | None:
     return replace(drop, of_answers=True) if drop else None
 
 
-def _find_forward_drop(packet: Packet, ruleset: Ruleset, table: str) -> Drop | None:
+def _find_filter_drop(packet: Packet, ruleset: Ruleset, table: str, hook: str) -> Drop | None:
     readable = [*ruleset]
     if has_foreign_matches(ruleset, "filter") and (listing := _listing("iptables-nft")):
-        if (found := find_legacy_drop(listing, "FORWARD", packet, "iptables")) is not None:
+        if (found := find_legacy_drop(listing, hook.upper(), packet, "iptables")) is not None:
             return found
         readable = [entry for entry in ruleset if not _is_of(entry, "ip", "filter")]
-    if (found := find_drop(readable, "forward", packet, table)) is not None:
+    if (found := find_drop(readable, hook, packet, table)) is not None:
         return found
     # Only asking where the old filter table exists: the program would create it.
     if "filter" in _read(_LEGACY_TABLES).split():
-        return find_legacy_drop(_listing("iptables-legacy"), "FORWARD", packet, "iptables-legacy")
+        return find_legacy_drop(_listing("iptables-legacy"), hook.upper(), packet, "iptables-legacy")
     return None
 
 

@@ -331,6 +331,13 @@ def _foreign(asked: Asked, drop: Drop) -> Finding:
             f"take it away, or publish to another port: `{drop.command} {_listing(drop)}`",
         )
     what = "its policy is drop" if drop.rule == "policy" else f"the {drop.rule}"
+    if drop.of_host:
+        return Finding(
+            "host-firewall",
+            f"The port obeys this host's own firewall (published-ports is host-firewall), which denies it: chain "
+            f"{drop.chain}, {what}.",
+            "allow the host's port there, as with `ufw allow` or `firewall-cmd --add-port`",
+        )
     flag, word = ("-i", "iifname") if drop.of_answers else ("-o", "oifname")
     if drop.command != "nft":
         fix = f"{drop.command} -I {drop.chain.split()[-1]} {flag} {asked.bridge} -j ACCEPT"

@@ -24,14 +24,30 @@ _EPHEMERAL_RANGE_FILE = "/proc/sys/net/ipv4/ip_local_port_range"
 _PROTOCOLS: dict[str, Protocol] = {"tcp": "tcp", "udp": "udp", "sctp": "sctp"}
 
 
+# Whom published ports serve: a container's label, or the daemon's setting.
+PUBLISHED_PORTS = "shoal.published-ports"
+OPEN, HOST_FIREWALL = "open", "host-firewall"
+
+
+def check_published_ports(value: str, where: str) -> str:
+    """The value. Raises: InvalidArgument for one that there is not."""
+    if value not in (OPEN, HOST_FIREWALL):
+        raise InvalidArgument(f"invalid {where}: {value!r}", fix=f"write {OPEN} or {HOST_FIREWALL}")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class PortRequest:
-    """One port to publish: to the first free one of `host_ports`, or to any free one if that is None."""
+    """One port to publish: to the first free one of `host_ports`, or to any free one if that is None.
+
+    `guarded`: only for clients whom the host's own firewall lets in.
+    """
 
     protocol: Protocol
     container_port: int
     host_ip: str = ANY_ADDRESS
     host_ports: range | None = None
+    guarded: bool = False
 
 
 # -- reading --------------------------------------------------------------------------------------------------
@@ -240,7 +256,7 @@ class PortReservations:
                 continue
             if request.host_ports is None:
                 self._cursor = port + 1
-            return PublishedPort(request.protocol, request.container_port, request.host_ip, port)
+            return PublishedPort(request.protocol, request.container_port, request.host_ip, port, request.guarded)
         if failure is not None and request.host_ports is not None and len(request.host_ports) == 1:
             raise failure
         raise Internal(

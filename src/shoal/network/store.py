@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS network_endpoints (
     mac TEXT NOT NULL,
     mtu INTEGER NOT NULL,
     veth TEXT NOT NULL,
-    ports TEXT NOT NULL,            -- JSON: [[protocol, container port, host ip, host port], …]
+    ports TEXT NOT NULL,            -- JSON: [[protocol, container port, host ip, host port, guarded], …]
     PRIMARY KEY (network, container_id)
 ) STRICT;
 """
@@ -128,7 +128,10 @@ class NetworkStore:
         What `also` writes by the same connection is in the same transaction.
         """
         ports = json.dumps(
-            [[port.protocol, port.container_port, port.host_ip, port.host_port] for port in endpoint.ports]
+            [
+                (port.protocol, port.container_port, port.host_ip, port.host_port, port.guarded)
+                for port in endpoint.ports
+            ]
         )
         values = (
             *(endpoint.network, endpoint.container_id, endpoint.endpoint_id, endpoint.ip, endpoint.prefix),

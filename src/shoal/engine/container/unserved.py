@@ -5,7 +5,7 @@ from __future__ import annotations
 from shoal.api.container import ContainerCreateRequest
 from shoal.errors import InvalidArgument, Unsupported
 from shoal.network.files import parse_extra_hosts, parse_server
-from shoal.network.ports import parse_port_bindings
+from shoal.network.ports import OPEN, PUBLISHED_PORTS, check_published_ports, parse_port_bindings
 
 # In place of the host's own address, which only a start needs to know.
 _ANY_ADDRESS = "0.0.0.0"
@@ -43,6 +43,7 @@ def check_served(request: ContainerCreateRequest) -> None:
     if host.userns_mode not in ("", "host"):
         raise InvalidArgument(f"invalid user namespace mode: {host.userns_mode}", fix="leave it out, or use host")
     parse_port_bindings(host.port_bindings)
+    check_published_ports(request.labels.get(PUBLISHED_PORTS, OPEN), f"label {PUBLISHED_PORTS}")
     parse_extra_hosts(host.extra_hosts, _ANY_ADDRESS)
     for server in host.dns:
         parse_server(server)

@@ -42,6 +42,7 @@ class Drop:
     translates: bool = False
     of_answers: bool = False
     before_translation: bool = False
+    of_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)

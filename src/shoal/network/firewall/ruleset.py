@@ -10,6 +10,12 @@ Reading order of a packet for a published port:
     from the host itself   output (DNAT, 127.0.0.0/8 too) → postrouting (loopback source masqueraded)
     from a container       prerouting (DNAT) → forward, or bridged → postrouting (masqueraded, or the answer would
                            go straight back to the sender, who doesn't know it)
+
+A guarded port (see docs/ports.md) asks the host's own firewall first, whatever that is made of: the first packet of a
+client is not translated, so that it passes the input hook as one for a program of the host would. If nobody there
+drops it, its client is written down in `permitted`, and what the client sends again is translated.
+    first packet           prerouting (left alone) → input, rules of others → input_end (client permitted; dropped)
+    sent again             prerouting (DNAT) → forward
 """
 
 from __future__ import annotations
@@ -45,18 +51,25 @@ class Publication:
 
 def render_table(table: str, networks: Iterable[BridgedSubnet], publications: Iterable[Publication]) -> str:
     """Commands that put the whole table in place of whatever had its name, in one transaction."""
-    networks = list(networks)
+    networks, publications = list(networks), list(publications)
+    guarded = [publication for publication in publications if publication.port.guarded]
     return (
         # `add` first, because deleting what isn't there would fail the transaction.
         f"add table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n"
         + _maps()
-        + _publish_chains()
+        + (_guarded_chains() if guarded else _publish_chains("publish"))
         + _postrouting(networks)
         + _guard(networks)
         + _forward(networks)
         + "}\n"
         + _elements(table, publications)
+        + "".join(f"add element inet {table} {_guard_of(entry)} {{ {_key(entry)} }}\n" for entry in guarded)
     )
+
+
+def render_permits_forgotten(table: str) -> str:
+    """Commands after which every client of a guarded port asks the host's firewall anew."""
+    return f"flush set inet {table} permitted\n"
 
 
 def map_of(publication: Publication) -> str:
@@ -84,23 +97,53 @@ def _maps() -> str:
     )
 
 
-def _publish_chains() -> str:
+def _guarded_chains() -> str:
+    # `permitted` is kept short, and forgotten when a firewall changes: what others come to deny is denied soon.
+    # The end of input is behind the chains of others (iptables 0, firewalld 10), and before conntrack keeps the flow:
+    # dropped there, the client's next try is a new one.
+    return """\
+  set guarded_at { type inet_proto . ipv4_addr . inet_service; }
+  set guarded_any { type inet_proto . inet_service; }
+  set permitted { type inet_proto . ipv4_addr . inet_service; flags dynamic,timeout; timeout 10m; size 65536; }
+  chain arriving {
+    meta l4proto . ip saddr . th dport @permitted goto publish
+    meta l4proto . ip daddr . th dport @guarded_at return
+    meta l4proto . th dport @guarded_any return
+    goto publish
+  }
+  chain permit {
+    ct state new update @permitted { meta l4proto . ip saddr . th dport } drop
+  }
+  chain input_end {
+    type filter hook input priority 10000; policy accept;
+    ct state != new accept
+    meta l4proto . ip daddr . th dport @guarded_at jump permit
+    meta l4proto . th dport @guarded_any jump permit
+  }
+""" + _publish_chains("arriving")
+
+
+def _guard_of(publication: Publication) -> str:
+    return "guarded_any" if publication.port.host_ip == ANY_ADDRESS else "guarded_at"
+
+
+def _publish_chains(arriving: str) -> str:
     # The prerouting hook leaves 127.0.0.0/8 alone: a packet from the wire with such a destination would otherwise be
     # translated before the kernel can call it martian, and reach a port that is published to loopback only. What
     # the host sends to its own loopback passes the output hook.
-    return """\
-  chain publish {
+    return f"""\
+  chain publish {{
     dnat ip to meta l4proto . ip daddr . th dport map @published_at
     dnat ip to meta l4proto . th dport map @published_any
-  }
-  chain prerouting {
+  }}
+  chain prerouting {{
     type nat hook prerouting priority -100; policy accept;
-    meta l4proto { tcp, udp, sctp } ip daddr != 127.0.0.0/8 fib daddr type local jump publish
-  }
-  chain output {
+    meta l4proto {{ tcp, udp, sctp }} ip daddr != 127.0.0.0/8 fib daddr type local jump {arriving}
+  }}
+  chain output {{
     type nat hook output priority -100; policy accept;
-    meta nfproto ipv4 meta l4proto { tcp, udp, sctp } fib daddr type local jump publish
-  }
+    meta nfproto ipv4 meta l4proto {{ tcp, udp, sctp }} fib daddr type local jump publish
+  }}
 """
 
 

@@ -10,6 +10,7 @@ from shoal.network.firewall.ruleset import (
     BridgedSubnet,
     Publication,
     render_destroyed,
+    render_permits_forgotten,
     render_table,
 )
 
@@ -73,6 +74,11 @@ class FirewallTable:
         self._render()
         return True
 
+    def forget_permits(self) -> None:
+        """Have the clients of guarded ports ask the host's firewall anew. Raises: NftError."""
+        if self._is_up and any(publication.port.guarded for publication in self._publications):
+            self._nft.run(render_permits_forgotten(self._name))
+
     def add(self, publications: Sequence[Publication]) -> None:
         """Publish ports.
 
@@ -81,6 +87,9 @@ class FirewallTable:
         if not publications:
             return
         self._publications.update(dict.fromkeys(publications))
+        if any(publication.port.guarded for publication in publications):
+            self._render()
+            return
         try:
             self._elements.add(publications)
         except NftError:
@@ -97,6 +106,9 @@ class FirewallTable:
             return
         for publication in known:
             del self._publications[publication]
+        if any(publication.port.guarded for publication in known):
+            self._render()
+            return
         try:
             self._elements.remove(known)
         except NftError:
