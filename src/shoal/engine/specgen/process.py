@@ -14,6 +14,7 @@ from shoal.api.host_config import Ulimit
 from shoal.api.image import ImageConfig
 from shoal.engine.health.check import merge_health_config
 from shoal.errors import InvalidArgument
+from shoal.network.ports import PUBLISHED_PORTS
 from shoal.oci.runtime_spec import Rlimit
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -66,7 +67,7 @@ def merge_process(config: ContainerConfig, image: ImageConfig | None) -> Contain
         env=_merge_image_env(config.env, image.env or ()),
         user=config.user or image.user,
         working_dir=config.working_dir or image.working_dir,
-        labels={**(image.labels or {}), **config.labels},
+        labels={**_image_labels(image), **config.labels},
         exposed_ports={**(image.exposed_ports or {}), **config.exposed_ports},
         volumes={**(image.volumes or {}), **config.volumes},
         stop_signal=config.stop_signal or image.stop_signal,
@@ -116,6 +117,11 @@ def rlimits(requested: Sequence[Ulimit], defaults: Sequence[Ulimit]) -> tuple[Rl
     """
     by_name = {limit.name: limit for limit in (*defaults, *requested)}
     return tuple(_rlimit(limit) for limit in by_name.values())
+
+
+def _image_labels(image: ImageConfig) -> dict[str, str]:
+    """Those of the image but for the one that says whom ports serve: that is the host's decision, not an image's."""
+    return {name: value for name, value in (image.labels or {}).items() if name != PUBLISHED_PORTS}
 
 
 def _rlimit(limit: Ulimit) -> Rlimit:
