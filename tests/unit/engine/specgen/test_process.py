@@ -99,7 +99,7 @@ def test_rlimits_that_make_no_sense_are_refused(limit: Ulimit) -> None:
 
 
 def test_merge_process_image_cannot_say_whom_ports_serve() -> None:
-    """Its label that opens ports past the host's firewall is left out; the request's own one stays, as all others do."""
+    """Its label that opens ports past the host's firewall is left out; the request's own stays, as others do."""
     image = ImageConfig(labels={"shoal.published-ports": "open", "vendor": "x"})
     asked = ContainerConfig(cmd=["sh"], labels={"shoal.published-ports": "host-firewall"})
     assert merge_process(ContainerConfig(cmd=["sh"]), image).labels == {"vendor": "x"}
