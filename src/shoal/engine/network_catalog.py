@@ -64,7 +64,8 @@ class NetworkCatalog:
     async def stop(self, *, remove: bool) -> list[str]:
         """Lets go of all networks; with `remove` nothing of them stays on the host. What could not be removed."""
         problems = []
-        for driver in self:
+        # The default bridge, the first, goes last: it switches forwarding off where no other bridge needs it.
+        for driver in reversed(tuple(self)):
             try:
                 await driver.stop(remove=remove)
             except ShoalError as problem:
