@@ -41,7 +41,7 @@ class ManifestKind(msgspec.Struct, frozen=True, rename="camel"):
 
     media_type: str = ""
     schema_version: int = 0
-    manifests: msgspec.Raw | None = None
+    manifests: list[msgspec.Raw] | None = None
 
 
 class AuthDocument(msgspec.Struct, frozen=True, rename="lower"):

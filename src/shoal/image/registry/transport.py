@@ -105,8 +105,12 @@ class RegistryTransport:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pool in self._pools.values():
-            pool.clear()
+        for manager in self._pools.values():
+            for key in manager.pools.keys():  # noqa: SIM118 - it can't be iterated over
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()  # `clear` would leave the connections to the garbage collector
+            manager.clear()
 
     def abandon(self) -> None:
         """End every transfer: the threads that wait for one hear Cancelled."""
