@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
+from shoal.api.booleans import read_boolean
 from shoal.errors import Forbidden, InvalidArgument, Unsupported
 from shoal.network.bridge import BridgeConfig
 from shoal.network.definition import NetworkDefinition
@@ -20,7 +21,6 @@ _MTU = "com.docker.network.driver.mtu"
 _MTU_DEFAULT, _MTU_MIN, _MTU_MAX = 1500, 68, 65_535
 _INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _SETTINGS_OF_ALL = ("all", "default")  # what net.ipv4.conf has beside the interfaces
-_TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 
 def bridge_config(definition: NetworkDefinition, table: str) -> BridgeConfig:
@@ -153,7 +153,7 @@ def _bridge_name(text: str) -> str:
 
 
 def _boolean(options: dict[str, str], name: str) -> bool:
-    text = options.get(name, "true").lower()
-    if text not in (*_TRUE, *_FALSE):
+    value = read_boolean(options.get(name, "true"))
+    if value is None:
         raise InvalidArgument(f"failed to parse {name} value: {options[name]}", why="it is true or false")
-    return text in _TRUE
+    return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from shoal.api.booleans import read_boolean
 from shoal.api.host_config import LogConfig
 from shoal.engine.container.log_syslog import check_syslog_options
 from shoal.errors import InvalidArgument
@@ -92,11 +93,10 @@ def _size(text: str, base: int) -> int:
 
 def boolean(text: str) -> bool:
     """What Go takes for a boolean. Raises: InvalidArgument."""
-    if text in ("1", "t", "T", "TRUE", "true", "True"):
-        return True
-    if text in ("0", "f", "F", "FALSE", "false", "False"):
-        return False
-    raise InvalidArgument(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+    value = read_boolean(text)
+    if value is None:
+        raise InvalidArgument(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+    return value
 
 
 def integer(text: str) -> int:

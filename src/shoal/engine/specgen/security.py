@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from shoal.api.booleans import read_boolean
 from shoal.api.host_config import HostConfig
 from shoal.engine.specgen.facts import DaemonDefaults, MachineFacts
 from shoal.engine.specgen.seccomp_profile import Profile, default_profile, parse_profile, resolve_profile
@@ -31,8 +32,6 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 UNCONFINED = "unconfined"
 _BUILTIN = ("", "builtin")
-_TRUE = ("1", "t", "true")
-_FALSE = ("0", "f", "false")
 
 
 class SecurityOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,9 +125,7 @@ class SeccompProfiles:
 
 
 def _boolean(text: str, option: str) -> bool:
-    lowered = text.lower()
-    if lowered in _TRUE:
-        return True
-    if lowered in _FALSE:
-        return False
-    raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+    value = read_boolean(text)
+    if value is None:
+        raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+    return value
