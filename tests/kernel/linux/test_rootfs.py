@@ -213,5 +213,5 @@ def test_write_sysctl_through_a_mount_in_the_way_is_refused(tmp_path: Path, moun
     if mounted == "proc":
         assert str(caught.value) == "cannot set /proc/sys/kernel/msgmax: /proc is not the proc file system"
     else:
-        assert str(caught.value) == "open `/proc/sys/kernel/msgmax`: Invalid cross-device link"
+        assert str(caught.value) == "open `/proc/sys/kernel/msgmax`: invalid cross-device link"
     assert (tmp_path / "msgmax").read_text() == ""
