@@ -50,7 +50,10 @@ def create_container(options: ContainerOptions, body: Mapping[str, Json], contex
 
 def _pull(options: ContainerOptions, context: Context) -> None:
     repo, tag = split_tag(with_default_tag(options.image))
-    for message in context.client.images.pull(repo, tag=tag, platform=options.platform):
+    from shoal.cli.registry_auth import RegistryAuth  # only a pull needs it
+
+    auth = RegistryAuth(context.config_directory).header(repo)
+    for message in context.client.images.pull(repo, tag=tag, platform=options.platform, auth=auth):
         layer, status = message.text("id"), message.text("status")
         if status and not options.quiet and not message.mapping("progressDetail"):
             context.warn(f"{layer}: {status}" if layer else status)

@@ -76,18 +76,19 @@ class Images:
         headers = {"Content-Type": "application/x-tar"}
         return messages(self._caller.call("POST", "/images/create", query=query, body=archive, headers=headers))
 
-    def pull(self, repo: str, *, tag: str, platform: str = "") -> Iterator[Document]:
-        """The messages of pulling from a registry."""
+    def pull(self, repo: str, *, tag: str, platform: str = "", auth: str = "") -> Iterator[Document]:
+        """The messages of pulling from a registry; `auth` is the value of X-Registry-Auth, if any."""
         query = {"fromImage": repo, "tag": tag}
         if platform:
             query["platform"] = platform
-        return messages(self._caller.call("POST", "/images/create", query=query))
+        headers = {"X-Registry-Auth": auth} if auth else {}
+        return messages(self._caller.call("POST", "/images/create", query=query, headers=headers))
 
-    def push(self, repo: str, *, tag: str, platform: str = "") -> Iterator[Document]:
-        """The messages of pushing to a registry."""
+    def push(self, repo: str, *, tag: str, platform: str = "", auth: str = "") -> Iterator[Document]:
+        """The messages of pushing to a registry; `auth` is the value of X-Registry-Auth, if any."""
         query = {name: value for name, value in (("tag", tag), ("platform", platform)) if value}
         # An engine wants this header, and takes an empty object for nobody in particular.
-        headers = {"X-Registry-Auth": "e30="}
+        headers = {"X-Registry-Auth": auth or "e30="}
         return messages(self._caller.call("POST", f"/images/{repo}/push", query=query, headers=headers))
 
 

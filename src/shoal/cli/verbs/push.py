@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.references import split_tag, with_default_tag
+from shoal.cli.registry_auth import RegistryAuth
 
 
 class Options(Flags):
@@ -30,7 +31,8 @@ def run(options: Options, context: Context) -> int:
     if not options.all_tags and with_default_tag(options.image) != options.image:
         context.print("Using default tag: latest")
     repository, tag = split_tag(options.image if options.all_tags else with_default_tag(options.image))
-    for message in context.client.images.push(repository, tag=tag, platform=options.platform):
+    auth = RegistryAuth(context.config_directory).header(repository)
+    for message in context.client.images.push(repository, tag=tag, platform=options.platform, auth=auth):
         layer, status = message.text("id"), message.text("status")
         if status and not options.quiet and not message.mapping("progressDetail"):
             context.print(f"{layer}: {status}" if layer else status)

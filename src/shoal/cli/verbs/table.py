@@ -100,6 +100,8 @@ VERBS = (
     VerbEntry("image prune", "[OPTIONS]", "Remove images that nothing uses"),
     VerbEntry("pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry"),
     VerbEntry("push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry"),
+    VerbEntry("login", "[OPTIONS] [SERVER]", "Authenticate to a registry"),
+    VerbEntry("logout", "[SERVER]", "Log out from a registry"),
     VerbEntry("network connect", "[OPTIONS] NETWORK CONTAINER", "Put a container into a network"),
     VerbEntry("network create", "[OPTIONS] NETWORK", "Create a network"),
     VerbEntry("network disconnect", "[OPTIONS] NETWORK CONTAINER", "Take a container out of a network"),
