@@ -159,6 +159,7 @@ def cgroup_parent(config: Config) -> str:
 
 def _network_catalog(config: Config, database: Database) -> NetworkCatalog:
     bridge = BridgeConfig.for_daemon(str(config.exec_root), bip=config.bip, ip_forward=config.ip_forward)
+    bridge = replace(bridge, pools=config.address_pools)
     if config.bridge:
         bridge = replace(bridge, bridge=config.bridge, adopted=True)
     host = BridgeHost(bridge.table)
@@ -170,7 +171,8 @@ def _network_catalog(config: Config, database: Database) -> NetworkCatalog:
         drivers = {"bridge": BridgeNetwork(bridge, database.connection, host=host), **drivers}
 
     def make(definition: NetworkDefinition) -> NetworkDriver:
-        return BridgeNetwork(bridge_config(definition, bridge.table), database.connection, host=host)
+        made = replace(bridge_config(definition, bridge.table), pools=config.address_pools)
+        return BridgeNetwork(made, database.connection, host=host)
 
     return NetworkCatalog(drivers, NetworkStore(database.connection), host, make)
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,12 +23,14 @@ from shoal.daemon.tls import TlsSettings
 from shoal.engine.container.log_drivers import DEFAULT_DRIVER, check_log_config
 from shoal.errors import InvalidArgument
 from shoal.image.registry.endpoints import RegistrySettings, check_insecure, check_mirror
+from shoal.network.ipam import DEFAULT_POOLS
 from shoal.network.ports import OPEN, check_published_ports
 
 DEFAULT_DATA_ROOT = "/var/lib/shoal"
 DEFAULT_EXEC_ROOT = "/run/shoal"
 DEFAULT_CONFIG_FILE = "/etc/shoal/daemon.json"
 DEFAULT_TLS = "/etc/shoal/tls"
+_SMALLEST_SUBNET = 30  # a gateway and one container
 LogLevel = Literal["debug", "info", "warn", "error", "fatal"]
 
 
@@ -44,6 +46,7 @@ class Config:
     log_level: LogLevel
     bip: str | None
     bridge: str | None
+    address_pools: tuple[tuple[str, int], ...]
     ip_forward: bool
     published_ports: str
     shutdown_containers: bool
@@ -63,6 +66,13 @@ class Config:
         return hashlib.sha256(os.fsencode(self.exec_root)).hexdigest()[:8]
 
 
+class _AddressPool(msgspec.Struct, forbid_unknown_fields=True):
+    """Where subnets of networks that name none come from: `base` is cut into pieces with a prefix of `size`."""
+
+    base: str
+    size: int
+
+
 class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     """The configuration file: every key may be missing."""
 
@@ -74,6 +84,7 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     log_level: LogLevel | None = None
     bip: str | None = None
     bridge: str | None = None
+    default_address_pools: list[_AddressPool] | None = None
     ip_forward: bool | None = None
     published_ports: str | None = None
     shutdown_containers: bool | None = None
@@ -131,6 +142,14 @@ def _parser() -> argparse.ArgumentParser:
     add("-l", "--log-level", choices=("debug", "info", "warn", "error", "fatal"), help="(info)")
     add("--bip", metavar="CIDR", help="address and prefix of the bridge, such as 172.20.0.1/16")
     add("--bridge", "-b", metavar="NAME", help='a bridge that you have made; "none" for no container network')
+    add(
+        "--default-address-pool",
+        dest="default_address_pools",
+        action="append",
+        type=_address_pool,
+        metavar="base=CIDR,size=N",
+        help="where networks that name no subnet get theirs, in pieces of /N (repeatable)",
+    )
     add("--ip-forward", type=_flag, metavar="BOOL", help="switch net.ipv4.ip_forward on (true)")
     add("--published-ports", metavar="MODE", help="whom published ports serve: open (to all) or host-firewall (open)")
     add(
@@ -204,6 +223,28 @@ class _Pairs(argparse.Action):
         setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), key: text})
 
 
+def _address_pool(text: str) -> _AddressPool:
+    try:
+        return msgspec.convert(dict(part.split("=", 1) for part in text.split(",")), _AddressPool, strict=False)
+    except (ValueError, msgspec.ValidationError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form base=10.0.0.0/8,size=24") from None
+
+
+def _check_pools(pools: list[_AddressPool] | None) -> tuple[tuple[str, int], ...]:
+    """Raises: InvalidArgument for a pool that is no block, or has none of this size."""
+    for pool in pools or ():
+        try:
+            base = IPv4Network(pool.base)
+        except ValueError as cause:
+            raise InvalidArgument(f"invalid base pool {pool.base!r}", why=str(cause)) from None
+        if not base.prefixlen <= pool.size <= _SMALLEST_SUBNET:
+            raise InvalidArgument(
+                f"invalid pool size {pool.size} of {pool.base}",
+                why=f"it is a prefix length from {base.prefixlen} to {_SMALLEST_SUBNET}",
+            )
+    return tuple((pool.base, pool.size) for pool in pools) if pools else DEFAULT_POOLS
+
+
 def _flag(text: str) -> bool:
     values = {"true": True, "1": True, "false": False, "0": False}
     if text.lower() not in values:
@@ -248,6 +289,7 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         log_level="debug" if merged.debug else merged.log_level or "info",
         bip=_check_bip(merged.bip),
         bridge=_check_bridge(merged.bridge),
+        address_pools=_check_pools(merged.default_address_pools),
         ip_forward=merged.ip_forward is not False,
         published_ports=check_published_ports(merged.published_ports or OPEN, "published-ports"),
         shutdown_containers=bool(merged.shutdown_containers),

@@ -29,14 +29,18 @@ def pick_pool(taken: Iterable[IPv4Network], pools: Iterable[tuple[str, int]] = D
     `taken` is what the host routes to, its own addresses, its name servers. A default route (/0) is no claim.
     Raises: Unavailable.
     """
+    pools = tuple(pools)
     claims = [network for network in taken if network.prefixlen > 0]
     for candidate in candidate_subnets(pools):
         if not any(candidate.overlaps(claim) for claim in claims):
             return candidate
+    ends = (pools[0][0], pools[-1][0])
     raise Unavailable(
         "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
-        why="the host's routes cover all of 172.17.0.0–172.31.255.255 and 192.168.0.0/16",
-        fix="start shoald with a free subnet of your own: `--bip 10.200.0.1/16`",
+        why=f"networks, and what else the host has routes to, take all of {' … '.join(dict.fromkeys(ends))}",
+        fix="remove networks: `docker network prune`; or name a subnet: `docker network create --subnet 10.200.0.0/24`,"
+        " for the default bridge `--bip 10.200.0.1/24`; or give shoald more: "
+        "`--default-address-pool base=10.200.0.0/16,size=24`",
     )
 
 
@@ -121,7 +125,7 @@ class Pool:
         raise Unavailable(
             "no available IPv4 addresses on this network's address pools",
             why=f"all {self.subnet.num_addresses - 3} container addresses of {self.subnet} are in use",
-            fix="stop containers, or start shoald with a larger subnet, such as `--bip 10.200.0.1/16`",
+            fix="stop containers, or use a network with a larger --subnet; that of the default one is shoald's --bip",
         )
 
     def reserve(self, ip: str) -> str:

@@ -27,19 +27,19 @@ def make(site: Site) -> Iterator[Make]:
     host = BridgeHost("shoal")
     networks = [BridgeNetwork(BridgeConfig.for_daemon("/run/shoal"), site.database, host=host)]
 
-    def network(name: str, *, internal: bool = False, **options: str) -> BridgeNetwork:
+    def network(name: str, *, internal: bool = False, subnet: str = "", **options: str) -> BridgeNetwork:
         options["name"] = f"br-{name}"
         definition = NetworkDefinition(
             id=f"{len(networks):064x}",
             name=name,
             created_ns=1,
-            subnet=f"10.77.{len(networks)}.0/24",
+            subnet=subnet or f"10.77.{len(networks)}.0/24",
             internal=internal,
             options={f"com.docker.network.bridge.{option}": value for option, value in options.items()},
         )
         made = BridgeNetwork(bridge_config(definition, "shoal"), site.database, host=host)
         networks.append(made)
-        site.run(made.start())
+        site.notes += site.run(made.start())
         return made
 
     site.run(networks[0].start())
@@ -144,3 +144,11 @@ def test_network_that_goes_leaves_the_others_as_they_are(site: Site, make: Make)
         site.run(going.stop(remove=True))
         assert "br-two" not in nft("list", "ruleset")
         exchange(listening, site.lan.connect(HOST_IP, 8080))
+
+
+def test_subnet_that_the_host_uses_is_told_of(site: Site, make: Make) -> None:
+    """Once, when the network is made."""
+    made = make("over", subnet="192.0.2.128/25")
+    told = [note for note in site.notes if "192.0.2.128/25 overlaps with 192.0.2.0/24" in note]
+    assert len(told) == 1
+    assert site.run(made.start()) == []

@@ -58,6 +58,8 @@ def test_parse_validate_is_told(tmp_path: Path) -> None:
         (["-H", "docker.sock"], "cannot listen on 'docker.sock'"),
         (["-H", "ftp://x"], "cannot listen on 'ftp://x'"),
         (["--bip", "172.30.0.0/24"], "invalid --bip '172.30.0.0/24'"),
+        (["--default-address-pool", "base=nonsense,size=24"], "invalid base pool 'nonsense'"),
+        (["--default-address-pool", "base=10.0.0.0/16,size=8"], "invalid pool size 8 of 10.0.0.0/16"),
         (["--bip", "nonsense"], "invalid --bip 'nonsense'"),
         (["--bip", "10.0.0.1/31"], "invalid --bip '10.0.0.1/31'"),
         (["--bridge", "a-name-that-is-too-long"], "invalid --bridge 'a-name-that-is-too-long'"),
@@ -109,3 +111,18 @@ def test_parse_tls_files_without_tls_are_refused(tmp_path: Path) -> None:
     """Whoever names a certificate and forgets --tlsverify must not believe to be safe."""
     with pytest.raises(InvalidArgument, match="--tlscert does nothing"):
         parse(["--config-file", _file(tmp_path), "--tlscert", "/c"])
+
+
+def test_parse_address_pools_come_from_flag_or_file(tmp_path: Path) -> None:
+    """In Docker's two forms; without them those that Docker tries."""
+    flags = [
+        "--default-address-pool",
+        "base=10.66.0.0/16,size=24",
+        "--default-address-pool",
+        "base=10.67.0.0/16,size=20",
+    ]
+    expected = (("10.66.0.0/16", 24), ("10.67.0.0/16", 20))
+    assert parse([*flags, "--config-file", _file(tmp_path)]).config.address_pools == expected
+    file = _file(tmp_path, default_address_pools=[{"base": "10.66.0.0/16", "size": 24}])
+    assert parse(["--config-file", file]).config.address_pools == (("10.66.0.0/16", 24),)
+    assert parse(["--config-file", _file(tmp_path)]).config.address_pools[0] == ("172.17.0.0/16", 16)
