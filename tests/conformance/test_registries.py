@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.conformance.test_images import import_tar, small_tar
 from tests.engines import busybox, registry
+from tests.engines.bad_registry import BadRegistry, Exchange, digest_of, layer_tar
 from tests.engines.engine import Engine
 from tests.engines.registry import HTPASSWD, PASSWORD, USER, Registry
 
@@ -198,3 +202,34 @@ def test_docker_py_pulls_and_pushes(images: Engine, hub: Registry) -> None:
     image = images.client.images.pull(name, "1")
     assert image.tags[-1] == f"{name}:1" or f"{name}:1" in image.tags
     assert f"{name}@{aux[0]['Digest']}" in image.attrs["RepoDigests"]
+
+
+def test_pull_whose_client_leaves_is_given_up(shoald: Engine) -> None:
+    """The blob hangs, the client is killed: no scratch file, no image, and the next pull is served."""
+    with BadRegistry() as bad:
+        bad.image(layer_tar("small", b"x" * 100_000))
+        blob = max(bad.blobs.values(), key=len)
+        hangs, release = threading.Event(), threading.Event()
+
+        def hang(exchange: Exchange) -> bool:
+            if not exchange.path.endswith(digest_of(blob)) or release.is_set():
+                return False
+            hangs.set()
+            release.wait(30)
+            exchange.answer(500)
+            return True
+
+        bad.tricks.append(hang)
+        client = shoald.popen("pull", f"{bad.host}/x/y:1")
+        assert hangs.wait(10)
+        client.kill()
+        client.communicate()
+        release.set()
+        scratch = Path(shoald.data_root) / "tmp/image"
+        deadline = time.monotonic() + 10
+        while [path for path in scratch.iterdir() if path.name != "trash"] and time.monotonic() < deadline:
+            time.sleep(0.02)  # nothing tells the outside when shoald has let go
+        assert [path.name for path in scratch.iterdir()] == ["trash"]
+        assert shoald.ok("images", "-q", f"{bad.host}/x/y") == ""
+        shoald.ok("pull", f"{bad.host}/x/y:1")
+        shoald.ok("rmi", f"{bad.host}/x/y:1")
