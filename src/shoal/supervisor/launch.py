@@ -1,6 +1,6 @@
 """Brings one process to life: clone, plan, cgroup, barriers, execve. One object per start; runs in a supervisor.
 
-    begin ─▶ child cloned, plan sent, `cloned` told, cgroup set up ─▶ waits ─┬─ "executing" ────────────────▶ running
+    begin ─▶ child cloned, plan sent, `cloned` told, cgroup set up ─▶ waits ─┬─ "executing", end of channel ─▶ running
                                                                              ├─ "error", abort, child dies ──▶ failed
                                                                              └─ shoald lost, LIMIT_S over ───▶ failed
 
@@ -45,7 +45,7 @@ class Launch:
     """One start, from the request to its answer. `process` is in the table from the beginning."""
 
     __slots__ = (
-        "_body", "_channel", "_failure", "_request_id", "_service", "_spare_cgroup", "_timer",
+        "_body", "_channel", "_executing", "_failure", "_request_id", "_service", "_spare_cgroup", "_timer",
         "_warnings", "process",
     )  # fmt: skip
 
@@ -54,6 +54,7 @@ class Launch:
         self._request_id = request_id
         self._body = body
         self._channel: _socket.socket | None = None
+        self._executing = False
         self._failure: Body | None = None
         self._timer: Timer | None = None
         self._warnings: list[str] = []
@@ -271,6 +272,8 @@ class Launch:
                 message = None
             if message is None:
                 self._close_channel()
+                if self._executing and self._failure is None:
+                    self._succeed()
                 return
             self._heard(message[0], message[2], message[3])
 
@@ -282,9 +285,7 @@ class Launch:
         elif kind == "warn":
             self._warnings.append(body["text"])
         elif kind == "executing":
-            self._close_channel()
-            if self._failure is None:
-                self._succeed()
+            self._executing = True
         elif kind == "error":
             self.fail(body)
         close_all(fds)

@@ -11,6 +11,7 @@ shoald                                   supervisor                            c
   │                                       │ go {barrier:"cgroup"} ─────────────▶ │
   │                                       │ ◀────────────────── warn {text}      │
   │                                       │ ◀────────────────── executing {}     │
+  │                                       │ ◀── end of file: execve succeeded    │
   │                                       │     or  error {step, what, …}        │
   │ ◀ reply {pid, …} + pidfd, FIFOs, pty  │                                      │ the user's program
   │ attach {id, stdin, …} + socket ─────▶ │ speaks with the client itself        │

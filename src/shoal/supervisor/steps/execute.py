@@ -1,6 +1,6 @@
 """The last steps: find the program as the container's user would, and become it.
 
-Between the two the start is answered: what can still go wrong happens in the started container, as with Docker.
+What goes wrong behind the first of them happens in the started container, as with Docker.
 `os.execvp` is not used: it imports modules when it fails, and the interpreter's library is out of reach by now.
 """
 
