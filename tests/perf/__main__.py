@@ -17,6 +17,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--thousand", action="store_true", help="also start 1,000 containers on shoald, and exec in each"
     )
+    parser.add_argument("--starts", action="store_true", help="measure run, exec, ps and many containers, nothing else")
     parser.add_argument("--streams", action="store_true", help="measure logs and attached output, and nothing else")
     parser.add_argument("--names", action="store_true", help="measure names in users' networks, and nothing else")
     parser.add_argument("--crowd", action="store_true", help="measure 50 clients at once, and nothing else")
@@ -64,14 +65,15 @@ def main() -> None:
             measured.append(subject)
         clients = commands.commands(measured[0]) if options.only in (None, "shoald") else []
         is_part = options.streams or options.names or options.crowd or options.copies or options.ports
-        client_rows = commands.command_rows(clients, rounds) if clients and not is_part else []
+        client_rows = commands.command_rows(clients, rounds) if clients and not (is_part or options.starts) else []
         if options.clients:
             print_clients(clients, client_rows)
             return
         engines = [subject for subject in measured if subject.runs_containers]
-        rows = part_rows(options, engines)
+        rows = [] if options.starts else part_rows(options, engines)
         if not is_part:
             rows = measures.quick_rows(measured, rounds) + measures.many_rows(engines, count) + rows
+        if not (is_part or options.starts):
             rows += ports.port_rows(engines, rounds)
         titles, versions = [s.name for s in measured], [s.version() for s in measured]
         sentences = measures.thousand(measured[0]) if options.thousand else []
@@ -80,7 +82,7 @@ def main() -> None:
     print()
     if client_rows:
         print_clients(clients, client_rows)
-    if options.only is None and not is_part:
+    if options.only is None and not (is_part or options.starts):
         print(f"{runtimes.table(rounds)}\n")
     print(report.taken_on())
     print(*sentences, sep="\n")
