@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from shoal.api.progress import JSONMessage, ProgressDetail
 from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect, OCIDescriptor, OCIPlatform
@@ -18,12 +19,14 @@ from shoal.image.registry.credentials import Credentials, decode_credentials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.failures import Unreachable
 from shoal.image.registry.progress import Pushed, Told
-from shoal.image.registry.pull import Pulled
-from shoal.image.registry.registries import Work
 from shoal.image.store import ImageStore
 from shoal.oci.digest import parse_digest
 from shoal.oci.platform import Platform, other_platform
 from shoal.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from shoal.image.registry.pull import Pulled
+    from shoal.image.registry.registries import Registries, Work
 
 T = TypeVar("T")
 # Transfers wait for others' machines; the threads that the rest of the engine uses are not theirs to keep busy.
@@ -36,10 +39,15 @@ class ImageTransfers:
     def __init__(self, store: ImageStore, settings: RegistrySettings, platform: Platform, events: EventLog) -> None:
         """`platform` is the machine's own."""
         self._store = store
-        self._registries = store.registries(settings)
+        self._settings = settings
         self._platform = platform
         self._events = events
         self._threads = ThreadPoolExecutor(_TRANSFERS, thread_name_prefix="shoal-registry")
+
+    @cached_property
+    def _registries(self) -> Registries:
+        """From the first transfer on: a daemon that never pulls does without the HTTP library."""
+        return self._store.registries(self._settings)
 
     def close(self) -> None:
         """Lets go of the threads."""

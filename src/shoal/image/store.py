@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from shoal.errors import InvalidArgument
 from shoal.image.archive.choice import choose
@@ -35,8 +35,6 @@ from shoal.image.image import (
 from shoal.image.layers import Layer, LayerStore
 from shoal.image.making import ImageMaker, spool_stream, spool_written
 from shoal.image.registry.endpoints import RegistrySettings
-from shoal.image.registry.pull import Storage
-from shoal.image.registry.registries import Registries
 from shoal.image.registry.sources import Sources
 from shoal.image.removal import Remover
 from shoal.image.scratch import Scratch
@@ -50,6 +48,9 @@ from shoal.oci.image_spec import (
 )
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from shoal.image.registry.registries import Registries
 
 _NO_FILTERS = ImageFilters()
 
@@ -114,6 +115,10 @@ class ImageStore:
 
     def registries(self, settings: RegistrySettings) -> Registries:
         """What pulls into this store and pushes out of it."""
+        # The HTTP library behind it is large, and a daemon that never pulls does without it.
+        from shoal.image.registry.pull import Storage
+        from shoal.image.registry.registries import Registries
+
         storage = Storage(
             self._catalog, self._layers, self._scratch, self._sources, self._blobs, self._clock_ns, self._platform
         )
