@@ -41,7 +41,9 @@ class Engine:
         self.socket = str(self.directory / "run" / "docker.sock")
         self.log_path = self.directory / "log"
         self.process: subprocess.Popen[bytes] | None = None
+        # With a file in it: a client that finds none there, as Compose 1.29, would read the developer's own.
         (self.directory / "config").mkdir()
+        (self.directory / "config" / "config.json").write_text("{}")
         os.mkdir(self.exec_root)
 
     def command(self) -> list[str]:
