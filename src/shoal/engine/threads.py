@@ -29,13 +29,17 @@ class ClientGone(ShoalError):
 
 
 class BodyReader(io.RawIOBase):
-    """A request's body as a file that a thread reads. Made, and abandoned, on the event loop."""
+    """A request's body as a file that a thread reads. Made, and abandoned, on the event loop.
+
+    The next piece is received while the thread works on this one: whoever sends and whoever writes work side by side.
+    """
 
     def __init__(self, body: AsyncIterator[bytes]) -> None:
         self._loop = asyncio.get_running_loop()
         self._body = body
         self._rest = memoryview(b"")
-        self._calls = _Calls()
+        self._calls: _Calls[bytes | None] = _Calls()
+        self._is_ahead = False
 
     def readable(self) -> bool:
         """Always."""
@@ -44,9 +48,13 @@ class BodyReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fills `buffer` as far as the next piece goes; 0 at the end. Raises: ClientGone."""
         while not self._rest:
-            piece = self._calls.wait(lambda: asyncio.run_coroutine_threadsafe(_next(self._body), self._loop))
+            if not self._is_ahead:
+                self._calls.begin(self._receive)
+            piece = self._calls.result()
+            self._is_ahead = piece is not None
             if piece is None:
                 return 0
+            self._calls.begin(self._receive)
             self._rest = memoryview(piece)
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
@@ -57,25 +65,33 @@ class BodyReader(io.RawIOBase):
         """Makes the thread's present and later reads fail."""
         self._calls.abandon()
 
+    def _receive(self) -> Future[bytes | None]:
+        return asyncio.run_coroutine_threadsafe(_next(self._body), self._loop)
+
 
 async def _next(body: AsyncIterator[bytes]) -> bytes | None:
     return await anext(body, None)
 
 
-class _Calls:
-    """What a thread waits for on the event loop, one thing at a time, until the loop's side gives it up."""
+class _Calls(Generic[T]):
+    """What a thread has done on the event loop, one thing at a time, until the loop's side gives it up."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pending: Future[Any] | None = None
+        self._pending: Future[T] | None = None
         self._abandoned = False
 
-    def wait(self, begin: Callable[[], Future[T]]) -> T:
-        """The result of what `begin` starts on the loop. Raises: ClientGone."""
+    def begin(self, start: Callable[[], Future[T]]) -> None:
+        """Let `start` begin something on the loop. Raises: ClientGone."""
         with self._lock:
             if self._abandoned:
                 raise ClientGone("the client has gone")
-            pending = self._pending = begin()
+            self._pending = start()
+
+    def result(self) -> T:
+        """Wait for what was begun last. Raises: ClientGone, and what it raises."""
+        pending = self._pending
+        assert pending is not None, "nothing was begun"
         try:
             return pending.result()
         except FutureCancelled:
@@ -95,11 +111,12 @@ class Outlet(Generic[T]):
     def __init__(self, queue: asyncio.Queue[T | None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue = queue
-        self._calls = _Calls()
+        self._calls: _Calls[None] = _Calls()
 
     def put(self, item: T) -> None:
         """Passes `item` on, waiting for room. Raises: ClientGone."""
-        self._calls.wait(lambda: asyncio.run_coroutine_threadsafe(self._queue.put(item), self._loop))
+        self._calls.begin(lambda: asyncio.run_coroutine_threadsafe(self._queue.put(item), self._loop))
+        self._calls.result()
 
     def abandon(self) -> None:
         """Makes the thread's present and later puts fail."""

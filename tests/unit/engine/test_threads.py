@@ -29,6 +29,24 @@ def test_body_reader_pieces_are_one_file() -> None:
     assert asyncio.run(read()) == b"ab" + b"c" * 300_000
 
 
+def test_body_reader_receives_while_the_thread_works() -> None:
+    """The next piece is asked for before the thread asks for it."""
+
+    async def read() -> bool:
+        asked = asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"first"
+            asked.set()
+            yield b"second"
+
+        await asyncio.to_thread(BodyReader(body()).readinto, bytearray(10))
+        async with asyncio.timeout(10):
+            return await asked.wait()
+
+    assert asyncio.run(read())
+
+
 def test_body_reader_abandoned_ends_the_thread() -> None:
     """A thread that waits for a client that has gone is told so."""
 
