@@ -84,7 +84,7 @@ from shoal.network.bridge_options import bridge_config
 from shoal.network.definition import NetworkDefinition
 from shoal.network.dns.host_servers import HostServers
 from shoal.network.dns.resolvers import Resolvers
-from shoal.network.driver import NetworkDriver
+from shoal.network.driver import LinkedNetwork, NetworkDriver
 from shoal.network.instance import instance_suffix
 from shoal.network.store import NetworkStore
 from shoal.network.unrouted import UnroutedNetwork
@@ -170,7 +170,7 @@ def _network_catalog(config: Config, database: Database) -> NetworkCatalog:
     if config.bridge != "none":
         drivers = {"bridge": BridgeNetwork(bridge, database.connection, host=host), **drivers}
 
-    def make(definition: NetworkDefinition) -> NetworkDriver:
+    def make(definition: NetworkDefinition) -> LinkedNetwork:
         made = replace(bridge_config(definition, bridge.table), pools=config.address_pools)
         return BridgeNetwork(made, database.connection, host=host)
 

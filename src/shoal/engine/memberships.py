@@ -14,7 +14,7 @@ from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks, check_endpoint
 from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from shoal.linux.procfs import process_exists
-from shoal.network.driver import NetworkDriver
+from shoal.network.driver import LinkedNetwork, NetworkDriver, PublishingNetwork
 
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
 _PRIVATE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
@@ -47,7 +47,7 @@ class Memberships:
                 raise Conflict(f"Container {record.id} is marked for removal and cannot be connected or disconnected")
             if self._catalog.get(driver.name) is not driver:
                 raise NotFound(f"network {driver.name} not found", why="it was removed while the container changed")
-            self._check(record, driver, settings)
+            linked = self._checked(record, driver, settings)
             joined = self.of(record)
             if driver.name in joined and record.is_running and driver.endpoint(record.id) is not None:
                 raise Forbidden(f"endpoint with name {record.name} already exists in network {driver.name}")
@@ -55,14 +55,14 @@ class Memberships:
             # A stopped one that is in it already keeps what it asked for first, as with Docker.
             joined = {driver.name: settings, **joined} if driver.name in joined else {**joined, driver.name: settings}
             if record.is_running:
-                await self._plug(record, driver, settings)
+                await self._plug(record, linked, settings)
                 self._networks.announce_one(record, driver, "connect")
             self._save(record, joined)
             await self._follow_gateway(record, before, joined)
             if record.is_running and self._catalog.is_own(driver.name):
                 await self._networks.resolving.joined(record)
 
-    async def _plug(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
+    async def _plug(self, record: ContainerRecord, driver: LinkedNetwork, settings: EndpointSettings) -> None:
         """Gives a running container an interface, or nothing at all."""
         if driver.endpoint(record.id) is not None:
             # A daemon that was killed in here had not noted yet that the container is in the network.
@@ -78,7 +78,8 @@ class Memberships:
 
     async def _unplug(self, record: ContainerRecord, driver: NetworkDriver) -> None:
         """First the interface, which lives as long as the container: its address may be another's a moment later."""
-        await driver.unplug(record.id)
+        if isinstance(driver, LinkedNetwork):
+            await driver.unplug(record.id)
         await driver.release(record.id)
 
     async def disconnect(self, record: ContainerRecord, driver: NetworkDriver) -> None:
@@ -97,15 +98,17 @@ class Memberships:
             self._save(record, joined)
             await self._follow_gateway(record, before, joined)
 
-    def _check(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> None:
+    def _checked(self, record: ContainerRecord, driver: NetworkDriver, settings: EndpointSettings) -> LinkedNetwork:
+        """The network, as one that containers may come into. Raises: InvalidArgument in Docker's words."""
         own = network_name(record)
         if own.startswith("container:") or own == "host":
             raise InvalidArgument(_SHARED)
         if driver.name == "host":
             raise InvalidArgument(_HOST)
-        if driver.name == "none" or "none" in self._networks.wanted(record):
+        if not isinstance(driver, LinkedNetwork) or "none" in self._networks.wanted(record):
             raise InvalidArgument(_PRIVATE)
         check_endpoint(settings, self._catalog.definition(driver.name))
+        return driver
 
     def _save(self, record: ContainerRecord, joined: dict[str, EndpointSettings]) -> None:
         record.networking, record.networks_changed = NetworkingConfig(endpoints_config=joined), True
@@ -118,12 +121,13 @@ class Memberships:
         if not record.is_running or after == before:
             return
         old, new = self._catalog.get(before), self._catalog.get(after)
-        if old is not None and old.endpoint(record.id) is not None:
+        if isinstance(old, PublishingNetwork) and old.endpoint(record.id) is not None:
             await old.publish(record.id, [])
-        if new is not None and new.endpoint(record.id) is not None:
+        if isinstance(new, LinkedNetwork) and new.endpoint(record.id) is not None:
             _check_alive(record)
             await new.route(record.id, record.state.pid)
-            await new.publish(record.id, self._networks.port_requests(record))
+            if isinstance(new, PublishingNetwork):
+                await new.publish(record.id, self._networks.port_requests(record))
 
 
 def _check_alive(record: ContainerRecord) -> None:

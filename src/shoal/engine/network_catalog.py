@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound, ShoalError
 from shoal.network.bridge_host import BridgeHost
 from shoal.network.definition import NetworkDefinition
-from shoal.network.driver import NetworkDriver
+from shoal.network.driver import LinkedNetwork, NetworkDriver
 from shoal.network.store import NetworkStore
 
 _DEFAULT = "bridge"
@@ -25,7 +25,7 @@ class NetworkCatalog:
         built_in: Mapping[str, NetworkDriver],
         store: NetworkStore,
         host: BridgeHost,
-        make: Callable[[NetworkDefinition], NetworkDriver],
+        make: Callable[[NetworkDefinition], LinkedNetwork],
     ) -> None:
         self._drivers = dict(built_in)
         self._built_in = frozenset((*built_in, "default"))
@@ -49,7 +49,9 @@ class NetworkCatalog:
         for name, driver in self._drivers.items():
             try:
                 notes += await driver.start()
-                await driver.restore(live)
+                for endpoint in driver.inspect().endpoints:
+                    if endpoint.container_id not in live:
+                        await driver.release(endpoint.container_id)
             except ShoalError as problem:
                 if name in self._built_in:
                     raise

@@ -16,7 +16,7 @@ from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.resolving import Resolving
 from shoal.errors import InvalidArgument, ShoalError
 from shoal.network.definition import NetworkDefinition
-from shoal.network.driver import NetworkDriver
+from shoal.network.driver import EndpointRequest, NetworkDriver, PublishingNetwork
 from shoal.network.endpoint import Endpoint, PublishedPort
 from shoal.network.ports import HOST_FIREWALL, OPEN, PUBLISHED_PORTS, PortRequest, parse_port_bindings, show_ports
 from shoal.oci.network import InterfaceConfig
@@ -95,19 +95,19 @@ class ContainerNetworks:
         asked = settings.ipam_config
         address = asked.ipv4_address if asked else ""
         with _port_words(record):
-            endpoint = await driver.allocate(record.id, ports=ports, mac=mac or None, ip=address or None)
+            endpoint = await driver.allocate(record.id, EndpointRequest(ports, mac, address))
         self.resolving.changed()
         return endpoint
 
     async def publish(
         self,
         record: ContainerRecord,
-        driver: NetworkDriver,
+        driver: PublishingNetwork,
         *,
         closing: Collection[PublishedPort] = (),
         also: Callable[[], None] = lambda: None,
     ) -> None:
-        """Publishes what the record says, as NetworkDriver.publish. Raises: as that, in Docker's words."""
+        """Publishes what the record says, as PublishingNetwork.publish. Raises: as that, in Docker's words."""
         with _port_words(record):
             await driver.publish(record.id, self.port_requests(record), closing=closing, also=also)
 

@@ -16,6 +16,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks
 from shoal.errors import Conflict, Internal, NotFound
+from shoal.network.driver import PublishingNetwork
 from shoal.network.endpoint import ANY_ADDRESS, PublishedPort
 from shoal.network.ports import binding_range, parse_port, parse_port_bindings, show_ports
 
@@ -89,6 +90,8 @@ class PublishedPorts:
 
     async def _publish(self, record: ContainerRecord, closing: Sequence[PublishedPort]) -> None:
         driver = self._catalog.find(self._networks.gateway_of(self._networks.wanted(record)))
+        if not isinstance(driver, PublishingNetwork):
+            raise Conflict(f"network {driver.name} publishes no ports", why=f"its driver is {driver.inspect().driver}")
         if driver.endpoint(record.id) is None:
             raise Conflict(f"container {record.name} is not connected to network {driver.name}")
         await self._networks.publish(record, driver, closing=closing, also=lambda: self._registry.save(record))

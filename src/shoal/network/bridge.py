@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from shoal.errors import Conflict, Forbidden, Internal, ShoalError
 from shoal.network.bridge_device import BridgeDevice, pool_choice, read_ip_forward, write_ip_forward
 from shoal.network.bridge_host import BridgeHost, HostKernel
+from shoal.network.driver import NOTHING_ASKED, EndpointRequest
 from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, PublishedPort, default_mac
 from shoal.network.firewall.conntrack import forget_udp_flows
 from shoal.network.firewall.docker_user import ForwardException
@@ -75,7 +76,7 @@ class BridgeConfig:
 
 
 class BridgeNetwork:
-    """A network of the driver "bridge"; see `NetworkDriver` for the contract."""
+    """A network of the driver "bridge"; see `PublishingNetwork` for the contract."""
 
     def __init__(
         self,
@@ -141,12 +142,6 @@ class BridgeNetwork:
             await self._host.bring_up()
         return notes + warnings
 
-    async def restore(self, live: Collection[str]) -> list[Endpoint]:
-        """Forget every endpoint whose container isn't in `live`; those that stay. Raises: NftError."""
-        for container_id in [known for known in self._endpoints if known not in live]:
-            await self.release(container_id)
-        return list(self._endpoints.values())
-
     async def mend(self) -> list[str]:
         """As `BridgeHost.mend`."""
         return await self._host.mend()
@@ -178,9 +173,7 @@ class BridgeNetwork:
 
     # -- life of an endpoint ----------------------------------------------------------------------------------
 
-    async def allocate(
-        self, container_id: str, *, ports: Sequence[PortRequest] = (), mac: str | None = None, ip: str | None = None
-    ) -> Endpoint:
+    async def allocate(self, container_id: str, request: EndpointRequest = NOTHING_ASKED) -> Endpoint:
         """Reserve an address and host ports; written to the database.
 
         Raises: Internal (a port is taken), Unavailable (no address left), InvalidArgument, Forbidden, Conflict.
@@ -189,10 +182,10 @@ class BridgeNetwork:
             raise Internal(f"the network {self._config.name} has not been started")
         if container_id in self._endpoints:
             raise Conflict(f"endpoint with name {container_id[:12]} already exists in network {self._config.name}")
-        wanted_mac = parse_mac(mac) if mac else None
-        address = self._pool.reserve(ip) if ip else self._pool.allocate()
+        wanted_mac = parse_mac(request.mac) if request.mac else None
+        address = self._pool.reserve(request.ip) if request.ip else self._pool.allocate()
         try:
-            published = self._ports.reserve(self._placed(() if self._config.internal else ports), address)
+            published = self._ports.reserve(self._placed(() if self._config.internal else request.ports), address)
         except ShoalError:
             self._pool.release(address)
             raise

@@ -1,7 +1,7 @@
 """What the engine asks of a network, whatever its kind; runs in shoald.
 
 engine                              driver
-  │ allocate(id, ports) ────────────▶│ address and host ports reserved, written to the database
+  │ allocate(id, request) ──────────▶│ address and host ports reserved, written to the database
   │ (container's init exists: pid)   │
   │ connect(endpoint, pid) ─────────▶│ veth into the namespace of pid, ports lead to it
   │ … the container runs …           │
@@ -11,10 +11,23 @@ engine                              driver
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from shoal.network.endpoint import Endpoint, NetworkInfo, PublishedPort
 from shoal.network.ports import PortRequest
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRequest:
+    """What a container asks of a network: "" where the choice is the network's."""
+
+    ports: Sequence[PortRequest] = ()
+    mac: str = ""
+    ip: str = ""
+
+
+NOTHING_ASKED = EndpointRequest()
 
 
 class NetworkDriver(Protocol):
@@ -27,26 +40,18 @@ class NetworkDriver(Protocol):
 
     @property
     def name(self) -> str:
-        """The name that clients use: "bridge", "host", "none"."""
-
-    async def claim(self) -> None:
-        """Before the first start of a user's own network: what it would take is nobody's on this host.
-
-        Raises: Forbidden when it is somebody's.
-        """
+        """The name that clients use."""
 
     async def start(self) -> list[str]:
-        """Make the network work, repairing what a killed daemon left; what was repaired or is degraded.
+        """Make the network work, with the endpoints that it had; what was repaired or is degraded.
 
         Idempotent. Raises: ShoalError when the network can't work at all.
         """
 
-    async def restore(self, live: Collection[str]) -> list[Endpoint]:
-        """Forget every endpoint whose container isn't in `live`; those that stay."""
+    async def stop(self, *, remove: bool) -> None:
+        """Let go of the network: with `remove`, undo every trace on the host; else containers keep theirs."""
 
-    async def allocate(
-        self, container_id: str, *, ports: Sequence[PortRequest] = (), mac: str | None = None, ip: str | None = None
-    ) -> Endpoint:
+    async def allocate(self, container_id: str, request: EndpointRequest = NOTHING_ASKED) -> Endpoint:
         """Reserve an address and the host ports for a container that is about to start.
 
         Raises: Internal (a port is taken, in Docker's words), Unavailable (no address left), InvalidArgument,
@@ -60,10 +65,30 @@ class NetworkDriver(Protocol):
         Internal.
         """
 
+    async def release(self, container_id: str) -> None:
+        """Close the container's published ports and free its address; harmless when it has none."""
+
+    def endpoint(self, container_id: str) -> Endpoint | None:
+        """The container's endpoint, if it has one here."""
+
+    def inspect(self) -> NetworkInfo:
+        """The network as it is now."""
+
+
+@runtime_checkable
+class LinkedNetwork(NetworkDriver, Protocol):
+    """One that gives containers interfaces of their own, running ones too; those that users make are of this kind."""
+
+    async def claim(self) -> None:
+        """Before the first start of a user's own network: what it would take is nobody's on this host.
+
+        Raises: Forbidden when it is somebody's.
+        """
+
     async def plug(self, endpoint: Endpoint, pid: int) -> None:
         """As `connect` for a container that runs: under the next free name, with its address, without a route outside.
 
-        Raises: as `connect`; InvalidArgument where the network has no interfaces.
+        Raises: as `connect`.
         """
 
     async def unplug(self, container_id: str) -> None:
@@ -74,6 +99,11 @@ class NetworkDriver(Protocol):
 
     async def route(self, container_id: str, pid: int) -> None:
         """Make this network the way outside of a running container that is in it. Raises: SyscallError."""
+
+
+@runtime_checkable
+class PublishingNetwork(LinkedNetwork, Protocol):
+    """One whose containers have ports on the host."""
 
     async def publish(
         self,
@@ -88,15 +118,3 @@ class NetworkDriver(Protocol):
         Ports that it has and that serve a request stay, but for those in `closing`. What `also` writes to the database
         is in the same transaction. Raises: Internal (a port is taken), NftError; then nothing has changed.
         """
-
-    async def release(self, container_id: str) -> None:
-        """Close the container's published ports and free its address; harmless when it has none."""
-
-    def endpoint(self, container_id: str) -> Endpoint | None:
-        """The container's endpoint, if it has one here."""
-
-    def inspect(self) -> NetworkInfo:
-        """The network as it is now."""
-
-    async def stop(self, *, remove: bool) -> None:
-        """Let go of the network: with `remove`, undo every trace on the host; else containers keep theirs."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from shoal.errors import InvalidArgument
-from shoal.network.endpoint import Endpoint, NetworkInfo, PublishedPort
-from shoal.network.ports import PortRequest
+from shoal.network.driver import NOTHING_ASKED, EndpointRequest
+from shoal.network.endpoint import Endpoint, NetworkInfo
 from shoal.network.store import NetworkRecord, NetworkStore
 
 if TYPE_CHECKING:
@@ -43,28 +42,16 @@ class UnroutedNetwork:
         """The name that clients use."""
         return self._record.name
 
-    async def claim(self) -> None:
-        """Nothing: it takes nothing."""
-
     async def start(self) -> list[str]:
         """Remember the network's id, and the endpoints of containers that outlived the daemon."""
         self._store.save_network(self._record)
         self._endpoints = {known.container_id: known for known in self._store.endpoints(self.name)}
         return []
 
-    async def restore(self, live: Collection[str]) -> list[Endpoint]:
-        """Forget every endpoint whose container isn't in `live`; those that stay."""
-        for container_id in [known for known in self._endpoints if known not in live]:
-            await self.release(container_id)
-        return list(self._endpoints.values())
-
     async def allocate(
         self,
         container_id: str,
-        *,
-        ports: Sequence[PortRequest] = (),  # noqa: ARG002 - the contract's, discarded as by Docker
-        mac: str | None = None,  # noqa: ARG002
-        ip: str | None = None,  # noqa: ARG002
+        request: EndpointRequest = NOTHING_ASKED,  # noqa: ARG002 - the contract's, discarded as by Docker
     ) -> Endpoint:
         """An endpoint without addresses."""
         endpoint = Endpoint(self.name, self._record.id, container_id, self._new_id())
@@ -74,26 +61,6 @@ class UnroutedNetwork:
 
     async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
         """Nothing: there is no interface to make."""
-
-    async def plug(self, endpoint: Endpoint, pid: int) -> None:  # noqa: ARG002 - the contract's
-        """Raises: InvalidArgument: a running container cannot come here."""
-        raise InvalidArgument(f"a container cannot be connected to the network {self.name} while it runs")
-
-    async def unplug(self, container_id: str) -> None:
-        """Nothing: there is no interface."""
-
-    async def route(self, container_id: str, pid: int) -> None:
-        """Nothing: no way leads outside."""
-
-    async def publish(
-        self,
-        container_id: str,
-        ports: Sequence[PortRequest],
-        *,
-        closing: Collection[PublishedPort] = (),
-        also: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Nothing: ports are discarded, as by Docker."""
 
     async def release(self, container_id: str) -> None:
         """Forget the endpoint; harmless when there is none."""
@@ -113,4 +80,5 @@ class UnroutedNetwork:
     async def stop(self, *, remove: bool) -> None:
         """Nothing on the host to let go of; with `remove` the endpoints are forgotten."""
         if remove:
-            await self.restore(())
+            for container_id in list(self._endpoints):
+                await self.release(container_id)

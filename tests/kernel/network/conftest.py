@@ -12,6 +12,7 @@ import pytest
 
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.driver import EndpointRequest
 from shoal.network.endpoint import Endpoint
 from shoal.network.instance import bridge_name, table_name
 from shoal.network.ports import PortRequest
@@ -51,7 +52,7 @@ class Site:
     def container(self, network: BridgeNetwork, *ports: PortRequest) -> tuple[Namespace, Endpoint]:
         """A process in a namespace of its own, on the network, its interface configured."""
         self._count += 1
-        endpoint = self.run(network.allocate(f"{self._count:064x}", ports=ports))
+        endpoint = self.run(network.allocate(f"{self._count:064x}", EndpointRequest(ports=ports)))
         namespace = Namespace()
         self._containers.append(namespace)
         self.run(network.connect(endpoint, namespace.pid))

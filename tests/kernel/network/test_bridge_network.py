@@ -12,6 +12,7 @@ import pytest
 from shoal.errors import Conflict, Forbidden, InvalidArgument, SyscallError
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.driver import EndpointRequest
 from shoal.network.ports import PortRequest
 from tests.kernel.network.conftest import HOST_IP, LAN_IP, Site
 from tests.kernel.network.namespaces import (
@@ -134,7 +135,7 @@ def test_connect_to_a_process_that_is_gone_tells_so_and_can_be_released(site: Si
     network = site.network()
     with Namespace() as gone:
         pid = gone.pid
-    endpoint = site.run(network.allocate("a" * 64, ports=[WEB]))
+    endpoint = site.run(network.allocate("a" * 64, EndpointRequest(ports=[WEB])))
     with pytest.raises(SyscallError) as caught:
         site.run(network.connect(endpoint, pid))
     assert caught.value.errno == errno.ESRCH
@@ -148,7 +149,7 @@ def test_connect_fifty_at_once_all_work(site: Site) -> None:
     namespaces = [Namespace() for _ in range(50)]
 
     async def start(number: int, namespace: Namespace) -> object:
-        endpoint = await network.allocate(f"{number:064x}", ports=[PortRequest("tcp", 80)])
+        endpoint = await network.allocate(f"{number:064x}", EndpointRequest(ports=[PortRequest("tcp", 80)]))
         await network.connect(endpoint, namespace.pid)
         return endpoint.ip, endpoint.ports[0].host_port
 
@@ -174,7 +175,7 @@ def test_restart_of_a_container_while_its_old_pair_still_exists_works(site: Site
     with old.listen("0.0.0.0", 80) as server:
         exchange(server, site.lan.connect(HOST_IP, 8080))  # the bridge learns the old port
     site.run(network.release(endpoint.container_id))
-    again = site.run(network.allocate(endpoint.container_id, ports=[WEB]))
+    again = site.run(network.allocate(endpoint.container_id, EndpointRequest(ports=[WEB])))
     assert (again.ip, again.mac) == (endpoint.ip, endpoint.mac)
     with Namespace() as new:
         site.run(network.connect(again, new.pid))
@@ -194,10 +195,9 @@ def test_start_after_a_killed_daemon_keeps_the_living_and_drops_the_dead(site: S
     nft("add", "element", "inet", "shoal", "published_any", "{ tcp . 1234 : 172.17.0.99 . 1 }")
 
     second = site.network()
-    stayed = site.run(second.restore({living.container_id}))
+    site.run(second.release(dead.container_id))
 
-    assert [endpoint.container_id for endpoint in stayed] == [living.container_id]
-    assert stayed[0] == living
+    assert second.inspect().endpoints == (living,)
     table = nft("list", "table", "inet", "shoal")
     assert "1234" not in table
     assert "5353" not in table
@@ -289,7 +289,7 @@ def test_start_after_a_reboot_chooses_anew_if_the_subnet_is_taken(site: Site) ->
     second = site.network()
     assert second.inspect().subnet == "172.18.0.0/16"
     assert "dropped the endpoint" in site.notes[-1]
-    assert site.run(second.restore(())) == []
+    assert second.inspect().endpoints == ()
 
 
 def test_start_with_a_bip_uses_it(site: Site) -> None:
@@ -369,7 +369,7 @@ def test_watch_notices_a_foreign_flush_and_mends(site: Site) -> None:
     async def scenario() -> str:
         watcher = asyncio.create_task(network.watch(reports.put_nowait))
         await asyncio.sleep(0)  # let it subscribe
-        endpoint = await network.allocate("a" * 64, ports=[WEB])
+        endpoint = await network.allocate("a" * 64, EndpointRequest(ports=[WEB]))
         with Namespace() as namespace:
             await network.connect(endpoint, namespace.pid)
         await network.release("a" * 64)

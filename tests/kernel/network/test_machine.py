@@ -12,6 +12,7 @@ import pytest
 
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.driver import EndpointRequest
 from shoal.network.ports import PortRequest
 from tests.kernel.network.namespaces import (
     Namespace,
@@ -63,7 +64,7 @@ def test_machine_reaches_published_ports_and_containers_reach_each_other(network
     ports = [PortRequest("tcp", 80), PortRequest("udp", 53)]
 
     async def start(name: str, namespace: Namespace) -> None:
-        endpoint = await network.allocate(name * 64, ports=ports)
+        endpoint = await network.allocate(name * 64, EndpointRequest(ports=ports))
         await network.connect(endpoint, namespace.pid)
         namespace.configure("eth0", f"{endpoint.ip}/{endpoint.prefix}", endpoint.gateway)
 

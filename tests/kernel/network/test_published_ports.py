@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from shoal.errors import Internal
+from shoal.network.driver import EndpointRequest
 from shoal.network.ports import PortRequest
 from tests.kernel.network.conftest import HOST_IP, LAN_IP, Site
 from tests.kernel.network.namespaces import Namespace, exchange, listen, ping_udp, read_sysctl, udp, write_sysctl
@@ -135,7 +136,7 @@ def test_allocate_port_of_a_host_process_is_refused_and_reserves_nothing(site: S
     network = site.network()
     with listen("127.0.0.1", 8080):
         with pytest.raises(Internal) as caught:
-            site.run(network.allocate("a" * 64, ports=[dns(), web()]))
+            site.run(network.allocate("a" * 64, EndpointRequest(ports=[dns(), web()])))
     assert caught.value.what == ("failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use")
     _, endpoint = site.container(network, dns(), web())
     assert endpoint.ip == "172.17.0.2"
@@ -147,7 +148,7 @@ def test_allocate_port_of_another_container_is_refused(site: Site, host_ip: str)
     network = site.network()
     site.container(network, web())
     with pytest.raises(Internal) as caught:
-        site.run(network.allocate("b" * 64, ports=[web(host_ip=host_ip)]))
+        site.run(network.allocate("b" * 64, EndpointRequest(ports=[web(host_ip=host_ip)])))
     assert caught.value.what == f"Bind for {host_ip}:8080 failed: port is already allocated"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -12,7 +12,7 @@ from shoal.engine.network_catalog import NetworkCatalog
 from shoal.errors import Conflict, Unavailable
 from shoal.network.bridge_host import BridgeHost
 from shoal.network.definition import NetworkDefinition
-from shoal.network.driver import NetworkDriver
+from shoal.network.driver import NOTHING_ASKED, EndpointRequest, LinkedNetwork, NetworkDriver
 from shoal.network.endpoint import Endpoint, NetworkInfo
 from shoal.network.ports import PortRequest
 from shoal.network.store import NetworkStore
@@ -49,21 +49,10 @@ class FakeNetwork:
         self.done.append("start")
         return []
 
-    async def restore(self, live: Collection[str]) -> list[Endpoint]:
-        return [endpoint for id, endpoint in self.endpoints.items() if id in live]
-
-    async def allocate(
-        self,
-        container_id: str,
-        *,
-        ports: Sequence[PortRequest] = (),
-        mac: str | None = None,
-        ip: str | None = None,
-    ) -> Endpoint:
-        del ports, mac
+    async def allocate(self, container_id: str, request: EndpointRequest = NOTHING_ASKED) -> Endpoint:
         if container_id in self.endpoints:
             raise Conflict("endpoint already exists")
-        address = ip or "10.0.0.2"
+        address = request.ip or "10.0.0.2"
         self.endpoints[container_id] = Endpoint(self.name, self.id, container_id, "e", address, 24, "10.0.0.1")
         return self.endpoints[container_id]
 
@@ -116,7 +105,7 @@ def catalog(
     drivers = {network.name: cast(NetworkDriver, network) for network in built_in}
     made = make or (lambda definition: FakeNetwork(definition.name, definition.id, subnet=definition.subnet))
     return NetworkCatalog(
-        drivers, store or memory(), cast(BridgeHost, _FakeHost()), lambda asked: cast(NetworkDriver, made(asked))
+        drivers, store or memory(), cast(BridgeHost, _FakeHost()), lambda asked: cast(LinkedNetwork, made(asked))
     )
 
 
