@@ -170,7 +170,7 @@ class Catalog:
             return self._layers.release(image.chain_ids)
 
     def collect_garbage(self) -> None:
-        """Delete the blobs of no image and the layers that nobody holds: for start-up, when snapshots are known."""
+        """Delete the blobs of no image and the layers that nobody holds; once snapshots are known, at any time."""
         with self.lock:
             for digest in list(self._blobs.digests()):
                 if ImageId(digest) not in self._images:

@@ -122,7 +122,7 @@ class LayerStore:
             self.release(chain_ids)
 
     def discard_unheld(self) -> list[Digest]:
-        """Discard every layer that nobody holds: for start-up, when images and snapshots are known."""
+        """Discard every layer that nobody holds, now that images and snapshots are known."""
         with self._lock:
             loose = [chain_id for chain_id in self._layers if not self._holds[chain_id]]
         self.hold(loose)

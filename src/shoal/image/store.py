@@ -2,8 +2,8 @@
 
 Runs in shoald; every method blocks, is thread-safe and is meant for an executor, except `get`, which only reads memory
 (a few microseconds). On disk, under the data root: blobs/ (configurations), layers/ (unpacked, by chainID), tmp/image/
-(scratch and trash), and the tables image_* of the database. A crash at any moment leaves whole images, and trash that
-the next start takes away.
+(scratch and trash), and the tables image_* of the database. A crash at any moment leaves whole images, what leases hold
+(leases.py), and trash that the next start takes away.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from shoal.image.image import (
     Removal,
 )
 from shoal.image.layers import Layer, LayerStore
+from shoal.image.leases import Leases
 from shoal.image.making import ImageMaker, spool_stream, spool_written
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.sources import Sources
@@ -92,6 +93,7 @@ class ImageStore:
         self._loader = Loader(self._catalog, self._layers, self._scratch, clock_ns, self._platform)
         directory = os.path.join(self._root, "snapshots")
         self._snapshotter = open_snapshotter(directory, self._layers, self._scratch, driver=driver)
+        self._leases = Leases(connect, self._layers, clock_ns)
         self._catalog.collect_garbage()
         self._sources = Sources(connect)
         self._sources.forget_all_but(
@@ -110,6 +112,7 @@ class ImageStore:
 
     def close(self) -> None:
         """Close the database connections."""
+        self._leases.close()
         self._sources.close()
         self._catalog.close()
 
@@ -120,7 +123,14 @@ class ImageStore:
         from shoal.image.registry.registries import Registries
 
         storage = Storage(
-            self._catalog, self._layers, self._scratch, self._sources, self._blobs, self._clock_ns, self._platform
+            self._catalog,
+            self._layers,
+            self._leases,
+            self._scratch,
+            self._sources,
+            self._blobs,
+            self._clock_ns,
+            self._platform,
         )
         return Registries(storage, settings)
 
@@ -219,6 +229,22 @@ class ImageStore:
             removed = Remover(self._catalog, in_use, force=force, prune=prune).remove(text)
         self._scratch.purge()
         return removed
+
+    def collect_garbage(self, *, unfinished: bool = False) -> None:
+        """Delete what nothing needs; at any time, beside whatever else the store does.
+
+        `unfinished`: also what broken-off pulls have left for their next try.
+        """
+        if unfinished:
+            self._leases.give_up()
+        else:
+            self._leases.expire()
+        self._catalog.collect_garbage()
+        self._scratch.purge()
+
+    def next_expiry_ns(self) -> int | None:
+        """When `collect_garbage` has something to do again, as far as is known now."""
+        return self._leases.next_expiry_ns()
 
     # -- making -------------------------------------------------------------------------------------------------
 

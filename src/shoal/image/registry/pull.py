@@ -21,6 +21,7 @@ from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.image import Image, ImageId
 from shoal.image.layers import LayerStore
+from shoal.image.leases import Leases
 from shoal.image.registry.download import Download, read_blob
 from shoal.image.registry.failures import Cancelled
 from shoal.image.registry.progress import Teller
@@ -45,6 +46,7 @@ class Storage:
 
     catalog: Catalog
     layers: LayerStore
+    leases: Leases
     scratch: Scratch
     sources: Sources
     blobs: BlobStore
@@ -106,9 +108,8 @@ class Pull:
         document = decode_image(raw)
         diff_ids = self._checked_diff_ids(document, manifest)
         chain_ids = chain_ids_of(diff_ids)
-        layers = self._storage.layers
         try:
-            with layers.held(chain_ids):
+            with self._storage.leases.held(self._reference.normalised(), chain_ids):
                 _Layers(self._storage, self._transport, self._session, self._teller).make(
                     manifest.layers, diff_ids, chain_ids
                 )
