@@ -3,8 +3,8 @@
     tls_relay.py HOST PORT NAME CA CERTIFICATE KEY SKIP_VERIFY        empty where there is none; SKIP_VERIFY is 1 or 0
 
 HOST is an address, NAME what the server's certificate must be for. It runs with `-SI`, started by a supervisor, whose
-own interpreter has no TLS loaded, and ends with either connection. Nothing that the server says is of interest. A server
-that takes nothing is waited for as long as the supervisor is there, and for some seconds afterwards.
+own interpreter has no TLS loaded, and ends with either connection. Nothing that the server says is of interest.
+A server that takes nothing is waited for as long as the supervisor is there, and some seconds afterwards.
 """
 
 import os
