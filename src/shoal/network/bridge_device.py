@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
 from shoal.errors import Conflict, InvalidArgument, SyscallError, Unavailable
-from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, open_namespace, setns
+from shoal.linux.namespaces import open_namespace
 from shoal.linux.netlink import Link, Netlink
-from shoal.linux.rtnetlink import everything
+from shoal.network.container_side import free_name, lead_outside, netlink_inside
 from shoal.network.endpoint import Endpoint, default_mac
 
 _RESOLV_CONF = "/etc/resolv.conf"
@@ -165,8 +165,7 @@ class BridgeDevice:
     def plug(self, endpoint: Endpoint, pid: int, *, isolated: bool) -> None:
         """`connect` for a namespace in use: under the next free name, with its address. Raises: as `connect`."""
         with self._inside(pid) as inner:
-            taken = {link.name for link in inner.link_list()}
-        name = next(name for name in map("eth{}".format, range(len(taken) + 1)) if name not in taken)
+            name = free_name(inner)
         self.connect(endpoint, pid, name, isolated=isolated)
         with self._inside(pid) as inner:
             inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None)
@@ -186,21 +185,10 @@ class BridgeDevice:
     def route(self, endpoint: Endpoint, pid: int) -> None:
         """Have the default route of the namespace of `pid` lead through this bridge. Raises: SyscallError."""
         with self._inside(pid) as inner:
-            try:
-                inner.route_del(everything(endpoint.gateway), 0)
-            except SyscallError as error:
-                if error.errno != errno.ESRCH:
-                    raise
-            inner.route_add_default(endpoint.gateway)
+            lead_outside(inner, endpoint.gateway)
 
     def _inside(self, pid: int) -> Netlink:
-        """A connection in the network namespace of `pid`. The thread goes there and comes back."""
-        with namespace_fd(pid, "net") as there:
-            setns(there, CLONE_NEWNET)
-            try:
-                return Netlink()
-            finally:
-                setns(self._home, CLONE_NEWNET)
+        return netlink_inside(pid, self._home)
 
     def close(self) -> None:
         """Let go of the kernel; the bridge stays."""

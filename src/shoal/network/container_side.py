@@ -1,0 +1,40 @@
+"""A running container's own side of its networks, looked at and changed from outside. Blocking."""
+
+from __future__ import annotations
+
+import errno
+
+from shoal.errors import SyscallError
+from shoal.linux.fd import Fd
+from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, setns
+from shoal.linux.netlink import Netlink
+from shoal.linux.rtnetlink import everything
+
+
+def netlink_inside(pid: int, home: Fd) -> Netlink:
+    """A connection in the network namespace of `pid`. The thread goes there and comes back to `home`.
+
+    Raises: SyscallError (ENOENT: the process has gone).
+    """
+    with namespace_fd(pid, "net") as there:
+        setns(there, CLONE_NEWNET)
+        try:
+            return Netlink()
+        finally:
+            setns(home, CLONE_NEWNET)
+
+
+def free_name(inner: Netlink) -> str:
+    """The name of the container's next interface: eth0, eth1, … Raises: SyscallError."""
+    taken = {link.name for link in inner.link_list()}
+    return next(name for name in map("eth{}".format, range(len(taken) + 1)) if name not in taken)
+
+
+def lead_outside(inner: Netlink, gateway: str) -> None:
+    """Has the default route lead by this gateway, in place of the one that there is. Raises: SyscallError."""
+    try:
+        inner.route_del(everything(gateway), 0)
+    except SyscallError as error:
+        if error.errno != errno.ESRCH:
+            raise
+    inner.route_add_default(gateway)
