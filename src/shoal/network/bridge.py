@@ -17,13 +17,14 @@ from ipaddress import IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
 from shoal.errors import Conflict, Forbidden, Internal, ShoalError
-from shoal.network.bridge_device import BridgeDevice, pool_choice, read_ip_forward, write_ip_forward
+from shoal.network.bridge_device import BridgeDevice, read_ip_forward, write_ip_forward
 from shoal.network.bridge_host import BridgeHost, HostKernel
 from shoal.network.driver import NOTHING_ASKED, EndpointRequest
 from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, PublishedPort, default_mac
 from shoal.network.firewall.conntrack import forget_udp_flows
 from shoal.network.firewall.docker_user import ForwardException
 from shoal.network.firewall.ruleset import BridgedSubnet, Publication
+from shoal.network.host_claims import pool_choice
 from shoal.network.instance import bridge_name, table_name, veth_name
 from shoal.network.ipam import DEFAULT_POOLS, Pool, parse_bip, parse_mac, pick_pool
 from shoal.network.ports import PortRequest, PortReservations, kept_ports

@@ -8,22 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 
 from shoal.errors import Conflict, InvalidArgument, SyscallError, Unavailable
 from shoal.linux.namespaces import open_namespace
 from shoal.linux.netlink import Link, Netlink
 from shoal.network.container_side import free_name, lead_outside, netlink_inside
 from shoal.network.endpoint import Endpoint, default_mac
-
-_RESOLV_CONF = "/etc/resolv.conf"
-_LOCK_NAME = "\0shoal-network-pools"
-_LOCK_TIMEOUT_S = 10.0
-_LOCK_RETRY_S = 0.01
-_RT_TABLE_LOCAL = 255
+from shoal.network.host_claims import host_claims
 
 
 class BridgeDevice:
@@ -103,20 +95,9 @@ class BridgeDevice:
         ]
 
     def claimed(self) -> list[IPv4Network]:
-        """What the host itself uses, this bridge left out: routes, addresses, name servers. Raises: SyscallError."""
+        """As `host_claims`, this bridge left out. Raises: SyscallError."""
         link = self.find()
-        own = link.index if link else -1
-        claims = [
-            IPv4Network(f"{address.address}/{address.prefix}", strict=False)
-            for address in self._netlink.addr_list()
-            if address.family == socket.AF_INET and address.index != own
-        ]
-        claims += [
-            IPv4Network(f"{route.destination}/{route.prefix}")
-            for route in self._netlink.route_list()
-            if route.family == socket.AF_INET and route.index != own and route.table != _RT_TABLE_LOCAL
-        ]
-        return claims + _name_servers()
+        return host_claims(self._netlink, besides=link.index if link else None)
 
     def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0", *, isolated: bool = False) -> None:
         """Create the endpoint's veth pair, its peer as `interface` in the namespace of `pid`.
@@ -234,49 +215,6 @@ class BridgeDevice:
                 raise SyscallError("open", f"net.{family}.conf.{self.name}.{key}", errno.ENOENT) from None
         except OSError as error:
             raise SyscallError("write", f"net.{family}.conf.{self.name}.{key}", error.errno or errno.EIO) from None
-
-
-@contextmanager
-def pool_choice(sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
-    """Keep other daemons of this network namespace from choosing a subnet until the bridge has its address.
-
-    An abstract socket is the lock: it exists per network namespace, as the routes do, and dies with its owner.
-    Raises: Unavailable after ten seconds.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as lock:
-        for _ in range(int(_LOCK_TIMEOUT_S / _LOCK_RETRY_S)):
-            try:
-                lock.bind(_LOCK_NAME)
-                break
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise SyscallError("bind", "@shoal-network-pools", error.errno or errno.EIO) from None
-            sleep(_LOCK_RETRY_S)
-        else:
-            raise Unavailable(
-                "no subnet could be chosen",
-                why="another shoald has been choosing one for ten seconds",
-                fix="look for a hanging shoald: `ss -xlp | grep shoal-network-pools`",
-            )
-        yield
-
-
-def _name_servers() -> list[IPv4Network]:
-    """The host's name servers: a subnet over one of them would cut containers off from it."""
-    found: list[IPv4Network] = []
-    try:
-        with open(_RESOLV_CONF, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        words = line.split()
-        if len(words) >= 2 and words[0] == "nameserver":
-            try:
-                found.append(IPv4Network(IPv4Address(words[1])))
-            except AddressValueError:
-                continue
-    return found
 
 
 def read_ip_forward() -> bool:
