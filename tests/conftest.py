@@ -64,6 +64,18 @@ def _reason(report: pytest.TestReport) -> str:
     return reason.removeprefix("Skipped: ")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_docker_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of the developer's own Docker configuration (contexts, proxies, credentials) reaches a test."""
+    directory = tmp_path_factory.mktemp("docker")
+    (directory / "config.json").write_text("{}")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("DOCKER_")]:
+            patch.delenv(name)
+        patch.setenv("DOCKER_CONFIG", str(directory))
+        yield
+
+
 @pytest.fixture
 def cli() -> None:
     """Says that a test uses the docker command."""
