@@ -46,6 +46,11 @@ class Pattern:
         """Whether a part of `text` matches."""
         return self._regexp.search(_shown(text)) is not None
 
+    def find(self, text: str) -> tuple[int, int] | None:
+        """Where the first match begins and ends, None where there is none."""
+        match = self._regexp.search(_shown(text))
+        return match.span() if match else None
+
     def is_all_of(self, text: str) -> bool:
         """Whether the whole of `text` matches."""
         return self._regexp.fullmatch(_shown(text)) is not None

@@ -7,31 +7,37 @@ Dockerfile reference.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Lines of the file, the first being 1, and where in the first one something begins (0: the line as a whole)."""
+    """Lines of the file, the first being 1; of a single one perhaps the part between two columns, counted from 0."""
 
     first: int
     last: int
-    column: int = 0
+    start: int = 0
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """A document that stands in the file itself, `<<NAME` to `NAME`.
+    """A document that stands in the file itself, `<<NAME` to `NAME`; `written` are its lines as they stand there.
 
-    `content` has its newline at the end and, after `<<-`, no tabs at the beginning of its lines. `expand` is false
-    after a quoted name: then the content holds no variables.
+    `expand` is false after a quoted name: then the content holds no variables (`expansion.expand_document`).
     """
 
     name: str
-    content: str
+    written: str
     expand: bool = True
     strip_tabs: bool = False
+
+    @property
+    def content(self) -> str:
+        """What the document says: after `<<-` without the tabs at the beginning of its lines."""
+        return re.sub(r"^\t+", "", self.written, flags=re.MULTILINE) if self.strip_tabs else self.written
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,5 +295,6 @@ class Dockerfile:
         """The stage that `COPY --from=` or a target means: by name, else by number."""
         named = self.stage_named(reference, before=before)
         if named is None and reference.isascii() and reference.isdigit():
-            return next((stage for stage in self.stages[:before] if stage.index == int(reference)), None)
+            number = reference.lstrip("0") or "0"
+            return next((stage for stage in self.stages[:before] if str(stage.index) == number), None)
         return named
