@@ -62,8 +62,6 @@ network ls
 network ls -q --no-trunc
 network ls --format json
 network ls -f driver=bridge --format '{{.Name}}'
-system df
-system df -v
 system df --format json
 system info --format '{{.Driver}} {{.NCPU}}'
 info -f '{{json .Plugins}}'
@@ -293,6 +291,14 @@ def _compare(engine: Engine, case: str) -> None:
 def test_commands_that_change_nothing_agree(case: str, prepared: Engine) -> None:
     """Lists, inspections, refusals and wrong usage."""
     _compare(prepared, case)
+
+
+@pytest.mark.parametrize("case", ["system df", "system df -v"])
+def test_commands_agree_on_what_both_show_of_the_disk(case: str, prepared: Engine) -> None:
+    """Docker's tables, behind which `shoal` says whose the rest is."""
+    docker, shoal = _outcomes(prepared, case)
+    own = shoal.stdout.index("\nOWNER ")
+    assert _plain(shoal.stdout[:own]).rstrip("\n") == _plain(docker.stdout).rstrip("\n")
 
 
 @pytest.mark.parametrize("case", _cases(RUNS))

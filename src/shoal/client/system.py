@@ -28,6 +28,10 @@ class System:
         """What images, containers and volumes use, each layer counted once."""
         return self._caller.document("GET", "/system/df")
 
+    def disk_users(self) -> Document:
+        """Whose every byte of the engine's disk is. Raises: NotFound from an engine that is not shoal."""
+        return self._caller.document("GET", "/system/df/users")
+
     def prune(self, kind: str, filters: Filters | None = None) -> Document:
         """What was removed of `kind`: containers, images, networks, volumes, or build (its cache)."""
         return self._caller.document("POST", f"/{kind}/prune", query=filters_query(filters or {}))

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
-
 from shoal.api.host_config import LogConfig
 from shoal.daemon.config import Config
+from shoal.daemon.facts import host_facts, machine_facts
 from shoal.daemon.host_devices import HostDevices
 from shoal.engine.background import Background
 from shoal.engine.boots import Boots
@@ -57,7 +56,7 @@ from shoal.engine.health.store import HealthStore
 from shoal.engine.image_names import ImageNames
 from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
-from shoal.engine.machine import Machine, default_cpus, default_mems, has_apparmor, read_machine
+from shoal.engine.machine import Machine, read_machine
 from shoal.engine.memberships import Memberships
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks
@@ -67,17 +66,16 @@ from shoal.engine.port_inquiries import PortInquiries
 from shoal.engine.published_ports import PublishedPorts
 from shoal.engine.recovery import Recovery
 from shoal.engine.resolving import Resolving
-from shoal.engine.specgen import DaemonDefaults, MachineFacts, SpecGenerator
+from shoal.engine.specgen import DaemonDefaults, SpecGenerator
 from shoal.engine.specgen.resources import container_cgroup
+from shoal.engine.storage import Storage
 from shoal.engine.system import DAEMON_ID_FILE, System
 from shoal.engine.volumes import Volumes
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.store import ImageStore
-from shoal.linux import capabilities
 from shoal.linux.cgroups.layout import Layout, detect
 from shoal.linux.kernel_log import read_kernel_log
 from shoal.linux.procfs import boot_id
-from shoal.linux.seccomp_compile import FilterCache
 from shoal.network.bridge import BridgeConfig, BridgeNetwork
 from shoal.network.bridge_host import BridgeHost
 from shoal.network.bridge_options import bridge_config
@@ -89,8 +87,6 @@ from shoal.network.instance import instance_suffix
 from shoal.network.store import NetworkStore
 from shoal.network.unrouted import UnroutedNetwork
 from shoal.oci.platform import Platform
-from shoal.oci.runtime_spec import Seccomp
-from shoal.runtime.compile.plan import HostFacts, hierarchies_of
 from shoal.runtime.native.driver import NativeDriver
 from shoal.volume.store import VolumeStore
 
@@ -119,11 +115,11 @@ async def open_engine(config: Config, background: Background) -> Engine:
         _log.warning("%s", problem)
     catalog = _network_catalog(config, database)
     init_path = next((path for path in _INIT_PATHS if Path(path).exists()), _INIT_PATHS[0])
-    generator = SpecGenerator(_machine_facts(machine, cgroups), DaemonDefaults(init_path=init_path), HostDevices())
+    generator = SpecGenerator(machine_facts(machine, cgroups), DaemonDefaults(init_path=init_path), HostDevices())
     parent = cgroup_parent(config)
     driver = NativeDriver(
         config.exec_root,
-        _host_facts(config, cgroups),
+        host_facts(config, cgroups),
         cgroup_parent=parent,
         per_supervisor=config.containers_per_supervisor,
     )
@@ -175,38 +171,6 @@ def _network_catalog(config: Config, database: Database) -> NetworkCatalog:
         return BridgeNetwork(made, database.connection, host=host)
 
     return NetworkCatalog(drivers, NetworkStore(database.connection), host, make)
-
-
-def _machine_facts(machine: Machine, cgroups: Layout) -> MachineFacts:
-    return MachineFacts(
-        machine=machine.machine,
-        kernel=machine.kernel_version,
-        cpus=machine.cpus,
-        cgroup_version="v2" if cgroups.version == "v2" else "v1",
-        controllers=frozenset(cgroups.controllers),
-        capabilities=tuple(capabilities.names(capabilities.bounding_set())),
-        cpuset_cpus=default_cpus(),
-        cpuset_mems=default_mems(),
-        apparmor=has_apparmor(),
-        memory_swap=cgroups.limits_swap(),
-    )
-
-
-def _host_facts(config: Config, cgroups: Layout) -> HostFacts:
-    filters = FilterCache(str(config.data_root / "seccomp"))
-    encoder = msgspec.json.Encoder()
-
-    def compile_filter(profile: Seccomp) -> bytes:
-        return filters.program(encoder.encode(profile))
-
-    return HostFacts(
-        rootfs_mount_point=str(config.exec_root / "rootfs"),
-        cgroup_version="v2" if cgroups.version == "v2" else "v1",
-        hierarchies=hierarchies_of(cgroups),
-        last_capability=capabilities.last_cap(),
-        compile_filter=compile_filter,
-        mount_namespace="/proc/self/ns/mnt",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +232,7 @@ class _Parts:
             registries=ImageTransfers(self.store, config.registries, platform, self.events),
             networks=Networks(self.catalog, self.registry, memberships, self.events, system_clock),
             volumes=volumes,
+            storage=Storage(self.paths, self.store, self.registry, self.volume_store, self.container_volumes),
             system=self._system(config, containers, images, volumes, init_path),
             recovery=Recovery(
                 paths=self.paths,

@@ -20,6 +20,7 @@ from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networks import Networks
 from shoal.engine.recovery import Recovery
 from shoal.engine.resolving import Resolving
+from shoal.engine.storage import Storage
 from shoal.engine.system import System
 from shoal.engine.volumes import Volumes
 from shoal.runtime.driver import RuntimeDriver
@@ -39,6 +40,7 @@ class Engine:
     registries: ImageTransfers
     networks: Networks
     volumes: Volumes
+    storage: Storage
     system: System
     recovery: Recovery
     registry: ContainerRegistry

@@ -22,6 +22,7 @@ from shoal.image.archive.load import Loader
 from shoal.image.archive.save import ArchiveWriter
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
+from shoal.image.claims import Claim, Directories, store_claims
 from shoal.image.filters import ImageFilters, select
 from shoal.image.image import (
     HistoryEntry,
@@ -86,13 +87,13 @@ class ImageStore:
         self._clock_ns = clock_ns
         self._platform = platform or Platform.of_machine(os.uname().machine)
         self._scratch = Scratch(os.path.join(self._root, "tmp", "image"))
-        self._blobs = BlobStore(os.path.join(self._root, "blobs"), self._scratch.path)
-        self._layers = LayerStore(os.path.join(self._root, "layers"), self._scratch)
+        self._directories = Directories(*(os.path.join(self._root, name) for name in ("blobs", "layers", "snapshots")))
+        self._blobs = BlobStore(self._directories.blobs, self._scratch.path)
+        self._layers = LayerStore(self._directories.layers, self._scratch)
         self._catalog = Catalog(connect, self._blobs, self._layers)
         self._maker = ImageMaker(self._catalog, self._layers, self._scratch, clock_ns, self._platform)
         self._loader = Loader(self._catalog, self._layers, self._scratch, clock_ns, self._platform)
-        directory = os.path.join(self._root, "snapshots")
-        self._snapshotter = open_snapshotter(directory, self._layers, self._scratch, driver=driver)
+        self._snapshotter = open_snapshotter(self._directories.snapshots, self._layers, self._scratch, driver=driver)
         self._leases = Leases(connect, self._layers, clock_ns)
         self._catalog.collect_garbage()
         self._sources = Sources(connect)
@@ -229,6 +230,12 @@ class ImageStore:
             removed = Remover(self._catalog, in_use, force=force, prune=prune).remove(text)
         self._scratch.purge()
         return removed
+
+    def claims(self) -> Sequence[Claim]:
+        """What of the data root is the store's, for the books about the disk."""
+        snapshots = {key: self._snapshotter.chain(key) for key in self._snapshotter.keys()}  # noqa: SIM118
+        images, layers = self._catalog.images(), self._layers.all()
+        return list(store_claims(self._directories, images, layers, self._leases.subjects(), snapshots))
 
     def collect_garbage(self, *, unfinished: bool = False) -> None:
         """Delete what nothing needs; at any time, beside whatever else the store does.

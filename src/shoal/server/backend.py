@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from shoal.api.progress import JSONMessage
     from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect
     from shoal.api.stats import ContainerStats
+    from shoal.api.storage import DiskLedger
     from shoal.api.system import BuildPruneReport, DiskUsage, SystemInfo, SystemVersion
     from shoal.api.top import ContainerTopResponse
     from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
@@ -403,6 +404,14 @@ class VolumeBackend(Protocol):
         ...
 
 
+class StorageBackend(Protocol):
+    """The store seen from inside: additions of shoal's to Docker's API."""
+
+    async def disk(self) -> DiskLedger:
+        """Whose every byte on disk is."""
+        ...
+
+
 class Backend(Protocol):
     """The whole engine, as the server sees it."""
 
@@ -444,6 +453,11 @@ class Backend(Protocol):
     @property
     def volumes(self) -> VolumeBackend:
         """Volumes."""
+        ...
+
+    @property
+    def storage(self) -> StorageBackend:
+        """The store seen from inside."""
         ...
 
     @property

@@ -165,4 +165,5 @@ UNPUBLISHED: tuple[Operation, ...] = (
     Operation("GET", "/containers/{id}/why/dns", "ShoalContainerWhyDns"),
     Operation("POST", "/containers/{id}/ports", "ShoalContainerPorts"),
     Operation("GET", "/containers/{id}/why/port", "ShoalContainerWhyPort"),
+    Operation("GET", "/system/df/users", "ShoalDiskUsers"),
 )

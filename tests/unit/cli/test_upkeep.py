@@ -140,7 +140,7 @@ def test_system_prune_goes_through_everything() -> None:
 
 
 def test_system_df_shows_dockers_table() -> None:
-    """What is used and what could be had back, in percent."""
+    """What is used and what could be had back, in percent; of an engine that is not shoal no more than that."""
     usage = {
         "LayersSize": 3_000_000,
         "Images": [
@@ -151,10 +151,40 @@ def test_system_df_shows_dockers_table() -> None:
         "Volumes": [],
         "BuildCache": [],
     }
-    assert shoal("system", "df", scripts=[[answer(200, usage)]]).stdout.splitlines() == [
+    assert shoal(
+        "system", "df", scripts=[[answer(200, usage), answer(404, {"message": "page not found"})]]
+    ).stdout.splitlines() == [
         "TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE",
         "Images          2         1         3MB       1MB (33%)",
         "Containers      2         1         400B      300B (75%)",
         "Local Volumes   0         0         0B        0B",
         "Build Cache     0         0         0B        0B",
     ]
+
+
+def test_system_df_shows_whose_every_byte_is() -> None:
+    """A row for each kind of owner, what of it could be had back, and the sum; with -v a row for each owner."""
+    users = [
+        {"Kind": "image", "Id": "sha256:a", "Names": ["a:1"], "Size": 4000, "Inodes": 1, "InUse": True},
+        {"Kind": "image-layer", "Id": "sha256:b", "Names": ["a:1", "b:1"], "Size": 9000, "Inodes": 7, "InUse": False},
+        {"Kind": "partial-pull", "Id": "sha256:c", "Names": ["c:1"], "Size": 500, "Inodes": 2, "InUse": False},
+        {"Kind": "engine", "Id": "shoal.db", "Names": ["shoal.db"], "Size": 4000, "Inodes": 1, "InUse": True},
+    ]
+    ledger = {"Size": 17_500, "Inodes": 11, "Users": users}
+    summed, listed = (
+        shoal("system", "df", *flags, scripts=[[answer(200, {}), answer(200, ledger)]]).stdout.splitlines()
+        for flags in ([], ["-v"])
+    )
+    assert summed[5:] == [
+        "",
+        "OWNER           FILES     ON DISK   RECLAIMABLE",
+        "Images          8         13kB      9kB",
+        "Containers      0         0B        0B",
+        "Local Volumes   0         0B        0B",
+        "Build Cache     0         0B        0B",
+        "Partial Pulls   2         500B      500B",
+        "Engine          1         4kB       0B",
+        "Total           11        17.5kB",
+    ]
+    assert "Images          b          7         9kB       no        a:1, b:1" in listed
+    assert listed[-1].split() == ["Total", "11", "17.5kB"]

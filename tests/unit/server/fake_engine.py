@@ -49,6 +49,7 @@ from shoal.server.backend import Attachment
 from tests.unit.server.fake_archives import FakeArchives
 from tests.unit.server.fake_networks import FakeNetworks
 from tests.unit.server.fake_registries import FakeRegistries
+from tests.unit.server.fake_storage import FakeStorage
 from tests.unit.server.fake_upkeep import FakeUpkeep
 from tests.unit.server.fake_volumes import FakeVolumes
 
@@ -433,6 +434,7 @@ class FakeEngine:
         self.registries = FakeRegistries()
         self.system = FakeSystem()
         self.networks = FakeNetworks()
+        self.storage = FakeStorage()
         self.upkeep = FakeUpkeep()
         self.volumes = FakeVolumes()
 

@@ -6,6 +6,7 @@ from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import decimal_size
 from shoal.cli.verbs.disk_tables import print_each
+from shoal.cli.verbs.disk_users import print_disk_users
 from shoal.cli.verbs.listing import print_rows
 from shoal.client.document import Document
 
@@ -34,13 +35,15 @@ def configure(parser: Parser) -> None:
 
 
 def run(options: Options, context: Context) -> int:
-    """Prints a row for each kind of object; with -v a table for each kind."""
+    """Prints a row for each kind of object, with -v a table for each kind; and whose every byte on disk is."""
     usage = context.client.system.disk_usage()
     if options.verbose:
         print_each(usage, options.format, context)
-        return 0
-    rows = [_images(usage), _containers(usage), _volumes(usage), _build_cache(usage)]
-    print_rows(rows, _COLUMNS, _HEADINGS, options.format, context)
+    else:
+        rows = [_images(usage), _containers(usage), _volumes(usage), _build_cache(usage)]
+        print_rows(rows, _COLUMNS, _HEADINGS, options.format, context)
+    if not options.format:
+        print_disk_users(context, each=options.verbose)
     return 0
 
 

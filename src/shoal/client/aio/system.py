@@ -27,6 +27,10 @@ class System:
         """What images, containers and volumes use, each layer counted once."""
         return await self._caller.document("GET", "/system/df")
 
+    async def disk_users(self) -> Document:
+        """Whose every byte of the engine's disk is. Raises: NotFound from an engine that is not shoal."""
+        return await self._caller.document("GET", "/system/df/users")
+
     async def prune(self, kind: str, filters: Filters | None = None) -> Document:
         """What was removed of `kind`: containers, images, networks, volumes, or build (its cache)."""
         return await self._caller.document("POST", f"/{kind}/prune", query=filters_query(filters or {}))

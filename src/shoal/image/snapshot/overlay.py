@@ -52,6 +52,10 @@ class OverlaySnapshotter:
         """See Snapshotter."""
         return self._records.keys()
 
+    def chain(self, key: str) -> tuple[Digest, ...]:
+        """See Snapshotter."""
+        return self._records.chain(key)
+
     def remove(self, key: str) -> None:
         """See Snapshotter."""
         self._records.remove(key)

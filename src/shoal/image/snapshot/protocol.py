@@ -62,6 +62,9 @@ class Snapshotter(Protocol):
     def keys(self) -> list[str]:
         """The keys of all snapshots."""
 
+    def chain(self, key: str) -> tuple[Digest, ...]:
+        """The layers that the snapshot stands on, the bottom one first. Raises: NotFound."""
+
     def remove(self, key: str) -> None:
         """Take the snapshot away; quick, the space is freed by `purge_trash`. Raises: NotFound."""
 

@@ -65,6 +65,11 @@ class SnapshotRecords:
         """All keys, sorted."""
         return sorted(self._chains)
 
+    def chain(self, key: str) -> tuple[Digest, ...]:
+        """The layers below `key`, the bottom one first. Raises: NotFound."""
+        self.path(key)
+        return self._chains[key]
+
     def path(self, key: str) -> str:
         """The directory of `key`. Raises: NotFound."""
         if key not in self._chains:

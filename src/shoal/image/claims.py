@@ -1,0 +1,68 @@
+"""What of the data root belongs to the image store, path by path: for the books about the disk.
+
+Each path is claimed once. Whatever lies beside these paths is scratch, or nobody's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from shoal.image.image import Image
+from shoal.image.layers import Layer
+from shoal.oci.digest import Digest, hex_of, short_id
+
+IMAGE, LAYER, CONTAINER, PARTIAL_PULL = "image", "image-layer", "container", "partial-pull"
+
+
+class Claim(NamedTuple):
+    """A file or directory, and whose it is. `names` are what a user calls it by; `is_fixed`: it does not change."""
+
+    kind: str
+    id: str
+    names: tuple[str, ...]
+    path: str
+    in_use: bool
+    is_fixed: bool = False
+
+
+class Directories(NamedTuple):
+    """Where the parts of the store lie."""
+
+    blobs: str
+    layers: str
+    snapshots: str
+
+
+def store_claims(
+    directories: Directories,
+    images: Sequence[Image],
+    layers: Sequence[Layer],
+    leased: Mapping[Digest, str],
+    snapshots: Mapping[str, Sequence[Digest]],
+) -> Iterator[Claim]:
+    """The claims of images, layers and snapshots.
+
+    `leased` says what layers under leases are for, `snapshots` which layers each one stands on.
+    """
+    users: dict[str, list[str]] = {}
+    for image in images:
+        path = os.path.join(directories.blobs, "sha256", hex_of(image.id))
+        yield Claim(IMAGE, image.id, _names(image), path, in_use=False, is_fixed=True)
+        for chain_id in image.chain_ids:
+            users.setdefault(chain_id, []).extend(_names(image))
+    below = {chain_id: key for key, chain in snapshots.items() for chain_id in chain}
+    for layer in layers:
+        chain_id = Digest(layer.chain_id)
+        path = os.path.join(directories.layers, hex_of(chain_id))
+        is_partial = chain_id not in users and chain_id not in below
+        kind = PARTIAL_PULL if is_partial and chain_id in leased else LAYER
+        names = tuple(users.get(chain_id, [leased[chain_id]] if kind == PARTIAL_PULL else ()))
+        yield Claim(kind, chain_id, names, path, in_use=chain_id in below, is_fixed=True)
+    for key in snapshots:
+        yield Claim(CONTAINER, key, (), os.path.join(directories.snapshots, key), in_use=True)
+
+
+def _names(image: Image) -> tuple[str, ...]:
+    return tuple(image.repo_tags) or (short_id(image.id),)

@@ -1,0 +1,106 @@
+"""The store seen from inside, command to disk. Against shoald alone, which adds it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.engines.engine import Engine
+from tests.kernel.image.archives import docker_archive
+from tests.kernel.image.trees import directory, file, layer
+
+
+@pytest.fixture
+def stored(shoald: Engine) -> Iterator[Engine]:
+    """shoald, whose images are busybox alone before and after."""
+    shoald.remove_images()
+    yield shoald
+    shoald.clear()
+    shoald.remove_images()
+
+
+def shoal(engine: Engine, *words: str) -> str:
+    """What a command prints."""
+    command = [sys.executable, "-m", "shoal.cli.main", "-H", f"unix://{engine.socket}", *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=engine.environment(), timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def load(engine: Engine, name: str, *layers: bytes) -> None:
+    """An image of these layers."""
+    answer = engine.request("POST", "/images/load?quiet=1", docker_archive(([name], layers)))
+    assert answer.status == 200, answer.body
+    assert b'"error"' not in answer.body, answer.body
+
+
+def ledger(engine: Engine) -> dict[str, Any]:
+    """Whose every byte is."""
+    answer = engine.request("GET", "/system/df/users")
+    assert answer.status == 200, answer.body
+    return dict(answer.json)
+
+
+def du(engine: Engine) -> int:
+    """What `du` counts on the data root."""
+    done = subprocess.run(["du", "-s", "-B1", "-x", engine.data_root], capture_output=True, text=True, timeout=60)
+    return int(done.stdout.split()[0])
+
+
+def make_busy(engine: Engine) -> None:
+    """Images that share a layer, containers that run and that do not, hard links, holes, volumes."""
+    shared = layer(directory("lib"), *(file(f"lib/{number}", b"x" * 700) for number in range(400)))
+    load(engine, "one:1", shared, layer(file("own", b"1" * 3_000_000)))
+    load(engine, "two:1", shared, layer(file("own", b"2" * 20_000)))
+    script = "dd if=/dev/zero of=/data/big bs=1k count=700; echo a > /a; ln /a /b; truncate -s 900M /sparse"
+    engine.ok("run", "--name", "ended", "-v", "data:/data", "busybox", "sh", "-c", script)
+    engine.ok("run", "-d", "--name", "alive", "-v", "/anon", "busybox", "sh", "-c", "mkdir /x; exec sleep 1000")
+
+
+def test_disk_users_sum_up_to_what_du_counts(stored: Engine) -> None:
+    """Every byte has an owner, and each owner's share is his own: within one percent of the whole."""
+    make_busy(stored)
+    told, counted = ledger(stored), du(stored)
+    assert abs(told["Size"] - counted) <= counted / 100
+    assert told["Size"] == sum(user["Size"] for user in told["Users"])
+    assert shoal(stored, "system", "df").splitlines()[-1].startswith("Total ")
+
+
+def test_disk_users_are_who_they_are(stored: Engine) -> None:
+    """Layers name the images that share them, containers and volumes whether somebody uses them."""
+    make_busy(stored)
+    users = ledger(stored)["Users"]
+    layers = {tuple(user["Names"]): user for user in users if user["Kind"] == "image-layer"}
+    assert set(layers) == {("busybox:latest",), ("one:1", "two:1"), ("one:1",), ("two:1",)}
+    assert layers["one:1",]["Size"] >= 3_000_000 > layers["one:1", "two:1"]["Size"] >= 400 * 4096
+    assert {names: user["InUse"] for names, user in layers.items()}["busybox:latest",] is True
+    assert layers["one:1",]["InUse"] is False
+    containers = {user["Names"][0]: user["InUse"] for user in users if user["Kind"] == "container"}
+    assert containers == {"alive": True, "ended": False}
+    volumes = {user["Id"]: user for user in users if user["Kind"] == "volume"}
+    assert volumes["data"]["Size"] >= 700 << 10
+    written = sum(user["Size"] for user in users if user["Names"] == ["ended"])
+    assert written < 1 << 20  # a hole takes nothing, a second name neither
+
+
+def test_prune_gives_back_what_it_says(stored: Engine) -> None:
+    """After a prune of all, the books are what they were before, but for the database's log."""
+    before = ledger(stored)
+    make_busy(stored)
+    stored.ok("rm", "-f", "-v", "alive")
+    shoal(stored, "system", "prune", "-a", "-f", "--volumes")
+    stored.request("DELETE", f"/volumes/{quote('data')}")
+    stored.import_busybox()
+    kept = {kind: _sum(before, kind) for kind in ("image-layer", "container", "volume")}
+    assert {kind: _sum(ledger(stored), kind) for kind in kept} == kept
+    assert not list(Path(stored.data_root, "tmp/image/trash").iterdir())
+
+
+def _sum(told: dict[str, Any], kind: str) -> int:
+    return sum(user["Size"] for user in told["Users"] if user["Kind"] == kind)
