@@ -14,7 +14,7 @@ _MTU_DEFAULT, _MTU_MIN, _MTU_MAX = 1500, 68, 65_535
 
 @dataclass(frozen=True, slots=True)
 class Addressing:
-    """The gateway with its prefix, None where a subnet is to be chosen; which part is handed out, and what of it is not."""
+    """The gateway and its prefix, None where a subnet is to be chosen; what is handed out; what of it is not."""
 
     gateway: str | None = None
     ip_range: str | None = None
