@@ -6,9 +6,12 @@ import gzip
 import hashlib
 import io
 import json
+import socket
+import ssl
 import tarfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -40,8 +43,10 @@ class Exchange:
 
     def __init__(self, handler: BaseHTTPRequestHandler) -> None:
         self._handler = handler
+        self.method = handler.command
         self.path = handler.path
         self.headers = dict(handler.headers.items())
+        self.body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
 
     def answer(self, status: int, body: bytes = b"", length: int | None = None, **headers: str) -> None:
         """Send it; `length` is what Content-Length claims, if it is to differ."""
@@ -54,6 +59,13 @@ class Exchange:
         if length is not None and length != len(body):
             self.cut()
 
+    def begin(self, status: int, length: int) -> Callable[[bytes], object]:
+        """Send the head of an answer; what it returns sends bytes of the body."""
+        self._handler.send_response(status)
+        self._handler.send_header("Content-Length", str(length))
+        self._handler.end_headers()
+        return self._handler.wfile.write
+
     def cut(self) -> None:
         """End the connection here."""
         self._handler.close_connection = True
@@ -62,28 +74,42 @@ class Exchange:
 class BadRegistry:
     """Holds one repository `x/y`; `tricks` see each request before it is answered in the ordinary way."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, tuple[str, bytes]] = {}
         self.tricks: list[Trick] = []
         self.requests: list[Exchange] = []
+        self.served: dict[threading.Thread, socket.socket] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def setup(self) -> None:
+                super().setup()
+                outer.served[threading.current_thread()] = self.connection
+
             def do_GET(self) -> None:
                 outer.serve(Exchange(self))
 
-            do_POST = do_GET  # noqa: N815 - the library's name
+            do_POST = do_HEAD = do_PUT = do_PATCH = do_GET  # noqa: N815 - the library's names
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        class Server(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            daemon_threads = True
+            block_on_close = False
+
+            def handle_error(self, *_: object) -> None:
+                """Nothing: clients that leave are part of the tests."""
+
+        self._server = Server((address, 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        place = f"[{address}]" if ":" in address else address
+        self.host = f"{place}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> BadRegistry:
@@ -94,6 +120,10 @@ class BadRegistry:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        for thread, connection in self.served.items():
+            with suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
 
     def put(self, data: bytes) -> dict[str, Any]:
         """Keep a blob; its digest and size."""

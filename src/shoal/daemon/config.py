@@ -22,7 +22,8 @@ from shoal.api.host_config import LogConfig
 from shoal.daemon.tls import TlsSettings
 from shoal.engine.container.log_drivers import DEFAULT_DRIVER, check_log_config
 from shoal.errors import InvalidArgument
-from shoal.image.registry.endpoints import RegistrySettings, check_insecure, check_mirror
+from shoal.image.registry.endpoints import RegistrySettings, check_insecure, parse_mirror
+from shoal.image.registry.proxies import check_proxy
 from shoal.network.ipam import DEFAULT_POOLS
 from shoal.network.ports import OPEN, check_published_ports
 
@@ -31,6 +32,7 @@ DEFAULT_EXEC_ROOT = "/run/shoal"
 DEFAULT_CONFIG_FILE = "/etc/shoal/daemon.json"
 DEFAULT_TLS = "/etc/shoal/tls"
 _SMALLEST_SUBNET = 30  # a gateway and one container
+_ProxyKey = Literal["http-proxy", "https-proxy", "no-proxy"]
 LogLevel = Literal["debug", "info", "warn", "error", "fatal"]
 
 
@@ -100,6 +102,7 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     log_opts: dict[str, str] | None = None
     insecure_registries: list[str] | None = None
     registry_mirrors: list[str] | None = None
+    proxies: dict[_ProxyKey, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +209,26 @@ def _add_registry_flags(parser: argparse.ArgumentParser) -> None:
         "--registry-mirror",
         dest="registry_mirrors",
         action="append",
-        metavar="URL",
-        help="a mirror of Docker Hub that is asked first (repeatable)",
+        metavar="[HOST=]URL",
+        help="a mirror of Docker Hub, or of the registry HOST, that is asked first (repeatable)",
     )
+    for scheme in ("http", "https"):
+        add(
+            f"--{scheme}-proxy",
+            dest="proxies",
+            action=_Proxy,
+            metavar="URL",
+            help=f"the proxy for {scheme}:// addresses of registries",
+        )
+    add("--no-proxy", dest="proxies", action=_Proxy, metavar="HOSTS", help="what needs no proxy, separated by commas")
+
+
+class _Proxy(argparse.Action):
+    """Collects the flags of proxies as the configuration file has them, under `proxies`."""
+
+    def __call__(self, _: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, __: Any = None) -> None:
+        name = self.option_strings[0].removeprefix("--")
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), name: str(value)})
 
 
 class _Pairs(argparse.Action):
@@ -301,11 +321,19 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         log_opts=_check_log_opts(merged),
         registries=RegistrySettings(
             insecure=tuple(check_insecure(entry) for entry in merged.insecure_registries or ()),
-            mirrors=tuple(check_mirror(url) for url in merged.registry_mirrors or ()),
-            environment=os.environ,
+            mirrors=tuple(parse_mirror(text) for text in merged.registry_mirrors or ()),
+            environment=_with_proxies(merged.proxies or {}),
             user_agent=f"shoal/{__version__}",
         ),
     )
+
+
+def _with_proxies(proxies: Mapping[_ProxyKey, str]) -> Mapping[str, str]:
+    """shoald's environment, in which the proxies of the configuration come first. Raises: InvalidArgument."""
+    for name, proxy in proxies.items():
+        if name != "no-proxy" and proxy:
+            check_proxy(proxy)
+    return {**os.environ, **{name.replace("-", "_"): value for name, value in proxies.items()}}
 
 
 def _tls_settings(merged: _File) -> TlsSettings | None:

@@ -38,7 +38,9 @@ from shoal.engine.machine import Machine
 from shoal.engine.paths import Paths
 from shoal.engine.volumes import Volumes
 from shoal.image.registry.endpoints import RegistrySettings
+from shoal.image.registry.proxies import masked, setting
 from shoal.linux.cgroups.layout import Layout
+from shoal.oci.reference import DEFAULT_DOMAIN
 
 _BUILD_FILTERS = ("until", "id", "parent", "type", "description", "inuse", "shared", "private", "unused-for")
 DAEMON_ID_FILE = "engine-id"
@@ -128,6 +130,9 @@ class System:
             ncpu=self.machine.cpus,
             mem_total=self.machine.memory_bytes,
             docker_root_dir=str(self.paths.data_root),
+            http_proxy=masked(setting(self.registries.environment, "http_proxy")),
+            https_proxy=masked(setting(self.registries.environment, "https_proxy")),
+            no_proxy=setting(self.registries.environment, "no_proxy"),
             name=self.machine.hostname,
             labels=list(self.labels),
             server_version=__version__,
@@ -183,15 +188,20 @@ def _warnings(controllers: Collection[str], *, forwards: bool) -> list[str] | No
 
 
 def _registry_config(settings: RegistrySettings) -> RegistryServiceConfig:
-    mirrors = [f"{mirror}/" for mirror in settings.mirrors]
-    hosts = [entry for entry in settings.insecure if "/" not in entry]
-    indexes = {host: IndexInfo(name=host, secure=False) for host in hosts}
-    hub = IndexInfo(name="docker.io", mirrors=mirrors, secure=True, official=True)
+    hosts = {entry for entry in settings.insecure if "/" not in entry}
+    named = sorted(hosts | {mirror.domain for mirror in settings.mirrors} - {DEFAULT_DOMAIN})
+    indexes = {host: IndexInfo(name=host, mirrors=_mirrors(settings, host), secure=host not in hosts) for host in named}
+    mirrors = _mirrors(settings, DEFAULT_DOMAIN)
+    hub = IndexInfo(name=DEFAULT_DOMAIN, mirrors=mirrors, secure=True, official=True)
     return RegistryServiceConfig(
         insecure_registry_cidrs=list(settings.insecure_networks),
-        index_configs={"docker.io": hub, **indexes},
+        index_configs={DEFAULT_DOMAIN: hub, **indexes},
         mirrors=mirrors,
     )
+
+
+def _mirrors(settings: RegistrySettings, domain: str) -> list[str]:
+    return [str(mirror) for mirror in settings.mirrors_of(domain)]
 
 
 def _storage_status(driver: str, path: str) -> list[tuple[str, str]]:

@@ -5,94 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import zstandard
 
-from shoal.errors import ShoalError
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.failures import Cancelled
 from shoal.image.registry.progress import Told
-from shoal.image.store import ImageStore
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
-from tests.engines.bad_registry import INDEX, MANIFEST, BadRegistry, Exchange, digest_of, layer_tar
-
-AMD64 = Platform("linux", "amd64")
-BIG = layer_tar("big", os.urandom(3 << 20))
-SMALL = layer_tar("small", b"data")
-
-
-@dataclass
-class Puller:
-    """An image store and a registry to pull from."""
-
-    store: ImageStore
-    registry: BadRegistry
-    scratch: Path
-
-    def pull(
-        self,
-        tag: str = "1",
-        *,
-        credentials: Credentials | None = None,
-        hear: Callable[[Told], None] = lambda _: None,
-        settings: RegistrySettings | None = None,
-        platform: Platform = AMD64,
-    ) -> str:
-        """The id of the pulled image."""
-        registries = self.store.registries(settings or RegistrySettings(certificates=()))
-        work = registries.begin(credentials or Credentials())
-        return work.pull(Reference.parse(f"{self.registry.host}/x/y:{tag}"), platform, hear)[0].id
-
-    def fails(self, tag: str = "1", **options: object) -> str:
-        """What a pull that must fail says; asserts that nothing stays of it."""
-        with pytest.raises(ShoalError) as caught:
-            self.pull(tag, **options)  # type: ignore[arg-type]
-        assert "\n" not in str(caught.value)
-        self.assert_empty()
-        return str(caught.value)
-
-    def assert_empty(self) -> None:
-        """No image and no file; a layer for the next try at the most."""
-        assert self.store.images() == []
-        self.store.collect_garbage(unfinished=True)
-        assert self.store.layers_size() == 0
-        assert sorted(os.listdir(self.scratch)) == ["trash"]
-        assert os.listdir(self.scratch / "trash") == []
-        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("shoal-pull")]
-
-
-@pytest.fixture
-def puller(tmp_path: Path) -> Iterator[Puller]:
-    """An empty store and a registry with one image of two layers."""
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(tmp_path / "db", check_same_thread=False, isolation_level=None)
-
-    with BadRegistry() as registry:
-        store = ImageStore(tmp_path / "root", connect, driver="vfs")
-        registry.image(SMALL, BIG)
-        yield Puller(store, registry, tmp_path / "root/tmp/image")
-        store.close()
-
-
-def on_blob(data: bytes, act: Callable[[Exchange], None]) -> Callable[[Exchange], bool]:
-    """A trick that answers for one blob."""
-
-    def trick(exchange: Exchange) -> bool:
-        if not exchange.path.endswith(digest_of(data)):
-            return False
-        act(exchange)
-        return True
-
-    return trick
+from tests.engines.bad_registry import INDEX, MANIFEST, BadRegistry, Exchange, digest_of
+from tests.kernel.image.pulls import AMD64, BIG, SMALL, Puller, on_blob
 
 
 def big_blob(registry: BadRegistry) -> bytes:

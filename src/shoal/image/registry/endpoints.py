@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shoal.errors import InvalidArgument
-from shoal.oci.reference import DEFAULT_DOMAIN
+from shoal.oci.reference import DEFAULT_DOMAIN, Reference
 
 INDEX_SERVER = "https://index.docker.io/v1/"
 _HUB = "https://registry-1.docker.io"
@@ -19,14 +19,32 @@ CERTIFICATES = (Path("/etc/shoal/certs.d"), Path("/etc/docker/certs.d"))
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """Another place for what the registry `domain` has: `url` has no path, `prefix` comes before the repositories."""
+
+    domain: str
+    url: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.url}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """What the daemon was told about registries. `insecure` has hosts (`host[:port]`) and networks."""
 
     insecure: tuple[str, ...] = ()
-    mirrors: tuple[str, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
     certificates: tuple[Path, ...] = CERTIFICATES
     environment: Mapping[str, str] = field(default_factory=dict)
     user_agent: str = "shoal"
+    connect_timeout_s: float = 15.0
+    read_timeout_s: float = 60.0
+
+    def mirrors_of(self, domain: str) -> list[Mirror]:
+        """The mirrors of one registry, in the order in which they are asked."""
+        return [mirror for mirror in self.mirrors if mirror.domain == domain]
 
     @property
     def insecure_networks(self) -> tuple[str, ...]:
@@ -42,22 +60,28 @@ class Endpoint:
     host: str
     verifies: bool = True
     is_mirror: bool = False
+    prefix: str = ""
+
+    def path_of(self, repository: str) -> str:
+        """What `repository` is called here."""
+        return f"{self.prefix}/{repository}" if self.prefix else repository
 
 
 def endpoints_for(domain: str, settings: RegistrySettings, *, with_mirrors: bool = True) -> list[Endpoint]:
     """The addresses of the registry `domain`, in the order in which they are tried."""
-    if domain in _HUB_NAMES:
-        mirrors = settings.mirrors if with_mirrors else ()
-        found = [_mirror(url, settings) for url in mirrors]
+    domain = DEFAULT_DOMAIN if domain in _HUB_NAMES else domain
+    found = [_of_mirror(mirror, settings) for mirror in settings.mirrors_of(domain)] if with_mirrors else []
+    if domain == DEFAULT_DOMAIN:
         return [*found, Endpoint(_HUB, "registry-1.docker.io")]
     if is_insecure(domain, settings):
-        return [Endpoint(f"https://{domain}", domain, verifies=False), Endpoint(f"http://{domain}", domain)]
-    return [Endpoint(f"https://{domain}", domain)]
+        return [*found, Endpoint(f"https://{domain}", domain, verifies=False), Endpoint(f"http://{domain}", domain)]
+    return [*found, Endpoint(f"https://{domain}", domain)]
 
 
-def _mirror(url: str, settings: RegistrySettings) -> Endpoint:
-    host = urlsplit(url).netloc
-    return Endpoint(url.rstrip("/"), host, verifies=not is_insecure(host, settings), is_mirror=True)
+def _of_mirror(mirror: Mirror, settings: RegistrySettings) -> Endpoint:
+    host = urlsplit(mirror.url).netloc
+    verifies = not is_insecure(host, settings)
+    return Endpoint(mirror.url, host, verifies=verifies, is_mirror=True, prefix=mirror.prefix)
 
 
 def is_insecure(domain: str, settings: RegistrySettings) -> bool:
@@ -82,16 +106,26 @@ def domain_of_server(address: str) -> str:
     return DEFAULT_DOMAIN if not host or host in _HUB_NAMES else host
 
 
-def check_mirror(url: str) -> str:
-    """The mirror's address as it is used. Raises: InvalidArgument with dockerd's sentences."""
+def parse_mirror(text: str) -> Mirror:
+    """The mirror that `URL` (of Docker Hub) or `HOST[:PORT]=URL` means; the latter's path precedes the repositories.
+
+    Raises: InvalidArgument with dockerd's sentences.
+    """
+    domain, equals, url = text.partition("=")
+    is_of_hub = not equals or "/" in domain  # else the sign is in the address
+    domain, url = (DEFAULT_DOMAIN, text) if is_of_hub else (domain, url)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise InvalidArgument(f'invalid mirror: unsupported scheme "{parts.scheme}" in "{url}"')
-    if parts.query or parts.fragment or parts.path not in ("", "/"):
-        raise InvalidArgument(f'invalid mirror: path, query, or fragment at end of the URI "{url}"')
     if parts.username is not None:
         raise InvalidArgument("invalid mirror: username/password not allowed in URI")
-    return url.rstrip("/")
+    prefix = parts.path.strip("/")
+    if parts.query or parts.fragment or (prefix and is_of_hub):
+        raise InvalidArgument(f'invalid mirror: path, query, or fragment at end of the URI "{url}"')
+    named = Reference.parse(f"{domain}/{prefix or 'any'}")
+    if named.domain != domain or named.tag or named.digest:
+        raise InvalidArgument(f'invalid mirror: "{text}" is not [HOST[:PORT]=]URL')
+    return Mirror(DEFAULT_DOMAIN if domain in _HUB_NAMES else domain, f"{parts.scheme}://{parts.netloc}", prefix)
 
 
 def check_insecure(entry: str) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import http
+import math
 
 from shoal.errors import Internal, InvalidArgument, NotFound, ShoalError, Unavailable
+from shoal.image.registry.addresses import without_query
 from shoal.oci.distribution import Problems
 from shoal.oci.documents import decode_document
 from shoal.oci.reference import Reference
 
 NOT_THERE = frozenset({"DENIED", "MANIFEST_UNKNOWN", "NAME_UNKNOWN"})
+BUSY = frozenset((429, 502, 503, 504))
 NO_CREDENTIALS = "no basic auth credentials"
 _TEXT_MAX = 1000
 
@@ -33,8 +36,12 @@ class Refused(Internal):
         self.http_status = http_status
 
 
-def refusal_of(method: str, url: str, status: int, body: bytes) -> Refused:
-    """The error that an answer of a registry is. OCI distribution-spec §Error Codes."""
+def refusal_of(method: str, url: str, status: int, body: bytes, *, busy_for_s: float = 0.0) -> Refused:
+    """The error that an answer of a registry is; `busy_for_s` is when it may be asked again.
+
+    OCI distribution-spec §Error Codes.
+    """
+    fix = f"try again in {math.ceil(busy_for_s)} s" if status in BUSY and busy_for_s > 0 else ""
     try:
         problems = decode_document(body, Problems, "error")
     except InvalidArgument:
@@ -43,14 +50,14 @@ def refusal_of(method: str, url: str, status: int, body: bytes) -> Refused:
         first = problems.errors[0]
         code = first.code.upper()
         sentence = f"{code.lower().replace('_', ' ')}: {_printable(first.message) or 'unknown error'}"
-        return Refused(sentence, code=code, http_status=status)
+        return Refused(sentence, code=code, http_status=status, fix=fix)
     code = {401: "UNAUTHORIZED", 403: "DENIED", 429: "TOOMANYREQUESTS"}.get(status, "")
     if problems.details and code:
-        return Refused(f"{code.lower()}: {_printable(problems.details)}", code=code, http_status=status)
+        return Refused(f"{code.lower()}: {_printable(problems.details)}", code=code, http_status=status, fix=fix)
     if code == "UNAUTHORIZED":
         return Refused("unauthorized: authentication required", code=code, http_status=status)
-    sentence = f"received unexpected HTTP status from {method} {url}: {status_line(status)}"
-    return Refused(sentence, code=code, http_status=status)
+    sentence = f"received unexpected HTTP status from {method} {without_query(url)}: {status_line(status)}"
+    return Refused(sentence, code=code, http_status=status, fix=fix)
 
 
 def status_line(status: int) -> str:

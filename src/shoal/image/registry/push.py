@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from shoal.errors import NotFound
 from shoal.image.image import Image
+from shoal.image.registry.addresses import followed
 from shoal.image.registry.failures import Refused, Unreachable
 from shoal.image.registry.manifests import (
     DOCKER_CONFIG,
@@ -29,7 +30,7 @@ from shoal.image.registry.pull import Storage, note_whereabouts
 from shoal.image.registry.resolving import Document
 from shoal.image.registry.session import Session
 from shoal.image.registry.sources import Source
-from shoal.image.registry.transport import RegistryTransport, Response, followed
+from shoal.image.registry.transport import RegistryTransport, Response
 from shoal.image.tar.compression import gzipped
 from shoal.oci.descriptor import DOCKER_MANIFEST, Descriptor, Manifest
 from shoal.oci.digest import Digest, sha256_of, short_id

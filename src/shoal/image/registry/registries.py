@@ -164,9 +164,10 @@ class Work:
     def _login(self, endpoint: Endpoint) -> str:
         url = f"{endpoint.url}/v2/"
         send = self._transport.request
-        with send("GET", url, headers={}, verifies=endpoint.verifies) as response:
+        with send("GET", url, endpoint=endpoint) as response:
             response.head(_BODY_MAX)
-            challenges = parse_challenges(response.header("WWW-Authenticate")) if response.status == 401 else []
+        is_asking = response.status == 401 and response.url.startswith(f"{endpoint.url}/")
+        challenges = parse_challenges(response.header("WWW-Authenticate")) if is_asking else []
         if response.status not in (200, 401):
             raise Refused(
                 f'Get "{url}": unexpected status {status_line(response.status)}', code="", http_status=response.status
@@ -182,7 +183,7 @@ class Work:
                 authorization = self._credentials.basic
                 break
         if challenges:
-            with send("GET", url, headers={}, authorization=authorization, verifies=endpoint.verifies) as response:
+            with send("GET", url, endpoint=endpoint, authorization=authorization) as response:
                 body = response.head(_BODY_MAX)
             if response.status != 200:
                 raise refusal_of("GET", url, response.status, body)
@@ -191,6 +192,5 @@ class Work:
     def _session(self, endpoint: Endpoint, reference: Reference, actions: str) -> Session:
         # A mirror is another registry: it never sees what was meant for the real one.
         credentials = Credentials() if endpoint.is_mirror else self._credentials
-        return Session(
-            self._transport, endpoint, reference.path, credentials, [f"repository:{reference.path}:{actions}"]
-        )
+        path = endpoint.path_of(reference.path)
+        return Session(self._transport, endpoint, path, credentials, [f"repository:{path}:{actions}"])

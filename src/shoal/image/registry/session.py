@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from shoal.errors import ShoalError
+from shoal.errors import InvalidArgument, NotFound, ShoalError, Unavailable
 from shoal.image.registry.challenges import Challenge, parse_challenges
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.endpoints import Endpoint
-from shoal.image.registry.failures import NO_CREDENTIALS, Refused, Unreachable, refusal_of
+from shoal.image.registry.failures import BUSY, NO_CREDENTIALS, Refused, Unreachable, refusal_of
 from shoal.image.registry.manifests import ACCEPT, MANIFEST_MAX
 from shoal.image.registry.tokens import fetch_token
 from shoal.image.registry.transport import Body, RegistryTransport, Response
@@ -18,8 +21,7 @@ from shoal.image.registry.transport import Body, RegistryTransport, Response
 T = TypeVar("T")
 _ERROR_MAX = 64 << 10
 _TRIES = 4
-_BUSY = frozenset((429, 502, 503, 504))
-_RETRY_AFTER_MAX_S = 30.0
+_PAUSE_MAX_S = 60.0
 
 
 class Session:
@@ -59,7 +61,7 @@ class Session:
     def ping(self) -> None:
         """Find out whether the registry answers here at all. Raises: Unreachable, Cancelled."""
         url = f"{self.endpoint.url}/v2/"
-        with self._transport.request("GET", url, headers={}, verifies=self.endpoint.verifies) as response:
+        with self._transport.request("GET", url, endpoint=self.endpoint) as response:
             response.head(_ERROR_MAX)
 
     def send(
@@ -79,27 +81,28 @@ class Session:
         is_authorised = False
         for attempt in range(1, _TRIES + 1):
             with self._lock:
-                used = self._authorization if url.startswith(f"{self.endpoint.url}/") else ""
+                used = self._authorization if self._is_ours(url) else ""
             response = self._transport.request(
-                method,
-                url,
-                headers=headers or {},
-                authorization=used,
-                body=body,
-                verifies=self.endpoint.verifies or not url.startswith(f"{self.endpoint.url}/"),
+                method, url, endpoint=self.endpoint, headers=headers, authorization=used, body=body
             )
             if response.status in accepted:
                 return response
             with response:
                 text = response.head(_ERROR_MAX)
-            if response.status == 401 and not is_authorised:
+            # Another host, where a redirect or an upload led, has no business to ask who we are.
+            if response.status == 401 and not is_authorised and self._is_ours(response.url):
                 is_authorised = True
                 self._authorise(method, url, parse_challenges(response.header("WWW-Authenticate")), used)
                 continue
-            if response.status not in _BUSY or attempt == _TRIES or callable(body):
+            retry_after = response.header("Retry-After")
+            pause_s = pause_before(attempt, retry_after)
+            if response.status not in BUSY or attempt == _TRIES or callable(body) or pause_s > _PAUSE_MAX_S:
                 break
-            self._transport.wait(_pause(response.header("Retry-After"), attempt))
-        raise refusal_of(method, url, response.status, text)
+            self._transport.wait(pause_s)
+        raise refusal_of(method, response.url, response.status, text, busy_for_s=pause_s if retry_after else 0)
+
+    def _is_ours(self, url: str) -> bool:
+        return url.startswith(f"{self.endpoint.url}/")
 
     def _authorise(self, method: str, url: str, challenges: Sequence[Challenge], used: str) -> None:
         """Get what the registry asks for; another thread may have done so meanwhile. Raises: Refused."""
@@ -111,6 +114,8 @@ class Session:
                     scopes = self._scopes or challenge.parameters.get("scope", "").split()
                     token = fetch_token(self._transport, self.endpoint, challenge.parameters, scopes, self._credentials)
                     self._authorization = f"Bearer {token.access}"
+                    if self._credentials.identity_token and token.refresh:  # some are good for one use
+                        self._credentials = replace(self._credentials, identity_token=token.refresh)
                     return
                 if challenge.scheme == "basic":
                     if not self._credentials.basic:
@@ -134,11 +139,15 @@ class Session:
             return raw, response.header("Content-Type"), response.header("Docker-Content-Digest")
 
 
-def _pause(retry_after: str, attempt: int) -> float:
-    """How long to wait before the next try, in seconds."""
-    if retry_after.strip().isdigit():
-        return min(float(retry_after), _RETRY_AFTER_MAX_S)
-    return 0.25 * float(2**attempt)
+def pause_before(attempt: int, retry_after: str, now_s: float | None = None) -> float:
+    """How long a registry wants to be left alone, in seconds, or a little while. RFC 9110 §10.2.3."""
+    text = retry_after.strip()
+    if text.isdecimal():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - (time.time() if now_s is None else now_s))
+    except (ValueError, OverflowError):
+        return 0.25 * float(2**attempt)
 
 
 def at_first_answering(
@@ -159,7 +168,7 @@ def at_first_answering(
             continue
         try:
             return act(session)
-        except (Refused, Unreachable):
+        except (Refused, Unavailable, InvalidArgument, NotFound):
             if is_last or not endpoint.is_mirror:
                 raise
     raise _nowhere()

@@ -46,13 +46,12 @@ def fetch_token(
     """
     realm = _checked_realm(parameters.get("realm", ""), endpoint)
     service = parameters.get("service", "")
-    # The same host may have the certificate that was excepted; of any other one it has to be valid.
-    verifies = endpoint.verifies or urlsplit(realm).hostname != urlsplit(endpoint.url).hostname
     if credentials.identity_token:
         form = {"grant_type": "refresh_token", "service": service, "client_id": _CLIENT_ID}
         form |= {"scope": " ".join(scopes), "refresh_token": credentials.identity_token}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        response = transport.request("POST", realm, headers=headers, body=urlencode(form).encode(), verifies=verifies)
+        body = urlencode(form).encode()
+        response = transport.request("POST", realm, endpoint=endpoint, headers=headers, body=body)
     else:
         query = [("service", service)] if service else []
         query += [("scope", scope) for scope in scopes]
@@ -60,7 +59,7 @@ def fetch_token(
             query += [("account", credentials.username)]
             query += [("offline_token", "true"), ("client_id", _CLIENT_ID)] if offline else []
         url = f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(query)}"
-        response = transport.request("GET", url, headers={}, authorization=credentials.basic, verifies=verifies)
+        response = transport.request("GET", url, endpoint=endpoint, authorization=credentials.basic)
     with response:
         if response.status != 200:
             raise refusal_of(response.method, realm, response.status, response.head(_ANSWER_MAX))

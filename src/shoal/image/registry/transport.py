@@ -1,40 +1,52 @@
 """HTTP to registries: one request after the other in threads, over kept connections. The only importer of urllib3.
 
-Runs in shoald. Redirects are followed here and nowhere else: only to http and https, never from https to http, never to
-an address that only this machine's link knows; credentials stay with the origin that they were given for.
+Runs in shoald. Redirects are followed here and nowhere else, to where `followed` lets them lead; and whatever the name
+of another host turns out to mean, no request goes to an address that a redirect may not name. Credentials stay with the
+origin that they were given for.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 import ssl
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from urllib.parse import urljoin, urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     NameResolutionError,
     NewConnectionError,
+    ProxyError,
     ReadTimeoutError,
     SSLError,
 )
 
-from shoal.errors import InvalidArgument
-from shoal.image.registry.endpoints import RegistrySettings
+from shoal.errors import InvalidArgument, Unavailable
+from shoal.image.registry.addresses import followed, is_forbidden, is_tls, origin_of, without_query
+from shoal.image.registry.endpoints import Endpoint, RegistrySettings
 from shoal.image.registry.failures import Cancelled, Unreachable
+from shoal.image.registry.proxies import proxy_for
 from shoal.image.registry.trust import tls_context
 
 Body = bytes | Callable[[], Iterator[bytes]]
 PIECE_BYTES = 1 << 18
-_CONNECT_TIMEOUT_S = 15.0
-_READ_TIMEOUT_S = 60.0
 _REDIRECTS_MAX = 10
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
+# These ask for the same method and body once more, wherever they lead.
+_REPEATING_REDIRECTS = frozenset((307, 308))
 _CONNECTIONS = 8
+# Fewer bytes in the time that one read may take are no transfer, but a way to keep us busy.
+_DRIP_BYTES = 1024
 
 
 class Interrupted(Unreachable):
@@ -55,36 +67,50 @@ class Response:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._transport.forget(self._inner)
         if kind is None:
             self._inner.release_conn()
         else:
             self._inner.close()
+
+    @property
+    def asked(self) -> str:
+        """What was asked, for errors: method and address."""
+        return f'{self.method} "{without_query(self.url)}"'
 
     def header(self, name: str) -> str:
         """The value of a header, "" where there is none."""
         return str(self._inner.headers.get(name, ""))
 
     def chunks(self) -> Iterator[bytes]:
-        """The body in pieces. Raises while iterating: Interrupted, Cancelled."""
+        """The body in pieces, as they come. Raises while iterating: Interrupted, Cancelled; Unavailable for a drip."""
+        patience_s = self._transport.settings.read_timeout_s
+        since, came = time.monotonic(), 0
         try:
-            yield from self._inner.stream(PIECE_BYTES, decode_content=False)
+            while chunk := self._inner.read1(PIECE_BYTES, decode_content=False):
+                yield chunk
+                came += len(chunk)
+                now = time.monotonic()
+                if now - since > patience_s:
+                    if came < _DRIP_BYTES:
+                        why = f"{came} bytes in {now - since:.0f} seconds"
+                        raise Unavailable(f"{self.asked}: the answer comes too slowly", why=why)
+                    since, came = now, 0
         except (HTTPError, OSError, ValueError) as error:
             self._transport.check()
-            raise Interrupted(f'{self.method} "{self.url}": unexpected EOF', why=_first_line(error)) from None
+            raise Interrupted(f"{self.asked}: unexpected EOF", why=_first_line(error)) from None
 
     def read(self, limit: int) -> bytes:
-        """The whole body. Raises: InvalidArgument if it has more than `limit` bytes; Interrupted, Cancelled."""
+        """The whole body. Raises: InvalidArgument if it has more than `limit` bytes; as `chunks`."""
         body = bytearray()
         for chunk in self.chunks():
             body += chunk
             if len(body) > limit:
                 self._inner.close()
-                raise InvalidArgument(f'{self.method} "{self.url}": the answer is too big', why=f"over {limit} bytes")
+                raise InvalidArgument(f"{self.asked}: the answer is too big", why=f"over {limit} bytes")
         return bytes(body)
 
     def head(self, limit: int) -> bytes:
-        """The body's first bytes, of an answer that tells an error; what can't be read is left out."""
+        """The body of an answer that tells an error or nothing; one that is too long or can't be read is left out."""
         try:
             return self.read(limit)
         except (Interrupted, InvalidArgument):
@@ -95,11 +121,11 @@ class RegistryTransport:
     """The connections of one pull, push or login. Thread-safe; `abandon` ends what runs, and all that would come."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.Lock()
         self._abandoned = threading.Event()
-        self._pools: dict[tuple[str, bool, str], urllib3.PoolManager] = {}
-        self._open: set[urllib3.BaseHTTPResponse] = set()
+        self._pools: dict[tuple[str, bool, bool], urllib3.PoolManager] = {}
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def __enter__(self) -> RegistryTransport:
         return self
@@ -118,13 +144,12 @@ class RegistryTransport:
         self.cut()
 
     def cut(self) -> None:
-        """Break the connections of all answers that are being read; what is asked for later is not touched."""
+        """Break the connections that there are; what is asked for later gets new ones."""
         with self._lock:
-            for response in self._open:
-                try:
-                    response.shutdown()
-                except (ValueError, OSError, RuntimeError):
-                    pass  # it has come to its end just now
+            for connected in self._sockets:
+                with suppress(OSError):  # it has come to its end just now
+                    # Not the TLS socket's own method, which takes the session from the thread that reads.
+                    socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
     def check(self) -> None:
         """Raises: Cancelled after `abandon`."""
@@ -136,48 +161,43 @@ class RegistryTransport:
         self._abandoned.wait(seconds)
         self.check()
 
-    def forget(self, response: urllib3.BaseHTTPResponse) -> None:
-        """The answer has been read, or given up."""
-        with self._lock:
-            self._open.discard(response)
-
     def request(
         self,
         method: str,
         url: str,
         *,
-        headers: Mapping[str, str],
+        endpoint: Endpoint,
+        headers: Mapping[str, str] | None = None,
         authorization: str = "",
         body: Body | None = None,
-        verifies: bool = True,
     ) -> Response:
-        """The answer to one request, redirects of GET and HEAD followed.
+        """The answer to one request, redirects followed: of GET and HEAD, and those that want the same once more.
 
-        `authorization` goes to the origin of `url` alone.
+        `authorization` goes to the origin of `url` alone; what `endpoint` is allowed, to its host alone: certificates
+        that are not valid, and addresses where no redirect may lead.
         Raises: Unreachable, Cancelled; InvalidArgument for a redirect that is not followed.
         """
-        origin = _origin(url)
         current = url
         for _ in range(_REDIRECTS_MAX + 1):
-            sent = {"User-Agent": self._settings.user_agent, "Accept-Encoding": "identity", **headers}
-            if authorization and _origin(current) == origin:
+            sent = {"User-Agent": self.settings.user_agent, "Accept-Encoding": "identity", **(headers or {})}
+            if authorization and origin_of(current) == origin_of(url):
                 sent["Authorization"] = authorization
-            # Exceptions to the rule of valid certificates are for the registry that they were made for.
-            trusts = verifies or _origin(current) != origin
-            response = self._send(method, current, sent, body, verifies=trusts)
+            response = self._send(method, current, sent, body, endpoint)
             target = response.header("Location")
-            if method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not target:
+            repeats = _REDIRECTS if method in ("GET", "HEAD") else _REPEATING_REDIRECTS
+            if response.status not in repeats or not target or callable(body):
                 return response
             with response:
                 response.head(PIECE_BYTES)
             current = followed(current, target)
-        raise InvalidArgument(f'{method} "{url}": stopped after {_REDIRECTS_MAX} redirects')
+        raise InvalidArgument(f'{method} "{without_query(url)}": stopped after {_REDIRECTS_MAX} redirects')
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, *, verifies: bool
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, endpoint: Endpoint
     ) -> Response:
         self.check()
-        pool = self._pool(url, verifies=verifies)
+        pool = self._pool(url, endpoint)
+        timeout = urllib3.Timeout(connect=self.settings.connect_timeout_s, read=self.settings.read_timeout_s)
         try:
             inner = pool.urlopen(
                 method,
@@ -188,94 +208,87 @@ class RegistryTransport:
                 retries=False,
                 preload_content=False,
                 decode_content=False,
-                timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
+                timeout=timeout,
             )
         except (HTTPError, OSError, ValueError) as error:
             self.check()
-            raise Unreachable(f'{method.title()} "{url}": {_reason(error, url)}') from None
-        with self._lock:
-            self._open.add(inner)
+            raise Unreachable(f'{method.title()} "{without_query(url)}": {_reason(error, url)}') from None
         return Response(inner, url, method, self)
 
-    def _pool(self, url: str, *, verifies: bool) -> urllib3.PoolManager:
+    def _pool(self, url: str, endpoint: Endpoint) -> urllib3.PoolManager:
         """The connections for the registry of `url`, with its certificates and its proxy."""
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        proxy = _proxy_for(parts.scheme, parts.hostname or "", host, self._settings.environment)
-        key = (f"{parts.scheme}://{host}", verifies, proxy)
+        scheme, place = origin_of(url)
+        is_registry = urlsplit(url).hostname == urlsplit(endpoint.url).hostname
+        key = (f"{scheme}://{place}", endpoint.verifies or not is_registry, is_registry)
         with self._lock:
             if key not in self._pools:
-                context = tls_context(host, self._settings.certificates, verifies=verifies) if _is_tls(url) else None
-                self._pools[key] = (
-                    urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context)
-                    if proxy
-                    else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
-                )
+                self._pools[key] = self._new_pool(url, place, verifies=key[1], is_registry=is_registry)
             return self._pools[key]
 
+    def _new_pool(self, url: str, place: str, *, verifies: bool, is_registry: bool) -> urllib3.PoolManager:
+        proxy = proxy_for(url, self.settings.environment)
+        context = tls_context(place, self.settings.certificates, verifies=verifies) if is_tls(url) else None
+        manager = (
+            urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context, proxy_headers=_proxy_headers(proxy))
+            if proxy
+            else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
+        )
 
-def followed(current: str, target: str) -> str:
-    """Where a redirect from `current` leads. Raises: InvalidArgument where it must not be followed."""
-    url = urljoin(current, target)
-    parts = urlsplit(url)
-    refused = InvalidArgument(
-        f'refusing the redirect of "{current}"', why=f"it leads to {parts.scheme}://{parts.netloc}"
-    )
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise refused
-    if _is_tls(current) and not _is_tls(url):
-        raise refused
-    try:
-        address = ipaddress.ip_address(parts.hostname)
-    except ValueError:
-        return url
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
-        raise refused
-    return url
+        # Through a proxy the other end is the proxy, and what that one reaches is its affair.
+        is_free = is_registry or bool(proxy)
+        pool = manager.connection_from_url(url)
+        kind = _PrivateConnection if pool.scheme == "https" else _Connection
+        announce = partial(self._note, url=url, is_free=is_free)
+        pool.ConnectionCls = partial(kind, announce=announce)  # type: ignore[assignment]
+        return manager
 
-
-def _is_tls(url: str) -> bool:
-    return url.startswith("https://")
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+    def _note(self, end: socket.socket, *, url: str, is_free: bool) -> None:
+        """Take note of a new connection for `cut`. Raises: Cancelled; InvalidArgument if it must not be used."""
+        if not is_free and is_forbidden(str(end.getpeername()[0])):
+            raise InvalidArgument(f"refusing to go to {origin_of(url)[1]}", why=f"that is {end.getpeername()[0]}")
+        with self._lock:
+            self._sockets.add(end)
+        self.check()  # an `abandon` that came before did not know of it
 
 
-def _proxy_for(scheme: str, host: str, place: str, environment: Mapping[str, str]) -> str:
-    """The proxy that the environment names for this host, "" for none. Loopback is never proxied, as in Go."""
-    if host == "localhost" or host == "::1" or host.startswith("127."):
-        return ""
+class _Connection(HTTPConnection):
+    """A connection that tells of itself before anything is asked over it."""
 
-    def variable(name: str) -> str:
-        return environment.get(name) or environment.get(name.upper()) or ""
+    def __init__(self, *args: Any, announce: Callable[[socket.socket], None], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._announce = announce
 
-    proxy = variable(f"{scheme}_proxy")
-    if not proxy or any(_is_spared(host, place, rule) for rule in variable("no_proxy").split(",")):
-        return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_spared(host: str, place: str, rule: str) -> bool:
-    """Whether an entry of NO_PROXY means this host: `*`, a host, its port too, a network, or a domain's suffix."""
-    rule = rule.strip().lower()
-    if not rule:
-        return False
-    if "/" in rule:
+    def connect(self) -> None:
+        """Raises: as the library's, and what `announce` raises."""
+        super().connect()
+        assert self.sock is not None
         try:
-            return ipaddress.ip_address(host) in ipaddress.ip_network(rule, strict=False)
-        except ValueError:
-            return False
-    suffix = rule.removeprefix("*").removeprefix(".")
-    return rule in ("*", host, place) or (suffix != "" and host.endswith(f".{suffix}"))
+            self._announce(self.sock)
+        except BaseException:
+            self.close()
+            raise
+
+
+class _PrivateConnection(_Connection, HTTPSConnection):
+    """The same with TLS."""
+
+
+def _proxy_headers(proxy: str) -> dict[str, str] | None:
+    """The name and the password in a proxy's address, as it wants to hear them."""
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return None
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return dict(urllib3.make_headers(proxy_basic_auth=pair))
 
 
 def _reason(error: BaseException, url: str) -> str:
     """Why nothing answered, in the words of Docker's HTTP client."""
     parts = urlsplit(url)
-    place = f"{parts.hostname}:{parts.port or (443 if _is_tls(url) else 80)}"
+    place = f"{parts.netloc}" if parts.port else f"{parts.netloc}:{443 if is_tls(url) else 80}"
     match error:
+        case ProxyError():
+            return f"proxyconnect tcp: {_reason(error.original_error, url)}"
         case NameResolutionError():
             return f"dial tcp: lookup {parts.hostname}: no such host"
         case ConnectTimeoutError() | NewConnectionError():

@@ -6,14 +6,18 @@ import pytest
 
 from shoal.errors import InvalidArgument
 from shoal.image.registry.endpoints import (
+    Mirror,
     RegistrySettings,
     check_insecure,
-    check_mirror,
     domain_of_server,
     endpoints_for,
+    parse_mirror,
 )
 
-SETTINGS = RegistrySettings(insecure=("plain:5000", "10.0.0.0/8"), mirrors=("https://mirror.example",))
+SETTINGS = RegistrySettings(
+    insecure=("plain:5000", "10.0.0.0/8"),
+    mirrors=(parse_mirror("https://mirror.example"), parse_mirror("ghcr.io=http://plain:5000/of/ghcr")),
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +25,7 @@ SETTINGS = RegistrySettings(insecure=("plain:5000", "10.0.0.0/8"), mirrors=("htt
     [
         ("quay.io", ["https://quay.io"]),
         ("docker.io", ["https://mirror.example", "https://registry-1.docker.io"]),
+        ("index.docker.io", ["https://mirror.example", "https://registry-1.docker.io"]),
         ("127.0.0.1:5000", ["https://127.0.0.1:5000", "http://127.0.0.1:5000"]),
         ("localhost:5000", ["https://localhost:5000", "http://localhost:5000"]),
         ("[::1]:5000", ["https://[::1]:5000", "http://[::1]:5000"]),
@@ -31,10 +36,17 @@ SETTINGS = RegistrySettings(insecure=("plain:5000", "10.0.0.0/8"), mirrors=("htt
     ],
 )
 def test_endpoints_in_the_order_in_which_they_are_tried(domain: str, urls: list[str]) -> None:
-    """Only Docker Hub has mirrors; only insecure registries are spoken to in the clear, and after TLS failed."""
+    """Mirrors come first; only insecure registries are spoken to in the clear, and after TLS failed."""
     endpoints = endpoints_for(domain, SETTINGS)
     assert [endpoint.url for endpoint in endpoints] == urls
-    assert endpoints[0].verifies is (len(urls) == 1 or domain == "docker.io")
+    assert endpoints[0].verifies is (len(urls) == 1 or "docker.io" in domain)
+
+
+def test_endpoints_of_a_registry_with_a_mirror_have_its_prefix_there() -> None:
+    """The mirror of another registry than the Hub is asked first, where it keeps that registry's repositories."""
+    mirror, origin = endpoints_for("ghcr.io", SETTINGS)
+    assert (mirror.url, mirror.path_of("a/b"), mirror.is_mirror) == ("http://plain:5000", "of/ghcr/a/b", True)
+    assert (origin.url, origin.path_of("a/b"), origin.is_mirror) == ("https://ghcr.io", "a/b", False)
 
 
 def test_endpoints_for_a_push_leave_mirrors_out() -> None:
@@ -58,12 +70,41 @@ def test_domain_of_a_logins_server(address: str, domain: str) -> None:
     assert domain_of_server(address) == domain
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "x", "https://u@x", "https://x/path", "https://x?q"])
-def test_check_mirror_refuses_what_is_no_origin(url: str) -> None:
-    """A mirror is a scheme, a host and a port."""
+@pytest.mark.parametrize(
+    ("text", "mirror"),
+    [
+        ("https://m.example/", Mirror("docker.io", "https://m.example")),
+        ("docker.io=http://m:5000", Mirror("docker.io", "http://m:5000")),
+        ("quay.io=https://m.example", Mirror("quay.io", "https://m.example")),
+        ("[::1]:5000=https://[fd00::1]/a/b/", Mirror("[::1]:5000", "https://[fd00::1]", "a/b")),
+    ],
+)
+def test_parse_mirror_takes_an_address_and_whose_it_is(text: str, mirror: Mirror) -> None:
+    """Without a host it is the Hub's; a path is where the repositories of that registry lie."""
+    assert parse_mirror(text) == mirror
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ftp://x",
+        "x",
+        "https://u@x",
+        "https://x/path",
+        "https://x?q=1",
+        "quay.io=x",
+        "quay.io=https://u:p@x",
+        "quay=https://x",
+        "quay.io=https://x/UP",
+        "quay.io=https://x/a:1",
+        "=https://x",
+    ],
+)
+def test_parse_mirror_refuses_what_is_no_mirror(text: str) -> None:
+    """A mirror is a scheme, a host and a port; what it mirrors is a registry's host."""
     with pytest.raises(InvalidArgument) as caught:
-        check_mirror(url)
-    assert "invalid mirror" in caught.value.what
+        parse_mirror(text)
+    assert "invalid" in caught.value.what
 
 
 @pytest.mark.parametrize("entry", ["http://x", "10.0.0.0/99", "", "-x"])
