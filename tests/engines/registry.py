@@ -31,10 +31,19 @@ def is_installed() -> bool:
 class Registry:
     """One registry with its own storage, on a free port of 127.0.0.1. Use in a `with` block."""
 
-    def __init__(self, *, network_of: int | None = None, htpasswd: str = "", tls: tuple[Path, Path] | None = None):
+    def __init__(
+        self,
+        *,
+        network_of: int | None = None,
+        htpasswd: str = "",
+        tls: tuple[Path, Path] | None = None,
+        client_authority: Path | None = None,
+    ):
+        """`tls` is a certificate and its key; with `client_authority` clients need one of its certificates."""
         self._network_of = network_of
         self._directory = Path(tempfile.mkdtemp(prefix="registry-"))
         self._tls = tls
+        self._client_authority = client_authority
         self._htpasswd = htpasswd
         self.port = in_network_of(network_of, _free_port)
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,6 +62,8 @@ class Registry:
         }
         if self._tls:
             configuration["http"]["tls"] = {"certificate": str(self._tls[0]), "key": str(self._tls[1])}
+            if self._client_authority:
+                configuration["http"]["tls"]["clientcas"] = [str(self._client_authority)]
         if self._htpasswd:
             (self._directory / "htpasswd").write_text(self._htpasswd)
             configuration["auth"] = {"htpasswd": {"realm": "tests", "path": str(self._directory / "htpasswd")}}

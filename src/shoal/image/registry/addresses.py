@@ -10,9 +10,9 @@ from shoal.errors import InvalidArgument
 
 
 def followed(current: str, target: str) -> str:
-    """Where a redirect from `current` leads: to http and https alone, never out of https, never where `is_forbidden`.
+    """Where a redirect from `current` leads. Raises: InvalidArgument where it must not be followed.
 
-    Raises: InvalidArgument.
+    Followed are http and https, but not out of https, and not to another host that `is_forbidden`.
     """
     try:
         url = urljoin(current, target)
@@ -24,7 +24,7 @@ def followed(current: str, target: str) -> str:
         raise _refused(current, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
     if is_tls(current) and not is_tls(url):
         raise _refused(current, f"{parts.scheme}://{parts.netloc}, which is not encrypted")
-    if is_forbidden(host):
+    if host != urlsplit(current).hostname and is_forbidden(host):
         raise _refused(current, f"{parts.scheme}://{parts.netloc}")
     return url
 

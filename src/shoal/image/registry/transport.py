@@ -7,6 +7,7 @@ origin that they were given for.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -212,7 +213,8 @@ class RegistryTransport:
             )
         except (HTTPError, OSError, ValueError) as error:
             self.check()
-            raise Unreachable(f'{method.title()} "{without_query(url)}": {_reason(error, url)}') from None
+            reason = _reason(error, url, proxy_for(url, self.settings.environment))
+            raise Unreachable(f'{method.title()} "{without_query(url)}": {reason}') from None
         return Response(inner, url, method, self)
 
     def _pool(self, url: str, endpoint: Endpoint) -> urllib3.PoolManager:
@@ -272,6 +274,11 @@ class _Connection(HTTPConnection):
 class _PrivateConnection(_Connection, HTTPSConnection):
     """The same with TLS."""
 
+    def connect(self) -> None:
+        """Raises: as the library's, and what `announce` raises."""
+        super().connect()
+        self.is_verified = True  # or need not be: that was decided, and is nothing for the library to warn of
+
 
 def _proxy_headers(proxy: str) -> dict[str, str] | None:
     """The name and the password in a proxy's address, as it wants to hear them."""
@@ -282,13 +289,13 @@ def _proxy_headers(proxy: str) -> dict[str, str] | None:
     return dict(urllib3.make_headers(proxy_basic_auth=pair))
 
 
-def _reason(error: BaseException, url: str) -> str:
+def _reason(error: BaseException, url: str, proxy: str = "") -> str:
     """Why nothing answered, in the words of Docker's HTTP client."""
     parts = urlsplit(url)
-    place = f"{parts.netloc}" if parts.port else f"{parts.netloc}:{443 if is_tls(url) else 80}"
+    place = parts.netloc.rpartition("@")[2] + ("" if parts.port else f":{443 if is_tls(url) else 80}")
     match error:
         case ProxyError():
-            return f"proxyconnect tcp: {_reason(error.original_error, url)}"
+            return f"proxyconnect tcp: {_reason(error.original_error, proxy)}"
         case NameResolutionError():
             return f"dial tcp: lookup {parts.hostname}: no such host"
         case ConnectTimeoutError() | NewConnectionError():
@@ -313,7 +320,8 @@ def _tls_reason(error: BaseException) -> str:
     text = str(cause or error)
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text or "wrong version number" in text:
         return "http: server gave HTTP response to HTTPS client"
-    return f"tls: {_first_line(error)}"
+    alert = re.search(r" alert ([a-z ]+[a-z])", text)
+    return f"remote error: tls: {alert[1]}" if alert else f"tls: {_first_line(error)}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -47,3 +47,5 @@ def _take(context: ssl.SSLContext, file: Path) -> None:
         if not key.exists():
             raise InvalidArgument(f"missing key {key.name} for client certificate {file.name}")
         context.load_cert_chain(file, key)
+    elif file.suffix == ".key" and not file.with_suffix(".cert").exists():
+        raise InvalidArgument(f"missing client certificate {file.stem}.cert for key {file.name}")

@@ -38,6 +38,7 @@ def test_followed_takes_relative_and_other_hosts() -> None:
     """Blobs may lie elsewhere."""
     assert followed("https://a/v2/x", "/y?z=1") == "https://a/y?z=1"
     assert followed("http://a/v2/x", "https://cdn/y") == "https://cdn/y"
+    assert followed("http://[fe80::1]:5000/v2/x", "/y") == "http://[fe80::1]:5000/y"
 
 
 @pytest.mark.parametrize("host", ["example.org", "10.0.0.1", "127.0.0.1", "::1", "fd00::1"])
