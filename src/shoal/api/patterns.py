@@ -6,6 +6,8 @@ for hours. This is RE2's one door; it is loaded at the first expression, because
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shoal.errors import InvalidArgument
 
 # RE2's default is 8 MiB an expression, and its binding keeps the last 128.
@@ -54,6 +56,38 @@ class Pattern:
     def is_all_of(self, text: str) -> bool:
         """Whether the whole of `text` matches."""
         return self._regexp.fullmatch(_shown(text)) is not None
+
+
+class PatternSet:
+    """Several expressions that are looked for in one go, however many they are."""
+
+    __slots__ = ("_expressions", "_set")
+
+    def __init__(self, expressions: Sequence[str]) -> None:
+        """Raises: InvalidArgument, in Go's words, for what is no expression."""
+        import re2
+
+        options = re2.Options()
+        options.log_errors = False
+        self._expressions = tuple(expressions)
+        self._set = re2.Set.SearchSet(options)
+        try:
+            for expression in expressions:
+                self._set.Add(_shown(expression))
+            # It is in every text: where it is not found, RE2 ran out of memory, which it does not tell.
+            self._set.Add("")
+            self._set.Compile()
+        except re2.error:
+            self._set = None
+            for expression in expressions:
+                Pattern(expression)
+
+    def found_in(self, text: str) -> list[int]:
+        """The indices of the expressions that match a part of `text`, in order."""
+        found = self._set.Match(_shown(text)) if self._set else None
+        if found is None:
+            return [index for index, one in enumerate(self._expressions) if Pattern(one).is_in(text)]
+        return sorted(found)[:-1]
 
 
 def _shown(text: str) -> str:

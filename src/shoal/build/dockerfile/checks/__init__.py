@@ -1,0 +1,49 @@
+"""Checks of a Dockerfile that works: what is likely not meant, or will surprise. The rules have Docker's names.
+
+Pure. https://docs.docker.com/reference/build-checks/. `check` runs those that the file does not skip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shoal.build.dockerfile.checks.casing import casing_findings
+from shoal.build.dockerfile.checks.context import context_findings
+from shoal.build.dockerfile.checks.finding import Finding
+from shoal.build.dockerfile.checks.stages import stage_findings
+from shoal.build.dockerfile.checks.steps import step_findings
+from shoal.build.dockerfile.checks.variables import variable_findings
+from shoal.build.dockerfile.ignore import IgnoreRules
+from shoal.build.dockerfile.instructions import Dockerfile
+
+__all__ = ["Finding", "check"]
+
+_EXPERIMENTAL = frozenset({"CopyIgnoredFile"})
+
+
+def check(
+    file: Dockerfile,
+    *,
+    base_environments: Mapping[int, Mapping[str, str]] | None = None,
+    ignored: IgnoreRules | None = None,
+) -> list[Finding]:
+    """What the rules find in a file, in the order of its lines.
+
+    `base_environments` are the environments of the base images by the number of their stage; variables are looked at
+    only in stages whose base is known. `ignored` are the rules of the context.
+    """
+    findings = [
+        *casing_findings(file),
+        *stage_findings(file),
+        *step_findings(file),
+        *variable_findings(file, base_environments or {}),
+        *context_findings(file, ignored or IgnoreRules(())),
+    ]
+    asked = [finding for finding in findings if _is_asked(file, finding.rule)]
+    return sorted(asked, key=lambda finding: (finding.span.first, finding.span.start, finding.rule))
+
+
+def _is_asked(file: Dockerfile, rule: str) -> bool:
+    if file.checks.skip & {rule, "all"}:
+        return False
+    return rule not in _EXPERIMENTAL or bool(file.checks.experimental & {rule, "all"})
