@@ -226,6 +226,11 @@ class Engine:
     def _network_pid(self) -> int | None:
         return self.pid if self.own_network else None
 
+    def ip(self, *words: str) -> str:
+        """What ip(8) says on the machine that the engine believes to run on."""
+        command = ["nsenter", f"--net=/proc/{self._network_pid or 'self'}/ns/net", "ip", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
     def connect(self, port: int, host: str = "127.0.0.1", timeout_s: float = 10) -> socket.socket:
         """A TCP connection, made on the machine that the engine believes to run on; the caller closes it."""
         return in_network_of(self._network_pid, lambda: socket.create_connection((host, port), timeout_s))

@@ -84,6 +84,9 @@ from shoal.network.dns.host_servers import HostServers
 from shoal.network.dns.resolvers import Resolvers
 from shoal.network.driver import LinkedNetwork, NetworkDriver
 from shoal.network.instance import instance_suffix
+from shoal.network.parents import Parents
+from shoal.network.stacked import StackedNetwork
+from shoal.network.stacked_options import stacked_config
 from shoal.network.store import NetworkStore
 from shoal.network.unrouted import UnroutedNetwork
 from shoal.oci.platform import Platform
@@ -166,7 +169,12 @@ def _network_catalog(config: Config, database: Database) -> NetworkCatalog:
     if config.bridge != "none":
         drivers = {"bridge": BridgeNetwork(bridge, database.connection, host=host), **drivers}
 
+    parents = Parents(bridge.table)
+
     def make(definition: NetworkDefinition) -> LinkedNetwork:
+        if definition.driver in ("macvlan", "ipvlan"):
+            stacked = stacked_config(definition, config.address_pools)
+            return StackedNetwork(stacked, database.connection, host, parents)
         made = replace(bridge_config(definition, bridge.table), pools=config.address_pools)
         return BridgeNetwork(made, database.connection, host=host)
 

@@ -79,7 +79,7 @@ class Memberships:
     async def _unplug(self, record: ContainerRecord, driver: NetworkDriver) -> None:
         """First the interface, which lives as long as the container: its address may be another's a moment later."""
         if isinstance(driver, LinkedNetwork):
-            await driver.unplug(record.id)
+            await driver.unplug(record.id, record.state.pid)
         await driver.release(record.id)
 
     async def disconnect(self, record: ContainerRecord, driver: NetworkDriver) -> None:

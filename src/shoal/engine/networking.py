@@ -17,7 +17,7 @@ from shoal.engine.resolving import Resolving
 from shoal.errors import InvalidArgument, ShoalError
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import EndpointRequest, NetworkDriver, PublishingNetwork
-from shoal.network.endpoint import Endpoint, PublishedPort
+from shoal.network.endpoint import ANY_ADDRESS, Endpoint, PublishedPort
 from shoal.network.ports import HOST_FIREWALL, OPEN, PUBLISHED_PORTS, PortRequest, parse_port_bindings, show_ports
 from shoal.oci.network import InterfaceConfig
 from shoal.runtime.driver import Wire
@@ -222,7 +222,8 @@ class ContainerNetworks:
         endpoint = driver.endpoint(record.id)
         if endpoint is not None:
             settings.network_id, settings.endpoint_id = endpoint.network_id, endpoint.endpoint_id
-            settings.gateway, settings.mac_address = endpoint.gateway, endpoint.mac
+            settings.gateway = "" if endpoint.gateway == ANY_ADDRESS else endpoint.gateway
+            settings.mac_address = endpoint.mac
             settings.ip_address, settings.ip_prefix_len = endpoint.ip, endpoint.prefix
         return settings
 

@@ -31,7 +31,7 @@ from shoal.network.endpoint import Endpoint
 _PRUNE_ACCEPTED = ("label", "label!", "until")
 _ACCEPTED = ("dangling", "driver", "id", "label", "name", "scope", "type")
 _TYPES = ("builtin", "custom")
-_DRIVERS = ("", "default", "bridge")
+_DRIVERS = {"": "bridge", "default": "bridge", "bridge": "bridge", "macvlan": "macvlan", "ipvlan": "ipvlan"}
 _ONLY_ONE = ("host", "null")
 
 
@@ -75,7 +75,7 @@ class Networks:
         name = request.name
         if not name or name != name.strip() or "/" in name:
             raise InvalidArgument(f"invalid network name: {name!r}", why="it is empty, or has a space or a slash")
-        _check_driver(request.driver)
+        driver = _driver(request.driver)
         if request.enable_ipv6:
             raise Unsupported("IPv6 networks are not served yet", fix="leave --ipv6 out")
         if request.scope not in ("", "local"):
@@ -87,12 +87,13 @@ class Networks:
             raise NotFound(f'plugin "{ipam.driver}" not found', fix="leave --ipam-driver out")
         check_ipam(ipam)
         if len(ipam.config) > 1:
-            raise Forbidden("bridge driver doesn't support multiple subnets", fix="name one --subnet")
+            raise Forbidden(f"{driver} driver doesn't support multiple subnets", fix="name one --subnet")
         pool = ipam.config[0] if ipam.config else IPAMPool()
         return NetworkDefinition(
             id=secrets.token_hex(32),
             name=name,
             created_ns=self._clock_ns(),
+            driver=driver,
             subnet=pool.subnet,
             gateway=pool.gateway,
             ip_range=pool.ip_range,
@@ -201,10 +202,13 @@ class Networks:
         )
 
 
-def _check_driver(driver: str) -> None:
-    """Raises: NotFound for a driver that there is not, Forbidden for one of the daemon's own networks, Unavailable."""
+def _driver(driver: str) -> str:
+    """The driver's own name.
+
+    Raises: NotFound for one that there is not, Forbidden for one of the daemon's own networks, Unavailable.
+    """
     if driver in _DRIVERS:
-        return
+        return _DRIVERS[driver]
     if driver in _ONLY_ONE:
         raise Forbidden(f'only one instance of "{driver}" network is allowed', fix="use the one that there is")
     if driver == "overlay":
@@ -213,5 +217,5 @@ def _check_driver(driver: str) -> None:
         )
     raise NotFound(
         f'could not find plugin {driver} in v1 plugin registry: plugin "{driver}" not found',
-        fix="use the driver bridge",
+        fix="use one of the drivers bridge, macvlan, ipvlan",
     )

@@ -121,6 +121,13 @@ class Netlink:
         """
         self._transact(add_bridge(name, mac=mac, mtu=mtu))
 
+    def link_add(self, *requests: Request) -> None:
+        """Create an interface of another kind, by the requests of link_kinds.py.
+
+        Raises: SyscallError (EOPNOTSUPP: the kernel has no such kind; EEXIST: the name is taken).
+        """
+        self._transact(*requests)
+
     def link_add_veth(
         self,
         name: str,

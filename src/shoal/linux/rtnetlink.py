@@ -49,7 +49,7 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
 
 # linux/if_link.h, linux/if_addr.h, linux/veth.h
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
-IFLA_NET_NS_PID, IFLA_AF_SPEC, IFLA_NET_NS_FD = 19, 26, 28
+IFLA_NET_NS_PID, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_NET_NS_FD = 19, 20, 26, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
 IFLA_BRPORT_STATE, IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED, BR_STATE_FORWARDING = 1, 4, 33, 3
@@ -72,9 +72,11 @@ RTMSG = "BBBBBBBBI"  # family, dst_len, src_len, tos, table, protocol, scope, ty
 class Link:
     """One interface as the kernel reports it; `kind` is "" for hardware and for loopback."""
 
-    __slots__ = ("flags", "index", "kind", "mac", "master", "mtu", "name")
+    __slots__ = ("alias", "flags", "index", "kind", "mac", "master", "mtu", "name")
 
-    def __init__(self, index: int, name: str, kind: str, flags: int, mtu: int, mac: str, master: int) -> None:
+    def __init__(
+        self, index: int, name: str, kind: str, flags: int, mtu: int, mac: str, master: int, alias: str = ""
+    ) -> None:
         self.index = index
         self.name = name
         self.kind = kind
@@ -82,6 +84,7 @@ class Link:
         self.mtu = mtu
         self.mac = mac
         self.master = master  # index of the bridge that it is a port of, 0 for none
+        self.alias = alias
 
     @property
     def is_up(self) -> bool:
@@ -263,8 +266,12 @@ def change_address(kind: int, index: int, address: str, prefix: int, words: str)
 
 
 def change_route(kind: int, destination: str, prefix: int, gateway: str | None, index: int | None) -> Request:
-    """Add (RTM_NEWROUTE) or remove (RTM_DELROUTE) a route of the main table. Raises: SyscallError (EINVAL)."""
+    """Add (RTM_NEWROUTE) or remove (RTM_DELROUTE) a route of the main table; the gateway 0.0.0.0 is none.
+
+    Raises: SyscallError (EINVAL).
+    """
     family, packed = pack_address(destination)
+    gateway = None if gateway == "0.0.0.0" else gateway
     if kind == RTM_NEWROUTE:
         create = NLM_F_CREATE | NLM_F_EXCL
         scope = RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else RT_SCOPE_LINK
@@ -371,7 +378,7 @@ def parse_link(payload: bytes) -> Link:
     (master,) = unpack_from("I", found.get(IFLA_MASTER, bytes(4)), 0)
     mac = found.get(IFLA_ADDRESS, b"").hex(":")
     name, kind = _text(found.get(IFLA_IFNAME, b"")), _text(info.get(IFLA_INFO_KIND, b""))
-    return Link(index, name, kind, flags, mtu, mac, master)
+    return Link(index, name, kind, flags, mtu, mac, master, _text(found.get(IFLA_IFALIAS, b"")))
 
 
 def parse_address(payload: bytes) -> Address:

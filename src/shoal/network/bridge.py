@@ -233,7 +233,7 @@ class BridgeNetwork:
 
         await self._host.run(work)
 
-    async def unplug(self, container_id: str) -> None:
+    async def unplug(self, container_id: str, pid: int) -> None:  # noqa: ARG002 - the contract's
         """Take the interface away from a running container; harmless when it has none. Raises: SyscallError."""
         endpoint = self._endpoints.get(container_id)
         if endpoint is not None:

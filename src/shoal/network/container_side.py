@@ -30,11 +30,14 @@ def free_name(inner: Netlink) -> str:
     return next(name for name in map("eth{}".format, range(len(taken) + 1)) if name not in taken)
 
 
-def lead_outside(inner: Netlink, gateway: str) -> None:
-    """Has the default route lead by this gateway, in place of the one that there is. Raises: SyscallError."""
+def lead_outside(inner: Netlink, gateway: str, link: int | None = None) -> None:
+    """Has the default route lead by this gateway, in place of the one that there is.
+
+    With the gateway 0.0.0.0 it leads into the interface `link`. Raises: SyscallError.
+    """
     try:
         inner.route_del(everything(gateway), 0)
     except SyscallError as error:
         if error.errno != errno.ESRCH:
             raise
-    inner.route_add_default(gateway)
+    inner.route_add_default(gateway, link)

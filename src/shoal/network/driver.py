@@ -91,10 +91,10 @@ class LinkedNetwork(NetworkDriver, Protocol):
         Raises: as `connect`.
         """
 
-    async def unplug(self, container_id: str) -> None:
-        """Take the interface away from a container that runs; harmless when it has none. `release` is to follow.
+    async def unplug(self, container_id: str, pid: int) -> None:
+        """Take the interface away from a container that runs as `pid`; harmless when it has none.
 
-        Raises: SyscallError.
+        `release` is to follow. Raises: SyscallError.
         """
 
     async def route(self, container_id: str, pid: int) -> None:

@@ -35,8 +35,9 @@ class PublishedPort:
 class Endpoint:
     """One container's place in one network, as reserved by `NetworkDriver.allocate`.
 
-    `ip`, `gateway`, `mac` and `veth` are "" where the network gives none (host, none). `veth` is the name of the
-    host's end. `gateway_mac` is known for a bridge that shoal made, and needed at the start only.
+    `ip`, `gateway`, `mac` and `veth` are "" where the network gives none; the gateway 0.0.0.0 means that everything is
+    behind the interface itself. `veth` is the name of the host's end. `gateway_mac` is known for a bridge that shoal
+    made, and needed at the start only.
     """
 
     network: str

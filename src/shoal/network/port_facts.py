@@ -37,9 +37,8 @@ def look_inside(asked: Asked, pid: int) -> Inside:
         holder = next((one.index for one in inner.addr_list() if one.address == asked.ip), None)
         by_mac = next((link for link in links.values() if asked.mac and link.mac == asked.mac), None)
         link = links.get(holder) if holder is not None else by_mac
-        gateways = tuple(
-            route.gateway for route in inner.route_list() if route.family == socket.AF_INET and route.prefix == 0
-        )
+        defaults = [route for route in inner.route_list() if route.family == socket.AF_INET and route.prefix == 0]
+        gateways = tuple(route.gateway or ANY_ADDRESS for route in defaults)
     return Inside(listeners, link is not None, holder is not None, link is not None and link.is_up, gateways)
 
 

@@ -215,6 +215,14 @@ def _published(asked: Asked) -> Iterator[Finding]:
             f"connect it to another network: shoal network connect bridge {asked.name}",
         )
         return
+    if not asked.bridge:
+        yield Finding(
+            "lan-network",
+            f"Network {asked.network} publishes nothing: {asked.name} is a machine of its parent's LAN, whose others "
+            f"reach the port at {asked.ip}:{asked.port}, and this host does not.",
+            f"ask for it there, or connect it to another network: shoal network connect bridge {asked.name}",
+        )
+        return
     add = f"shoal port add {asked.name} {asked.port}:{asked.key}"
     same = [port for port in asked.published if port.container_port == asked.port]
     if same:

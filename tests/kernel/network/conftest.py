@@ -53,14 +53,19 @@ class Site:
         """A process in a namespace of its own, on the network, its interface configured."""
         self._count += 1
         endpoint = self.run(network.allocate(f"{self._count:064x}", EndpointRequest(ports=ports)))
-        namespace = Namespace()
-        self._containers.append(namespace)
+        namespace = self.process()
         self.run(network.connect(endpoint, namespace.pid))
         interface = endpoint.interface()
         assert interface is not None
         assert interface.address is not None
         namespace.configure(interface.name, interface.address, interface.gateway, interface.gateway_mac)
         return namespace, endpoint
+
+    def process(self) -> Namespace:
+        """A process in a namespace of its own, on no network."""
+        namespace = Namespace()
+        self._containers.append(namespace)
+        return namespace
 
     def end(self, namespace: Namespace) -> None:
         """Let a container die."""

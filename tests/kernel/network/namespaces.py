@@ -68,10 +68,10 @@ class Namespace:
 
         self.call(work)
 
-    def ip(self, *arguments: str) -> None:
-        """Run ip(8) inside."""
+    def ip(self, *arguments: str) -> str:
+        """What ip(8) says inside."""
         command = ["nsenter", f"--net=/proc/{self.pid}/ns/net", "ip", *arguments]
-        subprocess.run(command, check=True, capture_output=True)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def listen(self, ip: str, port: int) -> socket.socket:
         """A listening TCP socket inside."""

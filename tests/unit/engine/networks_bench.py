@@ -66,8 +66,8 @@ class FakeNetwork:
             raise self.plug_failure
         self.done.append("plug")
 
-    async def unplug(self, container_id: str) -> None:
-        del container_id
+    async def unplug(self, container_id: str, pid: int) -> None:
+        del container_id, pid
         self.done.append("unplug")
 
     async def route(self, container_id: str, pid: int) -> None:

@@ -1,0 +1,89 @@
+"""What a macvlan or ipvlan network is made of, from its definition. Pure.
+
+Source: Docker documentation "Macvlan network driver" and "IPvlan network driver", options.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from shoal.errors import InvalidArgument
+from shoal.linux.link_kinds import IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES
+from shoal.network.addressing import Addressing, read_addressing, read_mtu
+from shoal.network.definition import NetworkDefinition
+from shoal.network.ipam import DEFAULT_POOLS
+
+Kind = Literal["macvlan", "ipvlan"]
+_MODES = {"macvlan": (MACVLAN_MODES, "bridge"), "ipvlan": (IPVLAN_MODES, "l2")}
+
+
+@dataclass(frozen=True, slots=True)
+class StackedConfig:
+    """`parent` is the host's interface that containers' interfaces sit on, "" for one of the network's own."""
+
+    name: str
+    id: str
+    created_ns: int
+    kind: Kind
+    mode: str
+    flag: str = ""
+    parent: str = ""
+    addressing: Addressing = field(default_factory=Addressing)
+    mtu: int = 1500
+    internal: bool = False
+    pools: tuple[tuple[str, int], ...] = DEFAULT_POOLS
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether containers need no gateway: their interface hands what they send to the host's routing."""
+        return self.kind == "ipvlan" and self.mode != "l2"
+
+    @property
+    def has_mac_of_parent(self) -> bool:
+        """Whether containers have no MAC of their own."""
+        return self.kind == "ipvlan" or self.is_exclusive
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether the parent serves one container only."""
+        return self.mode == "passthru"
+
+
+def stacked_config(definition: NetworkDefinition, pools: tuple[tuple[str, int], ...]) -> StackedConfig:
+    """The network of a definition whose driver is one of the two.
+
+    Raises: InvalidArgument in Docker's words, Forbidden, Unsupported.
+    """
+    options = definition.options
+    kind: Kind = "macvlan" if definition.driver == "macvlan" else "ipvlan"
+    modes, usual = _MODES[kind]
+    mode = options.get(f"{kind}_mode", "") or usual
+    if mode not in modes:
+        raise InvalidArgument(
+            f"requested {kind} mode '{mode}' is not valid, '{usual}' mode is the {kind} driver default",
+            fix=f"use one of {', '.join(modes)}",
+        )
+    flag = (options.get("ipvlan_flag", "") or "bridge") if kind == "ipvlan" else ""
+    if flag and flag not in IPVLAN_FLAGS:
+        raise InvalidArgument(f"unknown ipvlan_flag type: {flag}", fix=f"use one of {', '.join(IPVLAN_FLAGS)}")
+    parent = options.get("parent", "")
+    if parent == "lo":
+        raise InvalidArgument(
+            f"loopback interface is not a valid {kind} parent link", fix="name the interface of your LAN: ip link"
+        )
+    return StackedConfig(
+        name=definition.name,
+        id=definition.id,
+        created_ns=definition.created_ns,
+        kind=kind,
+        mode=mode,
+        flag=flag,
+        parent=parent,
+        addressing=read_addressing(definition),
+        mtu=read_mtu(options),
+        internal=definition.internal,
+        pools=pools,
+        options=options,
+    )
