@@ -45,7 +45,7 @@ class PluginsInfo(Wire, kw_only=True):
     """The kinds of driver that the engine has."""
 
     volume: list[str] = field(default_factory=lambda: ["local"])
-    network: list[str] = field(default_factory=lambda: ["bridge", "host", "null"])
+    network: list[str] = field(default_factory=lambda: ["bridge", "host", "ipvlan", "macvlan", "null"])
     authorization: list[str] | None = None
     log: list[str] = field(default_factory=lambda: ["json-file"])
 
