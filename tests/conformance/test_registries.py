@@ -159,6 +159,21 @@ def test_all_tags_are_pushed_and_pulled(images: Engine, hub: Registry) -> None:
     assert len(images.ok("images", "-q", name).split()) == 2
 
 
+def test_push_for_another_platform_is_refused(shoald: Engine) -> None:
+    """An image is for one platform: it goes for that one, and for no other."""
+    with Registry(network_of=shoald.pid if shoald.own_network else None) as running:
+        name = f"{running.host}/box:1"
+        shoald.ok("tag", busybox.IMAGE, name)
+        assert refused(shoald, "push", "--platform", "linux/arm64", name).endswith(
+            f"image with reference {name} was found but its platform (linux/amd64) "
+            "does not match the specified platform (linux/arm64)"
+        )
+        assert running.get("box/manifests/1")[0] == 404
+        shoald.ok("push", "--platform", "linux/amd64", name)
+        assert running.get("box/manifests/1", MANIFEST)[0] == 200
+        shoald.ok("rmi", name)
+
+
 def test_login_opens_what_is_closed(images: Engine, closed: Registry) -> None:
     """Refused without a name, refused with a wrong password, served after a login, refused after the logout."""
     name = f"{closed.host}/box"

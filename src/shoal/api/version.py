@@ -42,6 +42,7 @@ V1_30 = ApiVersion(1, 30)  # conditions of waiting
 V1_41 = ApiVersion(1, 41)  # a sample of stats at once; the platform of a new container
 V1_42 = ApiVersion(1, 42)  # streams say whether they are multiplexed; signals to stop with; sizes of consoles
 V1_44 = ApiVersion(1, 44)  # VirtualSize is gone from images
+V1_46 = ApiVersion(1, 46)  # the platform to push
 
 
 def parse_version(text: str) -> ApiVersion:

@@ -87,7 +87,7 @@ class ImageTransfers:
                 )
 
     def _check_platform(self, reference: Reference, wanted: Platform | None) -> None:
-        """Raises: NotFound where the image is here, but for another platform, for which `docker run` pulls it."""
+        """Raises: NotFound where the image is here, but for another platform (which `docker run` pulls then)."""
         try:
             image = self._store.get(reference.familiar())
         except NotFound:
@@ -95,8 +95,12 @@ class ImageTransfers:
         if wanted is not None and not wanted.runs(image.platform):
             raise other_platform(reference.familiar(), image.platform, wanted)
 
-    async def push(self, image: str, *, tag: str, registry_auth: str | None) -> AsyncIterator[JSONMessage]:
+    async def push(
+        self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
+    ) -> AsyncIterator[JSONMessage]:
         """Progress of `docker push`; without a tag all tags of the repository are pushed.
+
+        With a platform, only what is for it is: an image here is for one.
 
         Raises: InvalidArgument, before the first message; NotFound, Unavailable, Internal.
         """
@@ -107,6 +111,9 @@ class ImageTransfers:
         yield JSONMessage(status=f"The push refers to repository [{reference.name}]")
         local = self._registries.local_names(reference)
         names = [reference] if reference.tag else local
+        if platform:
+            for name in names:
+                self._check_platform(name, Platform.parse(platform, host=self._platform))
         work = self._registries.begin(decode_credentials(registry_auth))
 
         def carry_out(outlet: Outlet[Told]) -> None:

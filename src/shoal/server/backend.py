@@ -308,8 +308,10 @@ class RegistryBackend(Protocol):
         """
         ...
 
-    def push(self, image: str, *, tag: str, registry_auth: str | None) -> AsyncIterator[JSONMessage]:
-        """Progress of `docker push`; `tag` may be empty for all tags."""
+    def push(
+        self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
+    ) -> AsyncIterator[JSONMessage]:
+        """Progress of `docker push`; `tag` may be empty for all tags, `platform` is the one that they must be for."""
         ...
 
     async def login(self, auth: AuthConfig) -> AuthResponse:

@@ -24,8 +24,10 @@ class FakeRegistries:
             raise Unsupported("pulls come later")
         yield JSONMessage()  # makes this a generator, as real pulls are
 
-    async def push(self, image: str, *, tag: str, registry_auth: str | None) -> AsyncIterator[JSONMessage]:
-        self.notes.append(("push", image, tag, registry_auth))
+    async def push(
+        self, image: str, *, tag: str, platform: str | None, registry_auth: str | None
+    ) -> AsyncIterator[JSONMessage]:
+        self.notes.append(("push", image, tag, platform, registry_auth))
         yield JSONMessage(status="pushed")
 
     async def login(self, auth: AuthConfig) -> AuthResponse:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import msgspec
 import pytest
 
@@ -358,6 +360,11 @@ def test_registries_are_asked_for_the_client() -> None:
         client = server.connect()
         pushed = await client.ask("POST", "/images/x/y/push?tag=1", X_Registry_Auth="e30=")
         assert pushed.json == {"status": "pushed"}
+        platform = quote('{"os":"linux","architecture":"arm","variant":"v7"}')
+        await client.ask("POST", f"/images/x/y/push?tag=1&platform={platform}")
+        for wrong in ("linux/arm", '{"os":"linux"}', '{"os":1}'):
+            refused = await client.ask("POST", f"/images/x/y/push?platform={quote(wrong)}")
+            assert (refused.status, refused.json["message"][:24]) == (400, "failed to parse platform")
         body = b'{"username": "ann", "password": "pw", "serveraddress": "quay.io"}'
         assert (await client.ask("POST", "/auth", body, Content_Type="application/json")).json == {
             "Status": "Login Succeeded",
@@ -367,7 +374,8 @@ def test_registries_are_asked_for_the_client() -> None:
         assert answer.json["Descriptor"] == {"mediaType": "application/x", "digest": "sha256:" + "2" * 64, "size": 7}
 
     assert run(scenario).registries.notes == [
-        ("push", "x/y", "1", "e30="),
+        ("push", "x/y", "1", None, "e30="),
+        ("push", "x/y", "1", "linux/arm/v7", None),
         ("login", "ann", "pw", "quay.io"),
         ("describe", "x/y:1", None),
     ]

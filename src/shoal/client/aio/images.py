@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
 from shoal.client.aio.caller import Caller
@@ -85,10 +86,16 @@ class Images:
 
     async def push(self, repo: str, *, tag: str, platform: str = "", auth: str = "") -> AsyncIterator[Document]:
         """The messages of pushing to a registry; `auth` is the value of X-Registry-Auth, if any."""
-        query = {name: value for name, value in (("tag", tag), ("platform", platform)) if value}
+        query = {name: value for name, value in (("tag", tag), ("platform", _as_json(platform))) if value}
         # An engine wants this header, and takes an empty object for nobody in particular.
         headers = {"X-Registry-Auth": auth or "e30="}
         return messages(await self._caller.call("POST", f"/images/{repo}/push", query=query, headers=headers))
+
+
+def _as_json(platform: str) -> str:
+    """The platform "OS[/ARCH[/VARIANT]]" as ImagePush wants to hear it, "" for none. Docker API v1.50 ImagePush."""
+    names = ("os", "architecture", "variant")
+    return json.dumps(dict(zip(names, platform.split("/"), strict=False))) if platform else ""
 
 
 async def messages(response: Response) -> AsyncIterator[Document]:

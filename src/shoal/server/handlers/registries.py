@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.api.registry import AuthConfig
+from shoal.api.registry import AuthConfig, OCIPlatform
+from shoal.api.version import V1_46
+from shoal.api.wire import decode
+from shoal.errors import InvalidArgument
 from shoal.server.handlers.images import progress
 from shoal.server.messages import Reply, Request, StreamReply, json_reply
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler
+    from shoal.server.query import Query
 
 
 def credentials_of(request: Request) -> str | None:
@@ -20,12 +24,26 @@ def credentials_of(request: Request) -> str | None:
     return request.header(b"x-registry-auth").decode("latin-1") or None
 
 
+def platform_of(query: Query) -> str | None:
+    """The platform that `platform`, an OCI platform as JSON, names: "os/arch[/variant]". Raises: InvalidArgument."""
+    text = query.optional("platform")
+    if text is None:
+        return None
+    try:
+        named = decode(text.encode(), OCIPlatform)
+    except InvalidArgument as error:
+        raise InvalidArgument("failed to parse platform", why=str(error)) from None
+    if not named.os or not named.architecture:
+        raise InvalidArgument("failed to parse platform", why="both OS and Architecture must be provided")
+    return "/".join(part for part in (named.os, named.architecture, named.variant) if part)
+
+
 async def push(backend: Backend, request: Request) -> StreamReply:
     """ImagePush."""
     tag = request.query.text("tag")
-    return await progress(
-        backend.registries.push(request.name, tag=tag, registry_auth=credentials_of(request)), request
-    )
+    platform = platform_of(request.query) if request.version >= V1_46 else None
+    messages = backend.registries.push(request.name, tag=tag, platform=platform, registry_auth=credentials_of(request))
+    return await progress(messages, request)
 
 
 async def login(backend: Backend, request: Request) -> Reply:
