@@ -13,7 +13,7 @@ import pytest
 
 from tests.engines.engine import Engine
 from tests.kernel.image.archives import docker_archive
-from tests.kernel.image.trees import directory, file, layer
+from tests.kernel.image.trees import directory, file, hard_link, layer
 
 
 @pytest.fixture
@@ -100,6 +100,57 @@ def test_prune_gives_back_what_it_says(stored: Engine) -> None:
     kept = {kind: _sum(before, kind) for kind in ("image-layer", "container", "volume")}
     assert {kind: _sum(ledger(stored), kind) for kind in kept} == kept
     assert not list(Path(stored.data_root, "tmp/image/trash").iterdir())
+
+
+def test_image_tree_tells_who_made_shares_and_wastes_what(stored: Engine) -> None:
+    """What is overwritten, deleted, or below something that took its place is wasted; not what shows by another name."""
+    sizes = (("a/over", 1000), ("a/gone", 200), ("b/in", 30), ("c/in", 4))
+    files = [file(path, b"x" * size) for path, size in sizes]
+    base = layer(*(directory(name) for name in "abc"), *files, hard_link("kept", "b/in"))
+    top = layer(file("a/over", b"new"), file("a/.wh.gone"), directory("b"), file("b/.wh..wh..opq"), file("c", b"."))
+    load(stored, "base:1", base)
+    load(stored, "top:1", base, top, layer(file("a/over", b"newer")))
+    answer = stored.request("GET", "/images/top:1/tree").json
+    assert [one["WastedSize"] for one in answer["Layers"]] == [1204, 3, 0]
+    assert [one["SharedWith"] for one in answer["Layers"]] == [["base:1"], [], []]
+    assert [one["Files"] for one in answer["Layers"]] == [5, 2, 1]
+    assert answer["Layers"][0]["Wasted"][0] == {"Path": "/a/over", "Size": 1000}
+    first, *rest = shoal(stored, "image", "tree", "top:1").splitlines()
+    assert first == "top:1  1.24kB in 3 layers, 1.21kB of it wasted"
+    assert rest[0].startswith("├─ ")
+    assert rest[0].endswith("1.23kB, 5 files  step 0")
+    assert rest[1:3] == [
+        "│     shared with base:1",
+        "│     wasted 1.2kB: /a/over (1kB), /a/gone (200B), /c/in (4B)",
+    ]
+    assert stored.request("GET", "/images/nope/tree").json["message"] == "No such image: nope:latest"
+
+
+def test_image_diff_tells_paths_and_settings(stored: Engine) -> None:
+    """A path that only one has, whole directories in one line, and in what respects the rest differs."""
+    base = layer(directory("d"), file("d/one", b"1" * 100), file("same", b"s"), file("mode", b"m"), directory("gone"))
+    inside = layer(file("gone/deep", b"g" * 50))
+    top = layer(
+        file(".wh.gone"), file("d/one", b"22"), file("mode", b"m", mode=0o755), directory("new"), file("new/x", b"x")
+    )
+    load(stored, "base:1", base, inside)
+    load(stored, "top:1", base, inside, top)
+    stored.ok("tag", "top:1", "named:1")
+    assert shoal(stored, "image", "diff", "base:1", "top:1").splitlines() == [
+        "D /gone  (-50B)",
+        "C /mode  (mode)",
+        "A /new  (+1B)",
+        "C /d/one  (content, -98B)",
+        "top:1: 1 added, 2 changed, 1 deleted, -147B",
+    ]
+    assert shoal(stored, "image", "diff", "top:1", "named:1") == "named:1: the same files, +0B\n"
+    answer = stored.request("POST", "/images/create?fromSrc=-&repo=set&changes=ENV%20A=b", base)
+    assert answer.status == 200
+    assert shoal(stored, "image", "diff", "base:1", "set").splitlines()[:2] == [
+        'C Cmd: ["sh"] -> null',
+        'C Env: null -> ["A=b"]',
+    ]
+    assert stored.request("GET", "/images/top:1/diff?with=nope").status == 404
 
 
 def _sum(told: dict[str, Any], kind: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from shoal.api.wire import Wire
 
 
@@ -25,3 +27,49 @@ class DiskLedger(Wire, kw_only=True):
     size: int
     inodes: int
     users: list[DiskUser]
+
+
+class WastedFile(Wire, kw_only=True):
+    """A file of a layer that a layer above has overwritten or deleted; `size` in bytes."""
+
+    path: str
+    size: int
+
+
+class StackedLayer(Wire, kw_only=True):
+    """A layer in its image. `created` is in seconds since 1970; `wasted` has the biggest of the wasted files."""
+
+    chain_id: str = field(name="ChainID")
+    diff_id: str = field(name="DiffID")
+    created: int
+    created_by: str
+    size: int
+    files: int
+    wasted_size: int
+    wasted: list[WastedFile]
+    shared_with: list[str]
+
+
+class ImageStack(Wire, kw_only=True):
+    """GET /images/NAME/tree: the layers, the bottom one first. Sizes are the files' lengths, as in its history."""
+
+    id: str
+    size: int
+    wasted_size: int
+    layers: list[StackedLayer]
+
+
+class ImageDifference(Wire, kw_only=True, omit_defaults=True):
+    """One line of GET /images/NAME/diff?with=OTHER: a path of the two images, or a field of their configurations.
+
+    `kind` is that of a container's changes; `size` is what the other image has more, in bytes; `what` says in which
+    respects an entry that both have differs.
+    """
+
+    path: str = ""
+    kind: int = 0
+    size: int = 0
+    what: list[str] = []
+    field: str = ""
+    before: object = None
+    after: object = None

@@ -34,6 +34,16 @@ class Images:
         """Its layers and empty steps, newest first."""
         return self._caller.documents("GET", f"/images/{ref}/history")
 
+    def tree(self, ref: str) -> Document:
+        """The stack of its layers, and what of each is covered. Of shoal alone: else NotFound."""
+        return self._caller.document("GET", f"/images/{ref}/tree")
+
+    def differences(self, ref: str, other: str) -> Iterator[Document]:
+        """In what `other` differs: fields of the configuration, then paths. Of shoal alone: else NotFound."""
+        response = self._caller.call("GET", f"/images/{ref}/diff", query={"with": other})
+        for line in response.lines():
+            yield parse_document(line, "a difference")
+
     def tag(self, ref: str, *, repo: str, tag: str) -> None:
         """Gives it one more name."""
         self._caller.perform("POST", f"/images/{ref}/tag", query={"repo": repo, "tag": tag})

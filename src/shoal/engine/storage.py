@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from itertools import islice
 
-from shoal.api.storage import DiskLedger
+from shoal.api.storage import DiskLedger, ImageDifference, ImageStack, StackedLayer, WastedFile
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.image_mounts import owner_of
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.ledger import Ledger
 from shoal.engine.paths import Paths
+from shoal.engine.threads import Outlet, produced_by
 from shoal.image.claims import CONTAINER, IMAGE, Claim
+from shoal.image.difference import Difference, config_differences
+from shoal.image.stack import StackedLayer as FoundLayer
 from shoal.image.store import ImageStore
 from shoal.volume.store import VolumeStore
+
+_NS = 1_000_000_000
+_AT_ONCE = 100  # differences that travel together from the thread
 
 
 class Storage:
@@ -42,6 +50,34 @@ class Storage:
             claims = [*self._with_containers(stored), *self._directories()]
             return await asyncio.to_thread(self._ledger.read, claims)
 
+    async def stack(self, ref: str) -> ImageStack:
+        """The layers of an image, the bottom one first. Raises: NotFound, InvalidArgument."""
+        image = self._store.get(ref)
+        layers = await asyncio.to_thread(self._store.stack, ref)
+        return ImageStack(
+            id=image.id,
+            size=image.size_bytes,
+            wasted_size=sum(layer.wasted_bytes for layer in layers),
+            layers=[_shown_layer(layer) for layer in layers],
+        )
+
+    async def differences(self, ref: str, other: str) -> AsyncIterator[ImageDifference]:
+        """In what `other` differs: its configuration first, then path by path. Raises: NotFound, InvalidArgument."""
+        before, after = self._store.get(ref), self._store.get(other)
+
+        def work(outlet: Outlet[Sequence[Difference]]) -> None:
+            changes = self._store.differences(ref, other)
+            while some := list(islice(changes, _AT_ONCE)):
+                outlet.put(some)
+
+        for field in config_differences(before.config, after.config):
+            yield ImageDifference(field=field.field, before=field.before, after=field.after)
+        async with aclosing(produced_by(work)) as bundles:
+            async for bundle in bundles:
+                for change in bundle:
+                    what = list(change.what)
+                    yield ImageDifference(path=change.path, kind=change.kind, size=change.size_bytes, what=what)
+
     def _with_containers(self, stored: Sequence[Claim]) -> Iterator[Claim]:
         """What the store says, and what only the engine knows: who the containers are, and what runs."""
         used = {record.image_id for record in self._registry}
@@ -62,3 +98,17 @@ class Storage:
     def _of_container(self, id: str, path: str) -> Claim:
         record = self._registry.get(id)
         return Claim(CONTAINER, id, (record.name,) if record else (), path, record is not None and record.is_active)
+
+
+def _shown_layer(layer: FoundLayer) -> StackedLayer:
+    return StackedLayer(
+        chain_id=layer.chain_id,
+        diff_id=layer.diff_id,
+        created=layer.created_ns // _NS,
+        created_by=layer.created_by,
+        size=layer.size_bytes,
+        files=layer.files,
+        wasted_size=layer.wasted_bytes,
+        wasted=[WastedFile(path=file.path, size=file.size_bytes) for file in layer.wasted],
+        shared_with=list(layer.shared_with),
+    )

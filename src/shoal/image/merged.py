@@ -25,7 +25,7 @@ class MergedView:
             top = self._directories[b""]
             return (top[0], os.lstat(top[0])) if top else None
         parent, _, name = path.rpartition(b"/")
-        for directory in self._stack(parent):
+        for directory in self.parts(parent):
             candidate = directory + b"/" + name
             try:
                 status = os.lstat(candidate)
@@ -37,21 +37,21 @@ class MergedView:
     def names(self, path: bytes) -> list[bytes]:
         """The sorted names that the view shows in the directory `path`."""
         seen: dict[bytes, bool] = {}
-        for directory in self._stack(path):
+        for directory in self.parts(path):
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if entry.name not in seen:
                         seen[entry.name] = not is_whiteout(entry.path, entry.stat(follow_symlinks=False))
         return sorted(name for name, shown in seen.items() if shown)
 
-    def _stack(self, path: bytes) -> list[bytes]:
+    def parts(self, path: bytes) -> list[bytes]:
         """The real directories that merge into the directory `path`, the topmost first."""
         known = self._directories.get(path)
         if known is not None:
             return known
         parent, _, name = path.rpartition(b"/")
         stack: list[bytes] = []
-        for directory in self._stack(parent):
+        for directory in self.parts(parent):
             candidate = directory + b"/" + name
             try:
                 status = os.lstat(candidate)

@@ -12,7 +12,8 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -23,6 +24,7 @@ from shoal.image.archive.save import ArchiveWriter
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.claims import Claim, Directories, store_claims
+from shoal.image.difference import Difference, file_differences
 from shoal.image.filters import ImageFilters, select
 from shoal.image.image import (
     HistoryEntry,
@@ -42,6 +44,7 @@ from shoal.image.removal import Remover
 from shoal.image.scratch import Scratch
 from shoal.image.snapshot.choice import open_snapshotter
 from shoal.image.snapshot.protocol import Snapshotter
+from shoal.image.stack import StackedLayer, stack_of
 from shoal.oci.digest import Digest
 from shoal.oci.image_spec import (
     History,
@@ -202,6 +205,32 @@ class ImageStore:
             steps[index] = entry._replace(id=ancestor.id, tags=ancestor.repo_tags)
             ancestor = self._catalog.get(ancestor.parent) if ancestor.parent else None
         return steps
+
+    def stack(self, text: str) -> Sequence[StackedLayer]:
+        """The layers of the image, the bottom one first, and what of each is covered. Raises: as `get`; OSError."""
+        image = self.get(text)
+        with self._held(image):
+            return stack_of(image, self.layers_of(image), self._layers.tree, self._catalog.images())
+
+    def differences(self, before: str, after: str) -> Iterator[Difference]:
+        """The paths in which two images differ. Raises: as `get`, at once; OSError while iterating."""
+        old, new = self.get(before), self.get(after)
+
+        def walk() -> Iterator[Difference]:
+            with self._held(old), self._held(new):
+                trees = [[self._layers.tree(id) for id in reversed(image.chain_ids)] for image in (old, new)]
+                yield from file_differences(*trees)
+
+        return walk()
+
+    @contextmanager
+    def _held(self, image: Image) -> Iterator[None]:
+        """Hold the image's layers within the block. Raises: NotFound if it is gone."""
+        self._layers.hold_existing(image.chain_ids)
+        try:
+            yield
+        finally:
+            self._layers.release(image.chain_ids)
 
     # -- names and removal --------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from shoal.api.progress import JSONMessage
     from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect
     from shoal.api.stats import ContainerStats
-    from shoal.api.storage import DiskLedger
+    from shoal.api.storage import DiskLedger, ImageDifference, ImageStack
     from shoal.api.system import BuildPruneReport, DiskUsage, SystemInfo, SystemVersion
     from shoal.api.top import ContainerTopResponse
     from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
@@ -411,6 +411,14 @@ class StorageBackend(Protocol):
 
     async def disk(self) -> DiskLedger:
         """Whose every byte on disk is."""
+        ...
+
+    async def stack(self, ref: str) -> ImageStack:
+        """An image as the stack of its layers. Raises: NotFound, InvalidArgument."""
+        ...
+
+    def differences(self, ref: str, other: str) -> AsyncIterator[ImageDifference]:
+        """In what `other` differs. Raises (before the first): NotFound, InvalidArgument."""
         ...
 
 

@@ -166,4 +166,6 @@ UNPUBLISHED: tuple[Operation, ...] = (
     Operation("POST", "/containers/{id}/ports", "ShoalContainerPorts"),
     Operation("GET", "/containers/{id}/why/port", "ShoalContainerWhyPort"),
     Operation("GET", "/system/df/users", "ShoalDiskUsers"),
+    Operation("GET", "/images/{name}/tree", "ShoalImageTree"),
+    Operation("GET", "/images/{name}/diff", "ShoalImageDiff"),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shoal.api.storage import DiskLedger, DiskUser
+from collections.abc import AsyncIterator
+
+from shoal.api.storage import DiskLedger, DiskUser, ImageDifference, ImageStack
 
 
 class FakeStorage:
@@ -11,3 +13,11 @@ class FakeStorage:
     async def disk(self) -> DiskLedger:
         user = DiskUser(kind="image-layer", id="sha256:1", names=["busybox:latest"], size=4096, inodes=1, in_use=False)
         return DiskLedger(size=4096, inodes=1, users=[user])
+
+    async def stack(self, ref: str) -> ImageStack:
+        """An image without layers."""
+        return ImageStack(id=ref, size=0, wasted_size=0, layers=[])
+
+    async def differences(self, ref: str, other: str) -> AsyncIterator[ImageDifference]:
+        """One file more."""
+        yield ImageDifference(path=f"/{ref}-{other}", kind=1, size=7)

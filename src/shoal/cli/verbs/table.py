@@ -98,6 +98,8 @@ VERBS = (
     VerbEntry("container inspect", "[OPTIONS] CONTAINER [CONTAINER...]", "Show everything about containers"),
     VerbEntry("image inspect", "[OPTIONS] IMAGE [IMAGE...]", "Show everything about images"),
     VerbEntry("image prune", "[OPTIONS]", "Remove images that nothing uses"),
+    VerbEntry("image tree", "[OPTIONS] IMAGE", "Show the layers of an image, who shares them, and what is wasted"),
+    VerbEntry("image diff", "[OPTIONS] IMAGE IMAGE", "Show in what two images differ"),
     VerbEntry("pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry"),
     VerbEntry("push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry"),
     VerbEntry("login", "[OPTIONS] [SERVER]", "Authenticate to a registry"),
@@ -151,6 +153,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "remove": "rmi",
         "inspect": "image inspect",
         "prune": "image prune",
+        "tree": "image tree",
+        "diff": "image diff",
         **{name: name for name in ("load", "save", "import", "tag", "history", "pull", "push")},
     },
     "volume": {

@@ -33,6 +33,16 @@ class Images:
         """Its layers and empty steps, newest first."""
         return await self._caller.documents("GET", f"/images/{ref}/history")
 
+    async def tree(self, ref: str) -> Document:
+        """The stack of its layers, and what of each is covered. Of shoal alone: else NotFound."""
+        return await self._caller.document("GET", f"/images/{ref}/tree")
+
+    async def differences(self, ref: str, other: str) -> AsyncIterator[Document]:
+        """In what `other` differs: fields of the configuration, then paths. Of shoal alone: else NotFound."""
+        response = await self._caller.call("GET", f"/images/{ref}/diff", query={"with": other})
+        async for line in response.lines():
+            yield parse_document(line, "a difference")
+
     async def tag(self, ref: str, *, repo: str, tag: str) -> None:
         """Gives it one more name."""
         await self._caller.perform("POST", f"/images/{ref}/tag", query={"repo": repo, "tag": tag})

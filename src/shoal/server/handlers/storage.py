@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.server.messages import Reply, Request, json_reply
+from shoal.server.messages import JSON, Reply, Request, StreamReply, json_reply
+from shoal.server.streams import as_json, begun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,4 +19,15 @@ async def disk(backend: Backend, _request: Request) -> Reply:
     return json_reply(await backend.storage.disk())
 
 
-HANDLERS: Mapping[str, Handler] = {"ShoalDiskUsers": disk}
+async def tree(backend: Backend, request: Request) -> Reply:
+    """An image as the stack of its layers."""
+    return json_reply(await backend.storage.stack(request.name))
+
+
+async def diff(backend: Backend, request: Request) -> StreamReply:
+    """In what the image `with` differs from this one, a JSON object a line."""
+    differences = backend.storage.differences(request.name, request.query.text("with"))
+    return StreamReply(as_json(await begun(differences)), JSON)
+
+
+HANDLERS: Mapping[str, Handler] = {"ShoalDiskUsers": disk, "ShoalImageTree": tree, "ShoalImageDiff": diff}
