@@ -103,7 +103,7 @@ def test_prune_gives_back_what_it_says(stored: Engine) -> None:
 
 
 def test_image_tree_tells_who_made_shares_and_wastes_what(stored: Engine) -> None:
-    """What is overwritten, deleted, or below something that took its place is wasted; not what shows by another name."""
+    """What is overwritten, deleted, or below what took its place is wasted; not what shows by another name."""
     sizes = (("a/over", 1000), ("a/gone", 200), ("b/in", 30), ("c/in", 4))
     files = [file(path, b"x" * size) for path, size in sizes]
     base = layer(*(directory(name) for name in "abc"), *files, hard_link("kept", "b/in"))
