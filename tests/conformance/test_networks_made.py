@@ -231,6 +231,15 @@ def test_rm_of_a_network_in_use_is_refused(engine: Engine) -> None:
         engine.ok("start", "box")
 
 
+def test_prune_takes_the_network_of_a_stopped_container(engine: Engine) -> None:
+    """It is not in it before it starts again, which then says what is missing."""
+    engine.ok("network", "create", "net")
+    started(engine, "box", "--network", "net")
+    engine.ok("stop", "-t", "0", "box")
+    assert engine.ok("network", "prune", "-f").split() == ["Deleted", "Networks:", "net"]
+    assert "not found" in refused(engine, "start", "box", code=1)
+
+
 def test_prune_takes_what_nobody_uses(engine: Engine) -> None:
     """With and without a label; networks with a container stay."""
     for name, label in (("used", "a"), ("free", "a"), ("kept", "b")):

@@ -132,13 +132,13 @@ class ContainerNames:
             for endpoint in driver.inspect().endpoints:
                 record = self._registry.get(endpoint.container_id)
                 if record is not None:
-                    _enter(directory, endpoint, record, asked_of(record, driver))
+                    _enter(directory, endpoint, record, asked_of(record, driver, self._catalog))
         return directory
 
     def _links(self, record: ContainerRecord, own: Sequence[NetworkDriver]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for driver in own:
-            for text in asked_of(record, driver).links or ():
+            for text in asked_of(record, driver, self._catalog).links or ():
                 try:
                     name, alias = parse_link(text)
                 except InvalidArgument:
@@ -150,10 +150,11 @@ class ContainerNames:
         return found
 
 
-def asked_of(record: ContainerRecord, driver: NetworkDriver) -> EndpointSettings:
-    """What the container asked of a network, by its name or its id."""
-    wanted = record.networking.endpoints_config
-    return wanted.get(driver.name) or wanted.get(driver.inspect().id) or EndpointSettings()
+def asked_of(record: ContainerRecord, driver: NetworkDriver, catalog: NetworkCatalog) -> EndpointSettings:
+    """What the container asked of a network, by its name, its id or the beginning of one."""
+    wanted = record.networking.endpoints_config.items()
+    found = (settings for ref, settings in wanted if catalog.name_of(ref) == driver.name)
+    return next(found, EndpointSettings())
 
 
 def dns_names(record: ContainerRecord, asked: EndpointSettings) -> list[str]:

@@ -128,9 +128,10 @@ class NameInquiries:
         """The networks that a container is in, or is to be in when it starts."""
         drivers = [driver for driver in self._catalog if driver.endpoint(record.id) is not None]
         if not record.is_running:
-            wanted = {network_name(record), *record.networking.endpoints_config}
-            drivers = [driver for driver in self._catalog if {driver.name, driver.inspect().id} & wanted]
-        return {driver.name: asked_of(record, driver) for driver in drivers}
+            refs = (network_name(record), *record.networking.endpoints_config)
+            wanted = {self._catalog.name_of(ref) for ref in refs}
+            drivers = [driver for driver in self._catalog if driver.name in wanted]
+        return {driver.name: asked_of(record, driver, self._catalog) for driver in drivers}
 
 
 def _forwards() -> bool:

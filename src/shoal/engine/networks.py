@@ -130,15 +130,14 @@ class Networks:
         await self._memberships.disconnect(record, driver)
 
     async def prune(self, filters: Filters) -> NetworksPruneReport:
-        """What was removed: users' networks that no container is in. Raises: InvalidArgument for a filter."""
+        """What was removed: users' networks that no running container is in. Raises: InvalidArgument for a filter."""
         filters.validate(_PRUNE_ACCEPTED)
         limit_ns = until_ns(filters, now_ns=self._clock_ns())
         unwanted = "label!" in filters
-        wanted = {name for record in self._registry for name in self._memberships.of(record)}
         deleted = []
         for driver in self._catalog:
             definition = self._catalog.definition(driver.name)
-            if definition is None or driver.name in wanted or driver.inspect().endpoints:
+            if definition is None or driver.inspect().endpoints:
                 continue
             if self._catalog.get(driver.name) is not driver:
                 continue  # another client has removed it meanwhile

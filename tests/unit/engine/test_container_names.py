@@ -56,6 +56,10 @@ class Catalog:
         """As NetworkCatalog.is_own."""
         return any(network.is_own for network in self.networks if network.name == name)
 
+    def name_of(self, ref: str) -> str:
+        """As NetworkCatalog.name_of."""
+        return next((known.name for known in self.networks if known.inspect().id.startswith(ref)), ref)
+
     def definition(self, name: str) -> NetworkDefinition | None:
         """As NetworkCatalog.definition."""
         found = next(network for network in self.networks if network.name == name)
@@ -191,3 +195,11 @@ def test_changes_are_seen_when_they_are_told(world: World) -> None:
     del world.networks["red"].endpoints[web.id]
     world.names.changed()
     assert world.names.lookup(box.id, "site") is None
+
+
+def test_network_may_be_meant_by_the_beginning_of_its_id(world: World) -> None:
+    """As with `run --network`: the aliases that were asked for there are found."""
+    web = world.container("web", red=EndpointSettings(aliases=["www"]))
+    web.networking = NetworkingConfig(endpoints_config={"id-re": EndpointSettings(aliases=["www"])})
+    box = world.container("box", red=EndpointSettings())
+    assert world.names.lookup(box.id, "www") == [world.networks["red"].endpoints[web.id].ip]
