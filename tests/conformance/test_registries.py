@@ -61,12 +61,9 @@ def test_push_pull_and_run(images: Engine, hub: Registry) -> None:
     pulled = images.ok("pull", name).splitlines()
     assert pulled[:2] == ["Using default tag: latest", "latest: Pulling from some/box"]
     steps = [line.partition(": ")[2] for line in pulled[2:-3]]
-    # The checksum is told of if it takes a moment: progress of a layer that comes too fast is dropped.
-    assert [step for step in steps if step != "Verifying Checksum"] == [
-        "Pulling fs layer",
-        "Download complete",
-        "Pull complete",
-    ]
+    # Progress of a layer that comes faster than it can be told is dropped.
+    steps = [step for step in steps if step not in ("Verifying Checksum", "Download complete")]
+    assert steps == ["Pulling fs layer", "Pull complete"]
     assert pulled[-3:] == [
         f"Digest: {digest[1]}",
         f"Status: Downloaded newer image for {name}:latest",

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import select
 import socket
 import ssl
 import tarfile
@@ -59,12 +60,20 @@ class Exchange:
         if length is not None and length != len(body):
             self.cut()
 
-    def begin(self, status: int, length: int) -> Callable[[bytes], object]:
+    def begin(self, status: int, length: int, **headers: str) -> Callable[[bytes], object]:
         """Send the head of an answer; what it returns sends bytes of the body."""
         self._handler.send_response(status)
+        for name, value in headers.items():
+            self._handler.send_header(name.replace("_", "-"), value)
         self._handler.send_header("Content-Length", str(length))
         self._handler.end_headers()
         return self._handler.wfile.write
+
+    def is_left(self, timeout_s: float) -> bool:
+        """Whether the client closes the connection within this time."""
+        connection = self._handler.connection
+        readable, _, _ = select.select([connection], [], [], timeout_s)
+        return bool(readable) and not connection.recv(1, socket.MSG_PEEK)
 
     def cut(self) -> None:
         """End the connection here."""

@@ -102,50 +102,65 @@ class Catalog:
 
     # -- writing ------------------------------------------------------------------------------------------------
 
-    def add(self, raw: bytes, *, parent: ImageId | None = None) -> Image:
-        """The image of the configuration `raw`, whose layers the caller has made and holds; it may exist already.
+    def add(
+        self, raw: bytes, references: Sequence[Reference] = (), now_ns: int = 0, *, parent: ImageId | None = None
+    ) -> tuple[Image, list[ImageId | None]]:
+        """The image of the configuration `raw`, called `references`: both or neither, whatever happens meanwhile.
 
-        Raises: InvalidArgument; NotFound if a layer is missing; Internal for a full disk.
+        The caller has made its layers and holds them. The image may exist already; with it comes, for each name, the
+        other image that had it before. Raises: InvalidArgument; NotFound if a layer is missing; Internal for a full
+        disk.
         """
         with self.lock:
             image_id = ImageId(self._blobs.put(raw))
-            existing = self._images.get(image_id)
-            if existing is not None:
-                return existing
-            image = self._parsed(image_id, raw, parent)
-            self._layers.hold_existing(image.chain_ids)
+            image = self._images.get(image_id)
+            is_new = image is None
+            if image is None:
+                image = self._parsed(image_id, raw, parent)
+                self._layers.hold_existing(image.chain_ids)
             try:
                 with self._transaction():
-                    self._db.execute("INSERT INTO image_images (id, parent) VALUES (?, ?)", (image_id, parent))
+                    if is_new:
+                        self._db.execute("INSERT INTO image_images (id, parent) VALUES (?, ?)", (image_id, parent))
+                    self._write_names(references, image_id, now_ns)
             except BaseException:
-                self._layers.release(image.chain_ids)
+                if is_new:
+                    self._layers.release(image.chain_ids)
                 raise
             self._images[image_id] = image
-            return image
+            previous = [self._renamed(_key(reference), image_id, now_ns) for reference in references]
+            return self._images[image_id], previous
 
     def tag(self, reference: Reference, image_id: ImageId, now_ns: int) -> ImageId | None:
         """Give the image this name; returns the image that had it before, if another one.
 
         Raises: NotFound if the image is gone.
         """
-        key = _key(reference)
         with self.lock:
             if image_id not in self._images:
                 raise NotFound(f"No such image: {image_id}")
-            previous = self._names.get(key)
             with self._transaction():
-                self._db.execute(
-                    "INSERT INTO image_names (name, image, tagged_ns) VALUES (?, ?, ?)"
-                    " ON CONFLICT (name) DO UPDATE SET image = excluded.image, tagged_ns = excluded.tagged_ns",
-                    (key, image_id, now_ns),
-                )
-            if previous is not None:
-                self._drop_reference(previous, key)
-            self._names[key] = image_id
-            image = self._images[image_id]
-            references = tuple(sorted((*image.references, Reference.parse(key)), key=str))
-            self._images[image_id] = replace(image, references=references, last_tagged_ns=now_ns)
-            return previous if previous != image_id else None
+                self._write_names([reference], image_id, now_ns)
+            return self._renamed(_key(reference), image_id, now_ns)
+
+    def _write_names(self, references: Iterable[Reference], image_id: ImageId, now_ns: int) -> None:
+        """Within a transaction: give the image these names."""
+        self._db.executemany(
+            "INSERT INTO image_names (name, image, tagged_ns) VALUES (?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET image = excluded.image, tagged_ns = excluded.tagged_ns",
+            [(_key(reference), image_id, now_ns) for reference in references],
+        )
+
+    def _renamed(self, key: str, image_id: ImageId, now_ns: int) -> ImageId | None:
+        """After the transaction: the same in memory; returns the other image that had the name before."""
+        previous = self._names.get(key)
+        if previous is not None:
+            self._drop_reference(previous, key)
+        self._names[key] = image_id
+        image = self._images[image_id]
+        references = tuple(sorted((*image.references, Reference.parse(key)), key=str))
+        self._images[image_id] = replace(image, references=references, last_tagged_ns=now_ns)
+        return previous if previous != image_id else None
 
     def untag(self, references: Iterable[Reference]) -> None:
         """Take these names away."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from shoal.image.image import Image
 from shoal.image.layers import Layer
+from shoal.image.partials import KeptBlob
 from shoal.oci.digest import Digest, hex_of, short_id
 
 IMAGE, LAYER, CONTAINER, PARTIAL_PULL = "image", "image-layer", "container", "partial-pull"
@@ -33,6 +34,7 @@ class Directories(NamedTuple):
     blobs: str
     layers: str
     snapshots: str
+    partial: str
 
 
 def store_claims(
@@ -62,6 +64,11 @@ def store_claims(
         yield Claim(kind, chain_id, names, path, in_use=chain_id in below, is_fixed=True)
     for key in snapshots:
         yield Claim(CONTAINER, key, (), os.path.join(directories.snapshots, key), in_use=True)
+
+
+def partial_claim(blob: KeptBlob) -> Claim:
+    """The claim of a blob that has not come to its end, or whose layer was not made."""
+    return Claim(PARTIAL_PULL, blob.digest, (), blob.path, in_use=blob.in_use)
 
 
 def _names(image: Image) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class LayerTree:
         self._root_fd = open_directory(root)
         self._lower = lower
         self._open: OrderedDict[bytes, int] = OrderedDict()
-        self._pending: dict[bytes, Attributes] = {}
+        self._pending: dict[bytes, Attributes | None] = {}  # None: to be inherited
         self.is_rebuildable = True
 
     def __enter__(self) -> LayerTree:
@@ -154,17 +154,18 @@ class LayerTree:
         self._pending = {p: a for p, a in self._pending.items() if p != path and not p.startswith(below)}
 
     def inherit(self, path: bytes) -> None:
-        """Give a directory that the archive implies the attributes of the lower one, or root's with mode 0755."""
+        """Give a directory that the archive implies the attributes of the lower one, unless it brings its own."""
+        self._pending.setdefault(path, None)
+
+    def _inherited(self, path: bytes) -> Attributes:
+        """What the directory `path` has in the layers below; root's with mode 0755 where it is new."""
         found = self._lower.find(path)
         if found is None or not stat.S_ISDIR(found[1].st_mode):
-            self._pending.setdefault(path, Attributes(0o755, 0, 0, 0, None))
-            return
+            return Attributes(0o755, 0, 0, 0, None)
         real, status = found
         names = [os.fsencode(name) for name in os.listxattr(real)]
         xattrs = {name: os.getxattr(real, name) for name in names if not name.startswith(PRIVATE_XATTRS)}
-        self._pending[path] = Attributes(
-            stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns, xattrs
-        )
+        return Attributes(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns, xattrs)
 
     def apply_attributes(self) -> None:
         """Set the attributes of all directories, children first: writing a child would change its parent's time."""
@@ -173,7 +174,7 @@ class LayerTree:
                 fd = self.directory(path, create=False)
             except (FileNotFoundError, InvalidArgument):
                 continue  # reached through a symlink, which a later entry has replaced
-            attributes.apply(fd)
+            (attributes or self._inherited(path)).apply(fd)
 
     def _remember(self, path: bytes, fd: int) -> int:
         self._open[path] = fd

@@ -16,9 +16,10 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from shoal.errors import Internal, InvalidArgument, NotFound
 from shoal.image.failures import explained
@@ -33,6 +34,7 @@ from shoal.oci.documents import decode_document, encode_document
 
 Progress = Callable[[int], None]
 _PREFETCH_FROM = 4 << 20  # below, a thread costs more than it saves
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,53 @@ class Layer:
     is_rebuildable: bool
 
 
+class LayerArchive(Protocol):
+    """Where a layer's tar, compressed or not, comes from: a file, or one that is still growing."""
+
+    path: str  # holds all of it once `chunks` has come to its end
+    size_bytes: int
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        """The archive. Consumed in another thread, perhaps; raises there what ends the work."""
+
+    def check(self) -> None:
+        """Raises: what ends the work; asked again and again while something else is waited for."""
+
+    def wait_below(self) -> None:
+        """Returns when the layers below exist; the tree is complete but for what it has from them."""
+
+    def give_up(self) -> None:
+        """The rest is not wanted: `chunks` ends soon, whatever it waits for."""
+
+
+class ArchiveFile:
+    """An archive that lies in a file; `progress` hears of the bytes read so far, what it raises ends the work."""
+
+    def __init__(self, path: str, progress: Progress | None = None) -> None:
+        self.path = path
+        self.size_bytes = os.stat(path).st_size
+        self._progress = progress
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        """As LayerArchive."""
+        done = 0
+        with open(self.path, "rb", buffering=0) as file:
+            for chunk in read_chunks(file):
+                done += len(chunk)
+                if self._progress is not None:
+                    self._progress(done)
+                yield chunk
+
+    def check(self) -> None:
+        """Nothing ends it."""
+
+    def wait_below(self) -> None:
+        """They exist: layers of a file are made one after the other."""
+
+    def give_up(self) -> None:
+        """A file never keeps anybody waiting."""
+
+
 class LayerStore:
     """The layers under `root`, with `scratch` on the same file system."""
 
@@ -54,7 +103,8 @@ class LayerStore:
         self._root = root
         self._scratch = scratch
         self._lock = threading.Lock()
-        self._making: dict[Digest, threading.Lock] = {}
+        self._made = threading.Condition(self._lock)
+        self._making: set[Digest] = set()
         self._holds: Counter[Digest] = Counter()
         os.makedirs(root, mode=0o700, exist_ok=True)
         self._layers = dict(self._scan())
@@ -130,34 +180,29 @@ class LayerStore:
 
     # -- making -------------------------------------------------------------------------------------------------
 
-    def ensure(
-        self,
-        archive: str,
-        below: Sequence[Digest],
-        chain_id: Digest,
-        diff_id: Digest,
-        progress: Progress | None = None,
-    ) -> Layer:
-        """The layer `chain_id`, unpacked from the file `archive` unless it exists; the caller holds it and `below`.
-
-        `progress` is called with the bytes of `archive` read so far; what it raises ends the work.
+    def ensure(self, archive: LayerArchive, below: Sequence[Digest], chain_id: Digest, diff_id: Digest) -> Layer:
+        """The layer `chain_id`, unpacked from `archive` unless it exists; the caller holds it and `below`.
 
         Of several threads that want the same layer, one unpacks it.
-        Raises: InvalidArgument if the archive's digest is not `diff_id`; what Unpacker raises.
+        Raises: InvalidArgument if the archive's digest is not `diff_id`; what Unpacker and the archive raise.
         """
-        with self._lock:
-            making = self._making.setdefault(chain_id, threading.Lock())
-        with making:
-            try:
-                existing = self._layers.get(chain_id)
-                if existing is not None:
-                    return existing
-                made, directory = self._unpack(archive, below, progress)
-                if made.diff_id == diff_id:
-                    return self._publish(made, directory)
-                self._scratch.discard(directory)
-            finally:
-                self._making.pop(chain_id, None)
+        with self._made:
+            while chain_id in self._making:
+                self._made.wait(_POLL_S)
+                archive.check()
+            existing = self._layers.get(chain_id)
+            if existing is not None:
+                return existing
+            self._making.add(chain_id)
+        try:
+            made, directory = self._unpack(archive, below)
+            if made.diff_id == diff_id:
+                return self._publish(made, directory)
+            self._scratch.discard(directory)
+        finally:
+            with self._made:
+                self._making.discard(chain_id)
+                self._made.notify_all()
         raise InvalidArgument(f'invalid diffID for layer {len(below)}: expected "{diff_id}", got "{made.diff_id}"')
 
     def add(self, archive: str, below: Sequence[Digest]) -> Layer:
@@ -165,24 +210,24 @@ class LayerStore:
 
         Raises: what Unpacker raises.
         """
-        made, directory = self._unpack(archive, below)
+        made, directory = self._unpack(ArchiveFile(archive), below)
         self.hold([Digest(made.chain_id)])
         layer = self._publish(made, directory)
         if layer is not made:
             self._scratch.purge()
         return layer
 
-    def _unpack(self, archive: str, below: Sequence[Digest], progress: Progress | None = None) -> tuple[Layer, str]:
+    def _unpack(self, archive: LayerArchive, below: Sequence[Digest]) -> tuple[Layer, str]:
         """Unpack into a scratch directory; returns what it is, and where."""
         directory = self._scratch.fresh("layer")
         tree = os.path.join(directory, "diff")
         os.makedirs(tree, mode=0o755)
         try:
             skeleton = os.path.join(directory, "skeleton")
-            digits, size, unpacked = self._stream(archive, tree, skeleton, below, progress)
+            digits, size, unpacked = self._stream(archive, tree, skeleton, below)
             if not unpacked.is_rebuildable:
                 os.unlink(skeleton)
-                _link_or_copy(archive, os.path.join(directory, "archive"))
+                _link_or_copy(archive.path, os.path.join(directory, "archive"))
             diff_id = Digest(f"sha256:{digits}")
             chain_id = _chain_id(below, diff_id)
             parent = below[-1] if below else None
@@ -198,9 +243,9 @@ class LayerStore:
         return layer, directory
 
     def _stream(
-        self, archive: str, tree: str, skeleton: str, below: Sequence[Digest], progress: Progress | None
+        self, archive: LayerArchive, tree: str, skeleton: str, below: Sequence[Digest]
     ) -> tuple[str, int, Unpacked]:
-        """Unpack the file `archive` into `tree`; returns the plain tar's sha256 and size, and the unpacker's report."""
+        """Unpack `archive` into `tree`; returns the plain tar's sha256 and size, and the unpacker's report."""
         hasher = hashlib.sha256()
         size = 0
 
@@ -212,16 +257,16 @@ class LayerStore:
                 yield chunk
 
         lower = MergedView([self.tree(chain_id) for chain_id in reversed(below)])
-        with open(archive, "rb", buffering=0) as file, open(skeleton, "xb") as out:
-            chunks = hashed(decompressed(read_chunks(file)))
-            ahead = prefetched(chunks) if os.fstat(file.fileno()).st_size >= _PREFETCH_FROM else None
+        with open(skeleton, "xb") as out, closing(archive.chunks()) as raw:
+            chunks = hashed(decompressed(raw))
+            ahead = prefetched(chunks) if archive.size_bytes >= _PREFETCH_FROM else None
             notes = SkeletonWriter(out)
-            told = _told(ahead or chunks, file.fileno(), progress) if progress else ahead or chunks
             try:
-                with Unpacker(tree, lower, notes) as unpacker:
-                    unpacked = unpacker.unpack(TarReader(told, tap=notes.raw))
+                with Unpacker(tree, lower, notes, archive.wait_below) as unpacker:
+                    unpacked = unpacker.unpack(TarReader(ahead or chunks, tap=notes.raw))
             finally:
                 if ahead is not None:
+                    archive.give_up()
                     ahead.close()
             notes.close()
         return hasher.hexdigest(), size, unpacked
@@ -267,13 +312,6 @@ class LayerStore:
                 self._scratch.discard(os.path.join(self._root, name))
                 continue
             yield Digest(layer.chain_id), layer
-
-
-def _told(chunks: Iterator[bytes], fd: int, progress: Progress) -> Iterator[bytes]:
-    """The same chunks; `progress` hears how far the file that they come from has been read."""
-    for chunk in chunks:
-        progress(os.lseek(fd, 0, os.SEEK_CUR))
-        yield chunk
 
 
 def _chain_id(below: Sequence[Digest], diff_id: Digest) -> Digest:

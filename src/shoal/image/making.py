@@ -119,9 +119,8 @@ class ImageMaker:
             raw = encode_image(_with_layer(document, layer.diff_id, step))
             with self._catalog.lock:
                 known_parent = parent if parent and self._catalog.get(parent) else None
-                image = self._catalog.add(raw, parent=known_parent)
-                if reference is not None:
-                    self._catalog.tag(reference.with_default_tag(), image.id, self._clock_ns())
+                names = [reference.with_default_tag()] if reference is not None else []
+                image, _ = self._catalog.add(raw, names, self._clock_ns(), parent=known_parent)
             return image.id
         finally:
             if self._layers.release([Digest(layer.chain_id)]):

@@ -49,18 +49,31 @@ class MergedView:
         known = self._directories.get(path)
         if known is not None:
             return known
-        parent, _, name = path.rpartition(b"/")
-        stack: list[bytes] = []
-        for directory in self.parts(parent):
-            candidate = directory + b"/" + name
-            try:
-                status = os.lstat(candidate)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            if not stat.S_ISDIR(status.st_mode):
-                break  # a whiteout, or a file: either hides what lies below
-            stack.append(candidate)
-            if is_opaque(candidate):
-                break
-        self._directories[path] = stack
+        # From the longest known ancestor down, not by recursion: a path may have 2,000 components.
+        end = len(path)
+        while (end := path.rfind(b"/", 0, end)) > 0 and path[:end] not in self._directories:
+            pass
+        stack = self._directories[path[: max(end, 0)]]
+        while end < len(path):
+            begin = end + 1
+            end = path.find(b"/", begin)
+            end = len(path) if end < 0 else end
+            stack = self._directories[path[:end]] = _merging(stack, path[begin:end])
         return stack
+
+
+def _merging(stack: list[bytes], name: bytes) -> list[bytes]:
+    """Those of the entries `name` in the directories of `stack` that are directories and merge."""
+    merging: list[bytes] = []
+    for directory in stack:
+        candidate = directory + b"/" + name
+        try:
+            status = os.lstat(candidate)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if not stat.S_ISDIR(status.st_mode):
+            break  # a whiteout, or a file: either hides what lies below
+        merging.append(candidate)
+        if is_opaque(candidate):
+            break
+    return merging

@@ -1,9 +1,9 @@
 """The image store: everything that Docker's image commands need, without knowing containers or HTTP.
 
 Runs in shoald; every method blocks, is thread-safe and is meant for an executor, except `get`, which only reads memory
-(a few microseconds). On disk, under the data root: blobs/ (configurations), layers/ (unpacked, by chainID), tmp/image/
-(scratch and trash), and the tables image_* of the database. A crash at any moment leaves whole images, what leases hold
-(leases.py), and trash that the next start takes away.
+(a few microseconds). On disk, under the data root: blobs/ (configurations), layers/ (unpacked, by chainID), partial/
+(interrupted pulls), tmp/image/ (scratch and trash), and the tables image_* of the database. A crash at any moment
+leaves whole images, what came of others (leases.py, partials.py), and trash that the next start takes away.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shoal.image.archive.load import Loader
 from shoal.image.archive.save import ArchiveWriter
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
-from shoal.image.claims import Claim, Directories, store_claims
+from shoal.image.claims import Claim, Directories, partial_claim, store_claims
 from shoal.image.difference import Difference, file_differences
 from shoal.image.filters import ImageFilters, select
 from shoal.image.image import (
@@ -38,6 +38,7 @@ from shoal.image.image import (
 from shoal.image.layers import Layer, LayerStore
 from shoal.image.leases import Leases
 from shoal.image.making import ImageMaker, spool_stream, spool_written
+from shoal.image.partials import Partials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.sources import Sources
 from shoal.image.removal import Remover
@@ -90,7 +91,9 @@ class ImageStore:
         self._clock_ns = clock_ns
         self._platform = platform or Platform.of_machine(os.uname().machine)
         self._scratch = Scratch(os.path.join(self._root, "tmp", "image"))
-        self._directories = Directories(*(os.path.join(self._root, name) for name in ("blobs", "layers", "snapshots")))
+        names = ("blobs", "layers", "snapshots", "partial")
+        self._directories = Directories(*(os.path.join(self._root, name) for name in names))
+        self._partials = Partials(self._directories.partial, lambda: clock_ns() / 10**9)
         self._blobs = BlobStore(self._directories.blobs, self._scratch.path)
         self._layers = LayerStore(self._directories.layers, self._scratch)
         self._catalog = Catalog(connect, self._blobs, self._layers)
@@ -127,14 +130,15 @@ class ImageStore:
         from shoal.image.registry.registries import Registries
 
         storage = Storage(
-            self._catalog,
-            self._layers,
-            self._leases,
-            self._scratch,
-            self._sources,
-            self._blobs,
-            self._clock_ns,
-            self._platform,
+            catalog=self._catalog,
+            layers=self._layers,
+            leases=self._leases,
+            scratch=self._scratch,
+            partials=self._partials,
+            sources=self._sources,
+            blobs=self._blobs,
+            clock_ns=self._clock_ns,
+            platform=self._platform,
         )
         return Registries(storage, settings)
 
@@ -264,7 +268,8 @@ class ImageStore:
         """What of the data root is the store's, for the books about the disk."""
         snapshots = {key: self._snapshotter.chain(key) for key in self._snapshotter.keys()}  # noqa: SIM118
         images, layers = self._catalog.images(), self._layers.all()
-        return list(store_claims(self._directories, images, layers, self._leases.subjects(), snapshots))
+        stored = store_claims(self._directories, images, layers, self._leases.subjects(), snapshots)
+        return [*stored, *(partial_claim(blob) for blob in self._partials.blobs())]
 
     def collect_garbage(self, *, unfinished: bool = False) -> None:
         """Delete what nothing needs; at any time, beside whatever else the store does.
@@ -273,14 +278,17 @@ class ImageStore:
         """
         if unfinished:
             self._leases.give_up()
+            self._partials.sweep(kept_s=0)
         else:
             self._leases.expire()
+            self._partials.sweep()
         self._catalog.collect_garbage()
         self._scratch.purge()
 
     def next_expiry_ns(self) -> int | None:
         """When `collect_garbage` has something to do again, as far as is known now."""
-        return self._leases.next_expiry_ns()
+        known = (self._leases.next_expiry_ns(), self._partials.next_expiry_ns())
+        return min((moment for moment in known if moment is not None), default=None)
 
     # -- making -------------------------------------------------------------------------------------------------
 

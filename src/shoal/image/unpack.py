@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shoal.errors import InvalidArgument
@@ -52,11 +53,15 @@ class Unpacked:
 class Unpacker:
     """Puts the entries of one layer under the directory `root`; use once, in a `with` block.
 
-    `lower` shows the layers below: a directory that the archive only implies gets its attributes from there.
+    `lower` shows the layers below: a directory that the archive only implies gets its attributes from there, at the
+    end, when `wait_lower` has returned.
     """
 
-    def __init__(self, root: str, lower: MergedView, skeleton: SkeletonWriter) -> None:
+    def __init__(
+        self, root: str, lower: MergedView, skeleton: SkeletonWriter, wait_lower: Callable[[], None] = lambda: None
+    ) -> None:
         self._tree = LayerTree(root, lower)
+        self._wait_lower = wait_lower
         self._skeleton = skeleton
         self._size = 0
 
@@ -80,6 +85,7 @@ class Unpacker:
                 self._place(entry, reader)
             entry = None
             reader.drain()
+            self._wait_lower()
             self._tree.apply_attributes()
         except (OSError, OverflowError, ValueError) as error:
             raise explained(error, entry) from error

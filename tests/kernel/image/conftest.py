@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from shoal.image.store import ImageStore
 from shoal.linux.mounts import MS_PRIVATE, MS_REC, mount
 from shoal.linux.namespaces import CLONE_NEWNS, unshare
 from tests.engines.bad_registry import BadRegistry
 from tests.kernel.image.forked import run_forked
-from tests.kernel.image.pulls import BIG, SMALL, Puller
+from tests.kernel.image.pulls import BIG, SMALL, Puller, open_store
 
 
 @pytest.fixture
@@ -44,12 +42,8 @@ def no_leaks(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def puller(tmp_path: Path) -> Iterator[Puller]:
     """An empty store and a registry with one image of two layers."""
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(tmp_path / "db", check_same_thread=False, isolation_level=None)
-
     with BadRegistry() as registry:
-        store = ImageStore(tmp_path / "root", connect, driver="vfs")
+        opened = Puller(open_store(tmp_path / "root"), registry, tmp_path / "root/tmp/image")
         registry.image(SMALL, BIG)
-        yield Puller(store, registry, tmp_path / "root/tmp/image")
-        store.close()
+        yield opened
+        opened.store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,14 +56,37 @@ class Puller:
         self.assert_empty()
         return str(caught.value)
 
+    def restart(self) -> None:
+        """Open the store anew, as the next shoald does."""
+        self.store.close()
+        self.store = open_store(self.scratch.parent.parent)
+
+    @property
+    def partial(self) -> Path:
+        """Where blobs lie that have not come to their end."""
+        return self.scratch.parent.parent / "partial"
+
+    def kept_bytes(self) -> int:
+        """How many bytes there are of them."""
+        return sum(path.stat().st_size for path in self.partial.iterdir())
+
     def assert_empty(self) -> None:
-        """No image and no file; a layer for the next try at the most."""
+        """No image and no file; a layer, or bytes of one, for the next try at the most."""
         assert self.store.images() == []
         self.store.collect_garbage(unfinished=True)
         assert self.store.layers_size() == 0
         assert sorted(os.listdir(self.scratch)) == ["trash"]
         assert os.listdir(self.scratch / "trash") == []
         assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("shoal-pull")]
+
+
+def open_store(root: Path) -> ImageStore:
+    """The store under `root`, as a process that has just started opens it; the caller closes it."""
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(root.parent / "db", check_same_thread=False, isolation_level=None)
+
+    return ImageStore(root, connect, driver="vfs")
 
 
 def on_blob(data: bytes, act: Callable[[Exchange], None]) -> Callable[[Exchange], bool]:

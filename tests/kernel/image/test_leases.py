@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.image.layers import LayerStore
+from shoal.image.layers import ArchiveFile, LayerStore
 from shoal.image.leases import GRACE_NS, Leases
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest
@@ -50,7 +50,7 @@ class Bench:
         archive = self._root / "archive"
         archive.write_bytes(data)
         digest = Digest(f"sha256:{hex_digest(data)}")
-        self.layers.ensure(str(archive), (), digest, digest)
+        self.layers.ensure(ArchiveFile(str(archive)), (), digest, digest)
         return digest
 
     def there(self) -> set[str]:

@@ -33,7 +33,7 @@ class Shelf:
 
     def add(self, comment: str, *names: str, parent: ImageId | None = None) -> ImageId:
         """A new image with these names."""
-        image = self.catalog.add(b'{"os":"linux","comment":"%s"}' % comment.encode(), parent=parent)
+        image, _ = self.catalog.add(b'{"os":"linux","comment":"%s"}' % comment.encode(), parent=parent)
         for name in names:
             self.catalog.tag(Reference.parse(name), image.id, 1)
         return image.id

@@ -12,7 +12,7 @@ from shoal.image.archive.members import Members
 from shoal.image.catalog import Catalog
 from shoal.image.failures import explained
 from shoal.image.image import LayerProgress, Loaded, LoadEvent, Renamed
-from shoal.image.layers import LayerStore, Progress
+from shoal.image.layers import ArchiveFile, LayerStore, Progress
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest, chain_ids_of, parse_digest
 from shoal.oci.image_spec import decode_image
@@ -70,12 +70,11 @@ class Loader:
             for index, member in enumerate(planned.layers):
                 yield LayerProgress(diff_ids[index], 0, member.size_bytes)
                 hear = _in_steps(progress, diff_ids[index], member.size_bytes) if progress else None
-                self._layers.ensure(member.path, chain_ids[:index], chain_ids[index], diff_ids[index], hear)
+                archive = ArchiveFile(member.path, hear)
+                self._layers.ensure(archive, chain_ids[:index], chain_ids[index], diff_ids[index])
                 yield LayerProgress(diff_ids[index], member.size_bytes, member.size_bytes)
-            with self._catalog.lock:
-                image = self._catalog.add(planned.config)
-                previous = [(ref, self._catalog.tag(ref, image.id, self._clock_ns())) for ref in planned.names]
-        for reference, older in previous:
+            image, previous = self._catalog.add(planned.config, planned.names, self._clock_ns())
+        for reference, older in zip(planned.names, previous, strict=True):
             if older is not None:
                 yield Renamed(reference.familiar(), older)
         for reference in planned.names:

@@ -1,18 +1,18 @@
-"""One blob from a registry into a file: verified as it comes, resumed by range where a connection broke."""
+"""One blob from a registry: verified as it comes, resumed by range where a connection, or an earlier pull, broke."""
 
 from __future__ import annotations
 
 import hashlib
-import os
+import http
 import re
 from collections.abc import Callable
 
-from shoal.errors import InvalidArgument, ShoalError
+from shoal.errors import InvalidArgument
 from shoal.image.failures import explained
+from shoal.image.partial_blob import BlobWriter, OtherContent, PartialBlob
 from shoal.image.registry.failures import Refused, Unreachable
 from shoal.image.registry.session import Session
 from shoal.image.registry.transport import Interrupted, RegistryTransport, Response
-from shoal.image.tar.reader import write_all
 from shoal.oci.descriptor import Descriptor
 from shoal.oci.digest import algorithm_of, parse_digest
 
@@ -27,97 +27,104 @@ def blob_failure(descriptor: Descriptor, why: str) -> InvalidArgument:
 
 
 class Download:
-    """The blob of `descriptor` on its way into the new file `path`; `hear` is told of the bytes so far."""
+    """The rest of the blob of `descriptor`, on its way into `blob`.
+
+    `check` is called again and again, and raises what ends it; `hear` is told of the bytes so far, `retrying` of
+    another attempt.
+    """
 
     def __init__(
         self,
         transport: RegistryTransport,
         session: Session,
         descriptor: Descriptor,
-        path: str,
+        blob: PartialBlob,
+        check: Callable[[], None],
         hear: Callable[[int], None],
         retrying: Callable[[int], None],
     ) -> None:
         self._transport = transport
         self._session = session
         self._descriptor = descriptor
-        self._path = path
+        self._blob = blob
+        self._check = check
         self._hear = hear
         self._retrying = retrying
-        self._algorithm = algorithm_of(parse_digest(descriptor.digest))
-        self._hasher = hashlib.new(self._algorithm)
-        self._got = 0
+        self._may_range = True
 
     def fetch(self) -> None:
-        """Nothing, once the file holds the whole blob, verified.
+        """Nothing, once the whole blob is there, verified; another pull may have done it.
 
         Raises: InvalidArgument for content that is not what was promised; Refused, Unreachable, Cancelled; Internal
         for a full disk.
         """
-        try:
-            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise explained(error, doing="pull image") from error
-        try:
-            self._until_whole(fd)
-        finally:
-            os.close(fd)
+        while True:
+            try:
+                with self._blob.writing(self._check, self._hear) as writer:
+                    if writer is not None:
+                        self._until_whole(writer)
+                return
+            except OtherContent as other:
+                # What an earlier process left may be damaged (the machine lost its power): then from the beginning.
+                if not other.is_old:
+                    raise blob_failure(self._descriptor, f"its content has {other.digest}") from None
+            except OSError as error:
+                raise explained(error, doing="pull image") from error
 
-    def _until_whole(self, fd: int) -> None:
+    def _until_whole(self, writer: BlobWriter) -> None:
         """Ask for the rest as often as connections break and something came."""
         attempt = 1
         while True:
-            before = self._got
+            before = writer.position
             try:
-                self._once(fd)
-                return
+                self._once(writer)
+                break
             except (Unreachable, Refused) as error:
-                if isinstance(error, Refused) and error.http_status < 500:
+                if isinstance(error, Refused) and error.http_status < 500 and not self._without_range(error):
                     raise
-                attempt = 1 if self._got > before else attempt + 1
+                attempt = 1 if writer.position > before else attempt + 1
                 if attempt > _TRIES:
                     raise
                 self._retrying(attempt)
                 self._transport.wait(_PAUSE_S * 2**attempt)
+        writer.finish()
 
-    def _once(self, fd: int) -> None:
-        headers = {"Range": f"bytes={self._got}-"} if self._got else {}
-        if self._got < self._descriptor.size or not self._got:
+    def _without_range(self, error: Refused) -> bool:
+        """Whether the registry may serve the whole where it did not serve the rest."""
+        if error.http_status != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not self._may_range:
+            return False
+        self._may_range = False
+        return True
+
+    def _once(self, writer: BlobWriter) -> None:
+        begin = writer.position
+        if begin < self._descriptor.size or not begin:
+            headers = {"Range": f"bytes={begin}-"} if begin and self._may_range else {}
             url = self._session.url(f"blobs/{self._descriptor.digest}")
             with self._session.send("GET", url, accepted=(200, 206), headers=headers) as response:
-                self._begin(response, fd)
-                self._take(response, fd)
-        if self._got < self._descriptor.size:
-            raise Interrupted(str(self._short()))
-        if f"{self._algorithm}:{self._hasher.hexdigest()}" != self._descriptor.digest:
-            raise blob_failure(self._descriptor, f"its content has {self._algorithm}:{self._hasher.hexdigest()}")
+                self._take(response, self._superfluous(response, begin), writer)
+        if writer.position < self._descriptor.size:
+            why = f"it has {writer.position} of the {self._descriptor.size} bytes promised"
+            raise Interrupted(str(blob_failure(self._descriptor, why)))
 
-    def _begin(self, response: Response, fd: int) -> None:
-        """Go on where it stopped, if the registry does so as well; else from the beginning."""
-        if response.status == 206:
-            match = _RANGE.match(response.header("Content-Range"))
-            if match is None or int(match[1]) != self._got:
-                raise blob_failure(self._descriptor, "the registry sent another range than it was asked for")
-        elif self._got:
-            os.ftruncate(fd, 0)
-            os.lseek(fd, 0, os.SEEK_SET)
-            self._hasher = hashlib.new(self._algorithm)
-            self._got = 0
+    def _superfluous(self, response: Response, begin: int) -> int:
+        """How many bytes of the answer are here already: those before `begin`, if the registry began at the first."""
+        if response.status != 206:
+            return begin
+        match = _RANGE.match(response.header("Content-Range"))
+        if match is None or int(match[1]) != begin:
+            raise blob_failure(self._descriptor, "the registry sent another range than it was asked for")
+        return 0
 
-    def _take(self, response: Response, fd: int) -> None:
+    def _take(self, response: Response, superfluous: int, writer: BlobWriter) -> None:
         for chunk in response.chunks():
-            self._got += len(chunk)
-            if self._got > self._descriptor.size:
+            self._check()
+            data = chunk[superfluous:]
+            superfluous = max(0, superfluous - len(chunk))
+            if writer.position + len(data) > self._descriptor.size:
                 raise blob_failure(self._descriptor, f"it has more than the {self._descriptor.size} bytes promised")
-            self._hasher.update(chunk)
-            try:
-                write_all(fd, memoryview(chunk))
-            except OSError as error:
-                raise explained(error, doing="pull image") from error
-            self._hear(self._got)
-
-    def _short(self) -> ShoalError:
-        return blob_failure(self._descriptor, f"it has {self._got} of the {self._descriptor.size} bytes promised")
+            writer.append(data)
+            self._hear(writer.position)
 
 
 def read_blob(session: Session, descriptor: Descriptor, limit: int) -> bytes:
