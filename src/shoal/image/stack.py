@@ -106,7 +106,7 @@ def _looked_at(layer: Layer, tree: str, view: MergedView, step: History, sharers
         chain_id=Digest(layer.chain_id),
         diff_id=Digest(layer.diff_id),
         created_ns=unix_ns(step.created),
-        created_by=step.created_by,
+        created_by=step.created_by or step.comment,
         size_bytes=layer.size_bytes,
         files=files,
         wasted_bytes=wasted_bytes,

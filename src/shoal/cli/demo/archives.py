@@ -11,16 +11,15 @@ import hashlib
 import io
 import json
 import os
-import platform
-import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from shoal.cli.bootstrap.architecture import architecture
+from shoal.cli.bootstrap.entries import directory_entry, file_entry
 from shoal.cli.demo import webserver
 from shoal.cli.demo.debian import SUITE, RootTar
 from shoal.client.document import Json
-from shoal.errors import Unavailable
 
 DEBIAN_IMAGE = f"debian:{SUITE}"
 WEB_IMAGE = "web:latest"
@@ -28,38 +27,6 @@ BUSYBOX_IMAGE = "busybox"
 
 _BLOCK = tarfile.BLOCKSIZE
 _READ_BYTES = 256 * 1024
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-
-
-def architecture() -> str:
-    """This machine's architecture as images name it."""
-    machine = platform.machine()
-    return _ARCHITECTURES.get(machine, machine)
-
-
-def busybox_tar(program: str) -> bytes:
-    """A file system with one program and a name for each of its applets.
-
-    Raises: Unavailable when busybox does not run.
-    """
-    try:
-        listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True)
-        with open(program, "rb") as file:
-            content = file.read()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Unavailable(f"can't use {program}", why=str(error), fix="apt-get install -y busybox-static") from None
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for name in ("bin", "dev", "etc", "proc", "root", "sys"):
-            tar.addfile(_directory(name))
-        tar.addfile(_directory("tmp", mode=0o1777))
-        tar.addfile(_file("bin/busybox", len(content), mode=0o755), io.BytesIO(content))
-        for applet in listed.stdout.split():
-            if applet != "busybox":
-                tar.addfile(_symlink(f"bin/{applet}", "busybox"))
-        accounts = b"root:x:0:0:root:/root:/bin/sh\n"
-        tar.addfile(_file("etc/passwd", len(accounts)), io.BytesIO(accounts))
-    return buffer.getvalue()
 
 
 def web_layer() -> bytes:
@@ -67,8 +34,8 @@ def web_layer() -> bytes:
     program = webserver.PROGRAM.encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        tar.addfile(_directory("srv"))
-        tar.addfile(_file(webserver.PATH.lstrip("/"), len(program), mode=0o755), io.BytesIO(program))
+        tar.addfile(directory_entry("srv"))
+        tar.addfile(file_entry(webserver.PATH.lstrip("/"), len(program), mode=0o755), io.BytesIO(program))
     return buffer.getvalue()
 
 
@@ -146,7 +113,7 @@ def _archive(members: Sequence[tuple[str, bytes | str]]) -> SavedArchive:
     total = 2 * _BLOCK
     for name, content in members:
         size = os.stat(content).st_size if isinstance(content, str) else len(content)
-        header = _file(name, size).tobuf(tarfile.GNU_FORMAT)
+        header = file_entry(name, size).tobuf(tarfile.GNU_FORMAT)
         parts.append((header, content))
         total += len(header) + size + -size % _BLOCK
     return SavedArchive(total, parts)
@@ -156,21 +123,3 @@ def _file_chunks(path: str) -> Iterator[bytes]:
     with open(path, "rb") as file:
         while chunk := file.read(_READ_BYTES):
             yield chunk
-
-
-def _directory(name: str, *, mode: int = 0o755) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.mode = tarfile.DIRTYPE, mode
-    return info
-
-
-def _file(name: str, size: int, *, mode: int = 0o644) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = size, mode
-    return info
-
-
-def _symlink(name: str, target: str) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
-    return info

@@ -6,13 +6,12 @@ import fcntl
 import hashlib
 import json
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shoal.errors import Internal, ShoalError, Unavailable
+from shoal.cli.bootstrap.debian import build_debian
+from shoal.errors import Internal, Unavailable
 
 SUITE = "bookworm"
 _READ_BYTES = 1 << 20
@@ -50,7 +49,7 @@ def debian_root(cache_dir: str, show: Callable[[str], None]) -> RootTar:
         started = time.monotonic()
         partial = f"{tar_path}.partial"
         try:
-            _build(partial, cache_dir, show)
+            build_debian(SUITE, partial, cache_dir, lambda text: show(f"building debian:{SUITE} (once): {text}"))
             show("computing the layer's digest")
             _describe(tar_path, partial)
             os.replace(partial, tar_path)
@@ -85,45 +84,3 @@ def _describe(tar_path: str, partial: str) -> None:
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with open(f"{tar_path}.json", "w", encoding="ascii") as file:
         json.dump({"size": size, "diff_id": f"sha256:{digest.hexdigest()}", "created": created}, file)
-
-
-def _build(target: str, cache_dir: str, show: Callable[[str], None]) -> None:
-    """Runs mmdebstrap. In a session of its own, so that a Ctrl-C reaches only the demo, which then ends it in order."""
-    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=tar", SUITE, target]
-    environment = {**os.environ, "TMPDIR": cache_dir, "LC_ALL": "C"}
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env=environment,
-            start_new_session=True,
-        )
-    except FileNotFoundError:
-        raise Unavailable("mmdebstrap is missing", fix="apt-get install -y mmdebstrap") from None
-    last = ""
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.strip():
-                last = line.strip() if not line.startswith("I: success") else last
-                show(f"building debian:{SUITE} (once): {line.strip().removeprefix('I: ')}")
-        code = process.wait()
-    except BaseException:
-        # mmdebstrap removes its directory on SIGINT; KeyboardInterrupt must not leave it at work.
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
-    if code:
-        raise _build_failure(code, last)
-
-
-def _build_failure(code: int, last: str) -> ShoalError:
-    return Unavailable(
-        f"mmdebstrap could not build debian:{SUITE} (exit code {code})",
-        why=last,
-        fix="check that this machine reaches a Debian mirror: `apt-get update`",
-    )

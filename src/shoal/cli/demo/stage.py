@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shoal.cli.bootstrap.busybox import busybox_tar
 from shoal.cli.demo import archives
 from shoal.cli.demo.debian import RootTar
 from shoal.cli.demo.engine import PrivateEngine
@@ -67,7 +68,7 @@ def prepare_images(stage: Stage, root: RootTar, busybox: str) -> None:
     )
     narration.progress("importing busybox")
     began = time.monotonic()
-    tar = archives.busybox_tar(busybox)
+    tar = busybox_tar(busybox)
     for _ in images.import_archive("-", [tar], repo=f"{archives.BUSYBOX_IMAGE}:latest", changes=['CMD ["sh"]']):
         pass
     narration.figure("image busybox", f"{decimal_size(len(tar))}, imported in {time.monotonic() - began:.2f} s")

@@ -127,6 +127,7 @@ VERBS = (
     VerbEntry("system prune", "[OPTIONS]", "Remove what nothing uses"),
     VerbEntry("system dial-stdio", "", "Connect standard input and output with the engine", hidden=True),
     VerbEntry("completion", "bash|zsh|fish", "Print the script that completes words in your shell"),
+    VerbEntry("bootstrap", "[OPTIONS] debian:SUITE|busybox", "Make a base image without any registry"),
     VerbEntry("doctor", "[OPTIONS]", "Check what this kernel and this machine can do"),
     VerbEntry("demo", "[OPTIONS]", "Show on this machine what a container is"),
 )

@@ -12,7 +12,6 @@ import pytest
 
 from shoal.cli.demo import archives, webserver
 from shoal.cli.demo.debian import RootTar
-from shoal.errors import Unavailable
 
 
 @pytest.fixture
@@ -54,18 +53,3 @@ def test_web_layer_has_the_program_and_nothing_else() -> None:
         program = tar.extractfile("srv/web.pl")
         assert program is not None
         assert f"my $port = {webserver.PORT};" in program.read().decode()
-
-
-def test_busybox_tar_names_every_applet() -> None:
-    """A shell, its tools, and the directories that a container needs."""
-    with tarfile.open(fileobj=io.BytesIO(archives.busybox_tar("/bin/busybox"))) as tar:
-        names = set(tar.getnames())
-        assert {"bin/busybox", "bin/sh", "bin/sleep", "proc", "sys", "dev", "etc/passwd"} <= names
-        assert tar.getmember("bin/sh").linkname == "busybox"
-
-
-def test_busybox_tar_without_busybox_says_what_to_install() -> None:
-    """A program that is missing."""
-    with pytest.raises(Unavailable) as caught:
-        archives.busybox_tar("/nowhere/busybox")
-    assert caught.value.fix == "apt-get install -y busybox-static"
