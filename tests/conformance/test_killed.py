@@ -111,6 +111,32 @@ def test_shoald_killed_end_in_the_meantime_is_recorded(private_shoald: Shoald) -
     assert "while shoald was away" in engine.log
 
 
+def test_shoald_killed_during_a_commit_does_not_leave_the_container_paused(private_shoald: Shoald) -> None:
+    """The pause was the commit's, which has ended with shoald; a user's own pause stays."""
+    engine = private_shoald
+    for name in ("it", "kept"):
+        start(
+            engine, name, "dd if=/dev/zero of=/file bs=1M count=64 2> /dev/null; while :; do date; usleep 20000; done"
+        )
+    until(lambda: len(logs(engine, "it")) > 0, "the file")
+    assert engine.request("POST", "/containers/kept/pause").status == 204
+
+    def commit() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            engine.request("POST", "/commit?container=it&repo=half")
+
+    committing = threading.Thread(target=commit)
+    committing.start()
+    until(lambda: state(engine, "it")["Paused"] is True, "the commit's pause")
+    engine.kill9()
+    committing.join()
+    engine.start()
+    assert (state(engine, "it")["Status"], state(engine, "kept")["Status"]) == ("running", "paused")
+    lines = len(logs(engine, "it"))
+    until(lambda: len(logs(engine, "it")) > lines, "the container to go on")
+    assert engine.request("GET", "/images/half/json").status == 404
+
+
 def test_shoald_killed_attached_client_goes_on(private_shoald: Shoald) -> None:
     """A client's stream belongs to the supervisor: it has all output though shoald dies in the middle."""
     engine = private_shoald

@@ -250,6 +250,7 @@ class _Parts:
                 driver=self.driver,
                 launches=launches,
                 lifecycle=lifecycle,
+                freezer=containers.freezer,
                 remover=remover,
                 locks=self.locks,
                 volumes=volumes,

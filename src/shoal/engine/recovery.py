@@ -3,6 +3,7 @@
     after a boot of the machine ─▶ no process id is believed any more
     removals cut short ─▶ finished
     containers that ran ─▶ taken up again with their health checks, or their end noted (exit record, reaped, or unknown)
+    pauses that were half done, or a commit's ─▶ ended
     addresses and ports ─▶ kept for those that run, free for the rest
     volumes made for a container that never came to be ─▶ removed, if nobody named them
     directories, layers, FIFOs without a container ─▶ removed
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from shoal.engine.boots import Boots
 from shoal.engine.container.container_logs import ContainerLogs
+from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.image_mounts import owner_of
 from shoal.engine.container.launches import LaunchBuilder
 from shoal.engine.container.lifecycle import Lifecycle
@@ -53,6 +55,7 @@ class Recovery:
         driver: RuntimeDriver,
         launches: LaunchBuilder,
         lifecycle: Lifecycle,
+        freezer: Freezer,
         remover: Remover,
         locks: ContainerLocks,
         volumes: Volumes,
@@ -66,6 +69,7 @@ class Recovery:
         self._driver = driver
         self._launches = launches
         self._lifecycle = lifecycle
+        self._freezer = freezer
         self._remover = remover
         self._locks = locks
         self._volumes = volumes
@@ -91,6 +95,7 @@ class Recovery:
                 await self._note_end(record, told.exit)
             else:
                 await self._lifecycle.found_running(record, told.exec_ids)
+                await self._freezer.found_running(record)
         await self._finish_removals(record for record in self._registry if not record.is_running)
         await asyncio.to_thread(self._sweep, {record.id for record in self._registry})
         for note in self._volumes.repair():

@@ -80,7 +80,7 @@ class Committer:
         paused = False
         if pause and record.is_running and record.state.status != "paused":
             try:
-                await self._freezer.pause(record)
+                await self._freezer.pause(record, for_now=True)
                 paused = True
             except Conflict:
                 pass  # it ended, or was paused, just now

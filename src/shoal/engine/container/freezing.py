@@ -37,8 +37,11 @@ class Freezer:
         self._events = events
         self._health = health
 
-    async def pause(self, record: ContainerRecord) -> None:
-        """Returns when every process is frozen. Raises: Conflict, in Docker's words; SyscallError."""
+    async def pause(self, record: ContainerRecord, *, for_now: bool = False) -> None:
+        """Returns when every process is frozen. One that is paused `for_now` does not stay so if shoald is killed.
+
+        Raises: Conflict, in Docker's words; SyscallError.
+        """
         async with self._locks.hold(record.id):
             if record.state.status == "paused":
                 raise Conflict(f"Container {record.id} is already paused")
@@ -47,6 +50,7 @@ class Freezer:
                 raise Conflict(f"container {record.id} is not running")
             await self._change(record, "freeze")
             record.move("pause")
+            record.state.paused_for_now = for_now
             self._registry.save(record)
             self._health.suspended(record)
         self._events.publish("container", "pause", record.id, record.attributes())
@@ -57,10 +61,31 @@ class Freezer:
             if record.state.status != "paused":
                 raise Conflict(f"Container {record.id} is not paused")
             await self._change(record, "thaw")
-            record.move("unpause")
-            self._registry.save(record)
-            self._health.resumed(record)
+            self._note_unpaused(record)
         self._events.publish("container", "unpause", record.id, record.attributes())
+
+    async def found_running(self, record: ContainerRecord) -> None:
+        """Ends what a killed shoald left of a pause: one for now, and one that was not noted, or whose end was not.
+
+        Raises: SyscallError.
+        """
+        if record.state.status == "paused" and record.state.paused_for_now:
+            try:
+                await self.unpause(record)
+            except Conflict:
+                pass  # it has ended
+            return
+        is_frozen = self._cgroups.open(self._cgroup_path(record)).is_frozen()
+        if is_frozen and record.state.status == "running":
+            await self._change(record, "thaw")
+        elif not is_frozen and record.state.status == "paused":
+            self._note_unpaused(record)
+
+    def _note_unpaused(self, record: ContainerRecord) -> None:
+        record.move("unpause")
+        record.state.paused_for_now = False
+        self._registry.save(record)
+        self._health.resumed(record)
 
     async def _change(self, record: ContainerRecord, action: Literal["freeze", "thaw"]) -> None:
         cgroup = self._cgroups.open(self._cgroup_path(record))

@@ -19,7 +19,7 @@ SHORT_ID = 12
 class StateRecord(msgspec.Struct, kw_only=True):
     """A container's state. Times in ns from the epoch, 0 for never; `start_ticks` tells a pid from its reuse.
 
-    `asked` is who has asked the present run to end.
+    `asked` is who has asked the present run to end; `paused_for_now`: a commit paused it, until it is done.
     """
 
     status: Status = "created"
@@ -33,6 +33,7 @@ class StateRecord(msgspec.Struct, kw_only=True):
     finished_at_ns: int = 0
     stopped_by_user: bool = False
     asked: Ask | None = None
+    paused_for_now: bool = False
 
 
 class Link(msgspec.Struct, kw_only=True, frozen=True):

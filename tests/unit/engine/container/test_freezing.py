@@ -27,6 +27,26 @@ class _Gone:
     thaw = freeze
 
 
+class _There:
+    """A cgroup with processes, which may be frozen."""
+
+    def __init__(self, *, frozen: bool) -> None:
+        self.frozen = frozen
+
+    def open(self, path: str) -> _There:
+        del path
+        return self
+
+    def freeze(self) -> None:
+        self.frozen = True
+
+    def thaw(self) -> None:
+        self.frozen = False
+
+    def is_frozen(self) -> bool:
+        return self.frozen
+
+
 class _Cgroups:
     def __init__(self, number: int) -> None:
         self._number = number
@@ -37,7 +57,11 @@ class _Cgroups:
 
 
 def _freezer(bench: Bench, number: int) -> Freezer:
-    cgroups = cast(Layout, cast(Any, _Cgroups(number)))
+    return _freezer_of(bench, _Cgroups(number))
+
+
+def _freezer_of(bench: Bench, layout: _Cgroups | _There) -> Freezer:
+    cgroups = cast(Layout, cast(Any, layout))
     parts = bench.containers
     return Freezer(bench.registry, cgroups, lambda record: record.id, parts.locks, bench.events, parts.health)
 
@@ -69,5 +93,34 @@ def test_pause_that_the_kernel_refuses_is_told() -> None:
             await _freezer(bench, errno.EIO).pause(record)
         assert record.state.status == "running"
         await asyncio.sleep(0)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("status", "for_now", "frozen", "after"),
+    [
+        ("running", False, False, ("running", False)),
+        ("running", False, True, ("running", False)),  # killed before the pause was noted
+        ("paused", False, True, ("paused", True)),  # a user's
+        ("paused", False, False, ("running", False)),  # killed before the end of the pause was noted
+        ("paused", True, True, ("running", False)),  # killed during a commit
+    ],
+)
+def test_found_running_a_pause_that_was_half_done_is_ended(
+    status: str, for_now: bool, frozen: bool, after: tuple[str, bool]
+) -> None:
+    """A killed shoald leaves no container frozen that nobody paused, nor one shown as paused that runs."""
+
+    async def test(bench: Bench) -> None:
+        record = bench.add()
+        await bench.lifecycle.start(record)
+        if status == "paused":
+            record.move("pause")
+            record.state.paused_for_now = for_now
+        there = _There(frozen=frozen)
+        await _freezer_of(bench, there).found_running(record)
+        assert (record.state.status, there.frozen) == after
+        assert not record.state.paused_for_now
 
     run(test)
