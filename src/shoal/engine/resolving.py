@@ -52,7 +52,7 @@ class Resolving:
         if not in_users_network and not self._files.names_resolver(record):
             return
         try:
-            await self._resolvers.open(record.id, record.state.pid)
+            await self._resolvers.open(record.id, record.state.pid, anew=True)
         except (ShoalError, OSError) as problem:
             _log.warning("container %s finds no names: %s", record.name, problem)
 

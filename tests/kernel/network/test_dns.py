@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -73,9 +74,9 @@ class Serving:
         """Runs `work` on the loop, within ten seconds."""
         asyncio.run_coroutine_threadsafe(work(), self._loop).result(10)
 
-    def open(self, namespace: Namespace, id: str = "a") -> None:
+    def open(self, namespace: Namespace, id: str = "a", *, anew: bool = False) -> None:
         """A resolver for the container."""
-        self.run(lambda: self.resolvers.open(id, namespace.pid))
+        self.run(lambda: self.resolvers.open(id, namespace.pid, anew=anew))
 
     def close(self) -> None:
         """Ends all resolvers, their tasks, and the loop."""
@@ -242,6 +243,26 @@ def test_resolver_opened_anew_takes_the_place_of_the_one_before(box: Namespace, 
         other.open(box)
         assert found(ask(box, "web")) == ["172.18.0.9"]
         other.open(box)
+    finally:
+        other.close()
+    rules = box.call(lambda: os.popen("nft list ruleset").read())
+    assert rules.count("table") == 1
+    assert rules.count("set") == 4
+
+
+@pytest.mark.parametrize(
+    "change", ["", "delete table ip shoal_dns", "delete chain ip shoal_dns output", "flush ruleset"]
+)
+def test_resolver_of_a_container_that_ran_on_is_opened_anew(box: Namespace, serving: Serving, change: str) -> None:
+    """By the next shoald: quickly in the table that there is, and well though the container has changed it."""
+    serving.open(box)
+    up(box)
+    box.call(lambda: subprocess.run(["nft", *change.split()], check=True) if change else None)
+    other = Serving()
+    other.book.addresses = {"web": ("172.18.0.9",)}
+    try:
+        other.open(box, anew=True)
+        assert found(ask(box, "web")) == ["172.18.0.9"]
     finally:
         other.close()
     rules = box.call(lambda: os.popen("nft list ruleset").read())

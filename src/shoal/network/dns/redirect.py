@@ -33,7 +33,9 @@ _NETLINK_NETFILTER, _SUBSYSTEM = 12, 10
 _REQUEST, _ACK, _EXCLUSIVE, _CREATE, _APPEND = 0x1, 0x4, 0x200, 0x400, 0x800
 _NLMSG_ERROR = 2
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_NEW_TABLE, _GET_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE = (_SUBSYSTEM << 8 | kind for kind in (0, 1, 2, 3, 6))
+_NEW_TABLE, _GET_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE, _DELETE_RULE = (
+    _SUBSYSTEM << 8 | kind for kind in (0, 1, 2, 3, 6, 8)
+)
 _IPV4 = 2
 _HOOK_OUTPUT, _PRIORITY_RAW, _ACCEPT = 3, -300, 1
 _REGISTER_VERDICT, _REGISTER = 0, 1
@@ -63,30 +65,58 @@ def redirect(udp_port: int, tcp_port: int) -> None:
         raise NftError("the resolver's port cannot be redirected", os.strerror(code))
 
 
+def redirect_anew(udp_port: int, tcp_port: int) -> socket.socket | None:
+    """As `redirect`, where a shoald before this one has led it elsewhere: the table stays, with other rules.
+
+    The socket that was used is for the caller to close, a second later: until the kernel has freed the old rules, some
+    30 ms, closing it waits. None where there was no table. Raises: as `redirect`.
+    """
+    if not is_redirected():
+        redirect(udp_port, tcp_port)
+        return None
+    kernel = _connection()
+    if _refused(kernel, rule_messages(udp_port, tcp_port)):
+        kernel.close()
+        redirect(udp_port, tcp_port)  # the container has changed the table
+        return None
+    return kernel
+
+
 def is_redirected() -> bool:
     """Whether the table is in this thread's network namespace. Raises: OSError."""
     body = struct.pack(">BBH", _IPV4, 0, 0) + _text(1, TABLE)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as kernel:
-        kernel.bind((0, 0))
-        kernel.settimeout(_TIMEOUT_S)
+    with _connection() as kernel:
         kernel.send(_message(_GET_TABLE, 0, 1, body))
         return _refusal(kernel.recv(_RECEIVE_SIZE)) == 0
 
 
+def _connection() -> socket.socket:
+    kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+    try:
+        kernel.bind((0, 0))
+        # The kernel answers before sendmsg returns; the timeout only keeps a lost answer from hanging the worker.
+        kernel.settimeout(_TIMEOUT_S)
+    except BaseException:
+        kernel.close()
+        raise
+    return kernel
+
+
 def _transact(bodies: list[bytes]) -> int:
     """The errno with which the kernel refused the messages, all of them; 0 when it did not."""
+    with _connection() as kernel:
+        return _refused(kernel, bodies)
+
+
+def _refused(kernel: socket.socket, bodies: list[bytes]) -> int:
     batch = struct.pack(">BBH", 0, 0, _SUBSYSTEM)
     datagram = _message(_BATCH_BEGIN, 0, 0, batch) + b"".join(bodies)
     datagram += _message(_BATCH_END, 0, len(bodies) + 1, batch)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as kernel:
-        try:
-            kernel.bind((0, 0))
-            # The kernel answers before sendmsg returns; the timeout only keeps a lost answer from hanging the worker.
-            kernel.settimeout(_TIMEOUT_S)
-            kernel.send(datagram)
-            return _refusal(kernel.recv(_RECEIVE_SIZE))
-        except OSError as error:
-            return error.errno or errno.ETIMEDOUT
+    try:
+        kernel.send(datagram)
+        return _refusal(kernel.recv(_RECEIVE_SIZE))
+    except OSError as error:
+        return error.errno or errno.ETIMEDOUT
 
 
 def table_messages(udp_port: int, tcp_port: int, *, replace: bool) -> list[bytes]:
@@ -96,16 +126,31 @@ def table_messages(udp_port: int, tcp_port: int, *, replace: bool) -> list[bytes
     chain = (
         table + _text(3, _CHAIN) + _attribute(4 | _NESTED, hook) + _attribute(5, _word(_ACCEPT)) + _text(7, "filter")
     )
+    return _numbered(
+        [
+            *([(_DELETE_TABLE, 0, table)] if replace else []),
+            (_NEW_TABLE, _CREATE | _EXCLUSIVE, table),
+            (_NEW_CHAIN, _CREATE, chain),
+            *_new_rules(udp_port, tcp_port),
+        ]
+    )
+
+
+def rule_messages(udp_port: int, tcp_port: int) -> list[bytes]:
+    """The messages that give the table that there is these rules, in place of those that it has. Pure."""
+    return _numbered([(_DELETE_RULE, 0, _text(1, TABLE) + _text(2, _CHAIN)), *_new_rules(udp_port, tcp_port)])
+
+
+def _new_rules(udp_port: int, tcp_port: int) -> list[tuple[int, int, bytes]]:
     rules = [_not_loopback()]
     for protocol, port in ((socket.IPPROTO_UDP, udp_port), (socket.IPPROTO_TCP, tcp_port)):
         rules.append(_rewrite(protocol, _TARGET, _TARGET_PORT, _DNS_PORT, port))
         rules.append(_rewrite(protocol, _SOURCE, _SOURCE_PORT, port, _DNS_PORT))
-    parts = [
-        *([(_DELETE_TABLE, 0, table)] if replace else []),
-        (_NEW_TABLE, _CREATE | _EXCLUSIVE, table),
-        (_NEW_CHAIN, _CREATE, chain),
-        *((_NEW_RULE, _CREATE | _APPEND, _rule(expressions)) for expressions in rules),
-    ]
+    return [(_NEW_RULE, _CREATE | _APPEND, _rule(expressions)) for expressions in rules]
+
+
+def _numbered(parts: list[tuple[int, int, bytes]]) -> list[bytes]:
+    """Each part, a kind of message with its flags and its body, as a message of one transaction."""
     header = struct.pack(">BBH", _IPV4, 0, 0)
     last = len(parts)
     # Only the last one is acknowledged: a refusal of any is told in any case.

@@ -19,15 +19,15 @@ class Resolvers:
         self.sockets = NamespaceSockets()
         self._resolvers: dict[str, Resolver] = {}
 
-    async def open(self, container_id: str, pid: int) -> None:
+    async def open(self, container_id: str, pid: int, *, anew: bool = False) -> None:
         """Answers the container at 127.0.0.11 of the network namespace of `pid`; does so already: nothing.
 
-        Raises: SyscallError (the process has gone), NftError.
+        `anew`: a shoald before this one did. Raises: SyscallError (the process has gone), NftError.
         """
         present = self._resolvers.get(container_id)
         if present is not None and _is_namespace_of(present.namespace_fd, pid):
             return
-        place = await self.sockets.listen(pid)
+        place = await self.sockets.listen(pid, anew=anew)
         self.close(container_id)
         self._resolvers[container_id] = Resolver(container_id, place, self._names, self.sockets, self._spawn)
 

@@ -13,13 +13,15 @@ from typing import TypeVar
 from shoal.errors import SyscallError
 from shoal.linux.fd import Fd
 from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, open_namespace, setns
-from shoal.network.dns.redirect import RESOLVER_ADDRESS, redirect
+from shoal.network.dns.redirect import RESOLVER_ADDRESS, redirect, redirect_anew
 
 T = TypeVar("T")
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1  # netdevice(7)
 _BACKLOG = 16
 # The way into a namespace costs more than a socket.
 _AT_A_TIME = 4
+# By then the kernel has freed the rules that were replaced.
+_SETTLE_S = 2.0
 
 
 class Place:
@@ -56,13 +58,18 @@ class NamespaceSockets:
     def __init__(self) -> None:
         self._worker: ThreadPoolExecutor | None = None
         self._home: Fd | None = None
+        self._used: list[socket.socket] = []  # the thread's, to be closed a while later
+        self._closing: asyncio.TimerHandle | None = None
 
-    async def listen(self, pid: int) -> Place:
+    async def listen(self, pid: int, *, anew: bool = False) -> Place:
         """A resolver's sockets in the namespace of `pid`, which 127.0.0.11:53 leads to there.
 
+        `anew`: a shoald before this one led it elsewhere, which is changed more quickly by one who knows.
         Raises: SyscallError (ENOENT, ESRCH: the process has gone), NftError.
         """
-        work = self._in_worker(lambda: self._listen(pid))
+        work = self._in_worker(lambda: self._listen(pid, anew=anew))
+        if anew and self._closing is None:
+            self._closing = asyncio.get_running_loop().call_later(_SETTLE_S, self._close_used_soon)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -104,12 +111,20 @@ class NamespaceSockets:
 
     def close(self) -> None:
         """Ends the thread, when it has done what it was asked."""
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.shutdown()
+        self._close_used()
         if self._home is not None:
             self._home.close()
             self._home = None
+
+    def _close_used_soon(self) -> None:
+        self._closing = None
+        self._in_worker(self._close_used)
 
     def _in_worker(self, work: Callable[[], T]) -> asyncio.Future[T]:
         if self._worker is None:
@@ -127,10 +142,11 @@ class NamespaceSockets:
         finally:
             setns(self._home, CLONE_NEWNET)
 
-    def _listen(self, pid: int) -> Place:
+    def _listen(self, pid: int, *, anew: bool) -> Place:
         namespace = namespace_fd(pid, "net")
+        lead = self._redirect_anew if anew else redirect
         try:
-            return self._inside(namespace, lambda: _open_place(namespace))
+            return self._inside(namespace, lambda: _open_place(namespace, lead))
         except OSError as error:
             namespace.close()
             raise SyscallError("bind", f"{RESOLVER_ADDRESS} of {pid}", error.errno or 0) from None
@@ -138,8 +154,17 @@ class NamespaceSockets:
             namespace.close()
             raise
 
+    def _redirect_anew(self, udp_port: int, tcp_port: int) -> None:
+        used = redirect_anew(udp_port, tcp_port)
+        if used is not None:
+            self._used.append(used)
 
-def _open_place(namespace: Fd) -> Place:
+    def _close_used(self) -> None:
+        while self._used:
+            self._used.pop().close()
+
+
+def _open_place(namespace: Fd, lead: Callable[[int, int], None]) -> Place:
     server = _bound(socket.SOCK_DGRAM)
     try:
         listener = _bound(socket.SOCK_STREAM)
@@ -148,7 +173,7 @@ def _open_place(namespace: Fd) -> Place:
         raise
     try:
         listener.listen(_BACKLOG)
-        redirect(server.getsockname()[1], listener.getsockname()[1])
+        lead(server.getsockname()[1], listener.getsockname()[1])
     except BaseException:
         server.close()
         listener.close()
