@@ -153,5 +153,25 @@ def test_image_diff_tells_paths_and_settings(stored: Engine) -> None:
     assert stored.request("GET", "/images/top:1/diff?with=nope").status == 404
 
 
+def test_fsck_command_tells_mends_and_ends_accordingly(stored: Engine) -> None:
+    """Nothing wrong is 0; something wrong is 1, with a hint that works; a running container's layer is left alone."""
+    load(stored, "one:1", layer(file("f", b"1", mode=0o640)))
+    assert shoal(stored, "fsck").endswith("snapshots verified: nothing is wrong\n")
+    answer = stored.request("GET", "/system/df/users").json
+    (place,) = [user["Id"] for user in answer["Users"] if user["Names"] == ["one:1"] and user["Kind"] == "image-layer"]
+    Path(stored.data_root, "layers", place.removeprefix("sha256:"), "diff/f").chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-m", "shoal.cli.main", "-H", f"unix://{stored.socket}", "fsck"],
+        capture_output=True,
+        text=True,
+        env=stored.environment(),
+        timeout=60,
+    )
+    told = f"wrong: layer {place[7:19]} of one:1 was changed: /f has mode 600 instead of 640\n  hint: shoal fsck --repair\n"
+    assert (done.returncode, done.stdout.startswith(told)) == (1, True), done.stdout
+    assert shoal(stored, "fsck", "--repair").startswith("mended: ")
+    assert shoal(stored, "fsck").endswith("nothing is wrong\n")
+
+
 def _sum(told: dict[str, Any], kind: str) -> int:
     return sum(user["Size"] for user in told["Users"] if user["Kind"] == kind)

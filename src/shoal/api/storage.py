@@ -73,3 +73,26 @@ class ImageDifference(Wire, kw_only=True, omit_defaults=True):
     field: str = ""
     before: object = None
     after: object = None
+
+
+class StoreFinding(Wire, kw_only=True):
+    """One line of POST /system/fsck: something wrong in the store, mended or with the way to mend it in `hint`.
+
+    `cause`: layer-altered, layer-lost, layer-missing, configuration-damaged, snapshot-damaged, blob-unneeded,
+    directory-unneeded, database-damaged.
+    """
+
+    cause: str
+    subject: str
+    sentence: str
+    hint: str
+    mended: bool
+
+
+class StoreChecked(Wire, kw_only=True):
+    """How much has been looked at so far; the last line is the whole. `size`: bytes of layers' archives verified."""
+
+    images: int
+    layers: int
+    snapshots: int
+    size: int

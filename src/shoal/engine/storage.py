@@ -7,17 +7,28 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from itertools import islice
 
-from shoal.api.storage import DiskLedger, ImageDifference, ImageStack, StackedLayer, WastedFile
+from shoal.api.storage import (
+    DiskLedger,
+    ImageDifference,
+    ImageStack,
+    StackedLayer,
+    StoreChecked,
+    StoreFinding,
+    WastedFile,
+)
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.image_mounts import owner_of
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.ledger import Ledger
 from shoal.engine.paths import Paths
 from shoal.engine.threads import Outlet, produced_by
+from shoal.errors import Conflict
 from shoal.image.claims import CONTAINER, IMAGE, Claim
 from shoal.image.difference import Difference, config_differences
+from shoal.image.fsck import Checked, Finding
 from shoal.image.stack import StackedLayer as FoundLayer
 from shoal.image.store import ImageStore
+from shoal.oci.digest import Digest
 from shoal.volume.store import VolumeStore
 
 _NS = 1_000_000_000
@@ -42,6 +53,7 @@ class Storage:
         self._of_containers = of_containers
         self._ledger = Ledger(paths.data_root)
         self._reading = asyncio.Lock()
+        self._checking = asyncio.Lock()
 
     async def disk(self) -> DiskLedger:
         """Whose every byte of the data root is."""
@@ -78,6 +90,39 @@ class Storage:
                     what = list(change.what)
                     yield ImageDifference(path=change.path, kind=change.kind, size=change.size_bytes, what=what)
 
+    async def check(self, *, repair: bool) -> AsyncIterator[StoreFinding | StoreChecked]:
+        """What is wrong in the store, mended with `repair`, and how far the check is. Raises: Conflict for a second."""
+        if self._checking.locked():
+            raise Conflict("a check of the store is already running")
+        async with self._checking:
+            for problem in await asyncio.to_thread(self._store.database_problems):
+                yield StoreFinding(
+                    cause="database-damaged",
+                    subject=self._paths.database.name,
+                    sentence=f"the database is damaged: {problem}",
+                    hint=f"stop shoald and move {self._paths.database} away; images are loaded or pulled again",
+                    mended=False,
+                )
+            busy = self._seen_by_running()
+
+            def work(outlet: Outlet[Finding | Checked]) -> None:
+                for told in self._store.check(repair=repair, busy=busy):
+                    outlet.put(told)
+
+            async with aclosing(produced_by(work)) as found:
+                async for told in found:
+                    yield _shown_step(told)
+
+    def _seen_by_running(self) -> frozenset[Digest]:
+        """The layers below containers that run."""
+        snapshotter = self._store.snapshotter
+        keys = [key for key in snapshotter.keys() if self._is_active(owner_of(key))]  # noqa: SIM118
+        return frozenset(chain_id for key in keys for chain_id in snapshotter.chain(key))
+
+    def _is_active(self, id: str) -> bool:
+        record = self._registry.get(id)
+        return record is not None and record.is_active
+
     def _with_containers(self, stored: Sequence[Claim]) -> Iterator[Claim]:
         """What the store says, and what only the engine knows: who the containers are, and what runs."""
         used = {record.image_id for record in self._registry}
@@ -97,7 +142,15 @@ class Storage:
 
     def _of_container(self, id: str, path: str) -> Claim:
         record = self._registry.get(id)
-        return Claim(CONTAINER, id, (record.name,) if record else (), path, record is not None and record.is_active)
+        return Claim(CONTAINER, id, (record.name,) if record else (), path, self._is_active(id))
+
+
+def _shown_step(told: Finding | Checked) -> StoreFinding | StoreChecked:
+    if isinstance(told, Checked):
+        return StoreChecked(images=told.images, layers=told.layers, snapshots=told.snapshots, size=told.size_bytes)
+    return StoreFinding(
+        cause=told.cause, subject=told.subject, sentence=told.sentence, hint=told.hint, mended=told.is_mended
+    )
 
 
 def _shown_layer(layer: FoundLayer) -> StackedLayer:

@@ -48,6 +48,16 @@ class Catalog:
         """Close the connection."""
         self._db.close()
 
+    def database_problems(self) -> list[str]:
+        """What SQLite finds wrong in its file: damaged pages, and rows that point nowhere."""
+        with self.lock:
+            try:
+                told = [text for (text,) in self._db.execute("PRAGMA integrity_check") if text != "ok"]
+                rows = self._db.execute("PRAGMA foreign_key_check").fetchall()
+            except sqlite3.Error as error:
+                return [str(error)]
+        return [*told, *(f"a row of {table} points to a row that is not in {parent}" for table, _, parent, _ in rows)]
+
     # -- reading ------------------------------------------------------------------------------------------------
 
     def images(self) -> list[Image]:

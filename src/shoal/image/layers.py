@@ -33,6 +33,7 @@ from shoal.oci.digest import Digest, hex_of
 from shoal.oci.documents import decode_document, encode_document
 
 Progress = Callable[[int], None]
+_RENEWED = "renewed"  # a tree on its way to its place
 _PREFETCH_FROM = 4 << 20  # below, a thread costs more than it saves
 _POLL_S = 0.1
 
@@ -283,6 +284,49 @@ class LayerStore:
             self._layers[chain_id] = layer
         return layer
 
+    # -- mending ------------------------------------------------------------------------------------------------
+
+    def unpack_again(self, chain_id: Digest) -> str:
+        """A scratch directory, the caller's, in whose `diff` the layer is unpacked from its own archive; it is held.
+
+        Raises: Internal if the archive is damaged; what Unpacker raises.
+        """
+        directory = self._scratch.fresh("layer")
+        os.makedirs(os.path.join(directory, "diff"), mode=0o755)
+        lower = MergedView([self.tree(below) for below in reversed(self.chain(chain_id)[:-1])])
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                notes = SkeletonWriter(nowhere)
+                with Unpacker(os.path.join(directory, "diff"), lower, notes) as unpacker:
+                    unpacker.unpack(TarReader(self.archive(chain_id)))
+                notes.close()
+        except BaseException:
+            self._scratch.discard(directory)
+            raise
+        return directory
+
+    def renew(self, chain_id: Digest) -> None:
+        """Put a tree made from the layer's own archive in the place of the one that it has. Raises: as unpack_again."""
+        directory = self.unpack_again(chain_id)
+        own = os.path.join(self._root, hex_of(chain_id))
+        with self._lock:
+            if chain_id in self._layers:
+                # After a kill between the next two steps the start finishes the work.
+                os.rename(os.path.join(directory, "diff"), os.path.join(own, _RENEWED))
+                self._scratch.discard(self.tree(chain_id))
+                os.rename(os.path.join(own, _RENEWED), self.tree(chain_id))
+        self._scratch.discard(directory)
+
+    def strangers(self) -> list[str]:
+        """Names among the layers that are no layer's."""
+        with self._lock:
+            known = {hex_of(chain_id) for chain_id in self._layers}
+            return sorted(name for name in os.listdir(self._root) if name not in known)
+
+    def discard_stranger(self, name: str) -> None:
+        """Throw away one of `strangers`. Raises: OSError."""
+        self._scratch.discard(os.path.join(self._root, name))
+
     # -- reading ------------------------------------------------------------------------------------------------
 
     def archive(self, chain_id: Digest) -> Iterator[bytes]:
@@ -311,7 +355,16 @@ class LayerStore:
                 # Not written by us, or lost in a power failure: the images of it say that it's missing.
                 self._scratch.discard(os.path.join(self._root, name))
                 continue
+            self._finish_renewal(os.path.join(self._root, name))
             yield Digest(layer.chain_id), layer
+
+    def _finish_renewal(self, directory: str) -> None:
+        """What a kill has left of `renew`."""
+        renewed, tree = os.path.join(directory, _RENEWED), os.path.join(directory, "diff")
+        if os.path.isdir(renewed):
+            if os.path.isdir(tree):
+                self._scratch.discard(tree)
+            os.rename(renewed, tree)
 
 
 def _chain_id(below: Sequence[Digest], diff_id: Digest) -> Digest:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -26,6 +26,7 @@ from shoal.image.catalog import Catalog
 from shoal.image.claims import Claim, Directories, partial_claim, store_claims
 from shoal.image.difference import Difference, file_differences
 from shoal.image.filters import ImageFilters, select
+from shoal.image.fsck import Checked, Finding, Fsck
 from shoal.image.image import (
     HistoryEntry,
     Image,
@@ -270,6 +271,15 @@ class ImageStore:
         images, layers = self._catalog.images(), self._layers.all()
         stored = store_claims(self._directories, images, layers, self._leases.subjects(), snapshots)
         return [*stored, *(partial_claim(blob) for blob in self._partials.blobs())]
+
+    def database_problems(self) -> Sequence[str]:
+        """What SQLite finds wrong in its file; may take long."""
+        return self._catalog.database_problems()
+
+    def check(self, *, repair: bool, busy: Collection[Digest]) -> Iterator[Finding | Checked]:
+        """What is wrong in the store, mended with `repair`; see fsck.py. Raises while iterating: OSError."""
+        parts = (self._catalog, self._layers, self._blobs, self._snapshotter, self._scratch)
+        return Fsck(*parts, repair=repair, busy=busy).run()
 
     def collect_garbage(self, *, unfinished: bool = False) -> None:
         """Delete what nothing needs; at any time, beside whatever else the store does.

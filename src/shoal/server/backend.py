@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from shoal.api.progress import JSONMessage
     from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect
     from shoal.api.stats import ContainerStats
-    from shoal.api.storage import DiskLedger, ImageDifference, ImageStack
+    from shoal.api.storage import DiskLedger, ImageDifference, ImageStack, StoreChecked, StoreFinding
     from shoal.api.system import BuildPruneReport, DiskUsage, SystemInfo, SystemVersion
     from shoal.api.top import ContainerTopResponse
     from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
@@ -419,6 +419,10 @@ class StorageBackend(Protocol):
 
     def differences(self, ref: str, other: str) -> AsyncIterator[ImageDifference]:
         """In what `other` differs. Raises (before the first): NotFound, InvalidArgument."""
+        ...
+
+    def check(self, *, repair: bool) -> AsyncIterator[StoreFinding | StoreChecked]:
+        """What is wrong in the store, mended with `repair`. Raises (before the first): Conflict."""
         ...
 
 

@@ -168,4 +168,5 @@ UNPUBLISHED: tuple[Operation, ...] = (
     Operation("GET", "/system/df/users", "ShoalDiskUsers"),
     Operation("GET", "/images/{name}/tree", "ShoalImageTree"),
     Operation("GET", "/images/{name}/diff", "ShoalImageDiff"),
+    Operation("POST", "/system/fsck", "ShoalFsck"),
 )

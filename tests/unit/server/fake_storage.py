@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from shoal.api.storage import DiskLedger, DiskUser, ImageDifference, ImageStack
+from shoal.api.storage import DiskLedger, DiskUser, ImageDifference, ImageStack, StoreChecked, StoreFinding
 
 
 class FakeStorage:
@@ -17,6 +17,11 @@ class FakeStorage:
     async def stack(self, ref: str) -> ImageStack:
         """An image without layers."""
         return ImageStack(id=ref, size=0, wasted_size=0, layers=[])
+
+    async def check(self, *, repair: bool) -> AsyncIterator[StoreFinding | StoreChecked]:
+        """One finding."""
+        yield StoreFinding(cause="blob-unneeded", subject="1", sentence="it is", hint="", mended=repair)
+        yield StoreChecked(images=1, layers=1, snapshots=0, size=7)
 
     async def differences(self, ref: str, other: str) -> AsyncIterator[ImageDifference]:
         """One file more."""

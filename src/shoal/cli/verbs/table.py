@@ -128,6 +128,7 @@ VERBS = (
     VerbEntry("system dial-stdio", "", "Connect standard input and output with the engine", hidden=True),
     VerbEntry("completion", "bash|zsh|fish", "Print the script that completes words in your shell"),
     VerbEntry("bootstrap", "[OPTIONS] debian:SUITE|busybox", "Make a base image without any registry"),
+    VerbEntry("fsck", "[OPTIONS]", "Verify all that the image store holds, and mend it"),
     VerbEntry("doctor", "[OPTIONS]", "Check what this kernel and this machine can do"),
     VerbEntry("demo", "[OPTIONS]", "Show on this machine what a container is"),
 )
@@ -181,6 +182,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "events": "events",
         "df": "system df",
         "prune": "system prune",
+        "fsck": "fsck",
         "dial-stdio": "system dial-stdio",
     },
     "port": {"add": "port add", "rm": "port rm"},

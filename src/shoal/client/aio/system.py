@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from shoal.client.aio.caller import Caller
 from shoal.client.aio.containers import Filters, filters_query
 from shoal.client.document import Document, parse_document
+from shoal.errors import Internal
 
 
 class System:
@@ -30,6 +31,18 @@ class System:
     async def disk_users(self) -> Document:
         """Whose every byte of the engine's disk is. Raises: NotFound from an engine that is not shoal."""
         return await self._caller.document("GET", "/system/df/users")
+
+    async def fsck(self, *, repair: bool = False) -> AsyncIterator[Document]:
+        """What is wrong in the store (`Cause`, `Sentence`, `Hint`, `Mended`), and how far the check is (`Layers`).
+
+        Of shoal alone: else NotFound. Raises: also what the check ended with.
+        """
+        response = await self._caller.call("POST", "/system/fsck", query={"repair": "1"} if repair else {})
+        async for line in response.lines():
+            step = parse_document(line, "a finding")
+            if step.text("error"):
+                raise Internal(step.text("error"))
+            yield step
 
     async def prune(self, kind: str, filters: Filters | None = None) -> Document:
         """What was removed of `kind`: containers, images, networks, volumes, or build (its cache)."""

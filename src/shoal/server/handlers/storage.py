@@ -30,4 +30,15 @@ async def diff(backend: Backend, request: Request) -> StreamReply:
     return StreamReply(as_json(await begun(differences)), JSON)
 
 
-HANDLERS: Mapping[str, Handler] = {"ShoalDiskUsers": disk, "ShoalImageTree": tree, "ShoalImageDiff": diff}
+async def fsck(backend: Backend, request: Request) -> StreamReply:
+    """What is wrong in the store, a JSON object a line, and how far the check is."""
+    steps = backend.storage.check(repair=request.query.flag("repair"))
+    return StreamReply(as_json(await begun(steps)), JSON)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "ShoalDiskUsers": disk,
+    "ShoalImageTree": tree,
+    "ShoalImageDiff": diff,
+    "ShoalFsck": fsck,
+}
