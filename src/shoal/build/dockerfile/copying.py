@@ -70,7 +70,7 @@ def _paths(statement: Statement) -> tuple[tuple[str, ...], tuple[Heredoc, ...], 
         raise statement.refuse(f"{name} requires at least two arguments", fix=f"write `{name} source destination`")
     if len(words) == 1:
         only = f"{name} requires at least two arguments, but only one was provided. Destination could not be determined"
-        raise statement.refuse(only + ".", at=words[0])
+        raise statement.refuse(only, at=words[0])
     *sources, destination = words
     if heredoc_of(destination) is not None and statement.heredocs:
         raise statement.refuse(f"{name} cannot accept a heredoc as a destination", at=destination)

@@ -17,7 +17,7 @@ from shoal.build.dockerfile.words import NotStrings, json_strings, split_first, 
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*\Z")
 _DIRECTIVES = ("syntax", "escape", "check")
-_ONLY_STRINGS = "When using JSON array syntax, arrays must be comprised of strings only."
+_ONLY_STRINGS = "when using JSON array syntax, arrays must be comprised of strings only"
 _WITH_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
 
 

@@ -209,7 +209,7 @@ def test_parse_byte_order_mark_and_crlf_change_nothing() -> None:
         ("FROM a\nCOPY", 2, "COPY requires at least two arguments", "write `COPY source destination`"),
         (
             *("FROM a\nADD x", 2),
-            "ADD requires at least two arguments, but only one was provided. Destination could not be determined.",
+            "ADD requires at least two arguments, but only one was provided. Destination could not be determined",
             "",
         ),
         ("FROM a\nCOPY a <<E\nE", 2, "COPY cannot accept a heredoc as a destination", ""),
@@ -239,7 +239,7 @@ def test_parse_byte_order_mark_and_crlf_change_nothing() -> None:
         ),
         (
             *('FROM a\nCMD ["a", 1]', 2),
-            "When using JSON array syntax, arrays must be comprised of strings only.",
+            "when using JSON array syntax, arrays must be comprised of strings only",
             "put quotes around every element",
         ),
         ("FROM a\nHEALTHCHECK", 2, "HEALTHCHECK requires at least one argument", "write `HEALTHCHECK CMD command`"),

@@ -1,0 +1,3 @@
+FROM busybox
+ENV name a value  with "quotes" and = signs
+ENV other   leading

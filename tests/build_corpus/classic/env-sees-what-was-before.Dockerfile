@@ -1,0 +1,5 @@
+FROM busybox
+ENV abc=hello
+ENV abc=bye def=$abc
+ENV ghi=$abc
+ENV abc=again$abc

@@ -1,0 +1,3 @@
+FROM busybox
+EXPOSE 8000-8003 53/udp 53/tcp 80
+EXPOSE 80/TCP 9000-9001/udp

@@ -1,0 +1,5 @@
+FROM busybox AS base
+ENTRYPOINT ["top"]
+CMD ["-b"]
+FROM base
+CMD ["-c"]

@@ -1,0 +1,3 @@
+FROM busybox
+ENTRYPOINT ["/bin/echo", "a b", "\u00e9\t\"q\""]
+CMD [ "x" ,"y" ]

@@ -1,0 +1,7 @@
+FROM busybox AS one
+ENV which=one
+FROM busybox AS two
+ENV which=two
+FROM two AS three
+ENV which=three
+# build: --target TWO

@@ -1,0 +1,4 @@
+FROM busybox
+ENV a=1 \
+
+    b=2

@@ -1,0 +1,3 @@
+﻿# A mark of the editor before the first comment.
+FROM busybox
+ENV a=b

@@ -1,0 +1,5 @@
+FROM busybox
+ENV one=1 \
+    two=2
+LABEL end=line
+CMD echo hi

@@ -1,0 +1,5 @@
+# escape=`
+FROM busybox
+ENV windows=C:\dir `
+    joined=yes
+WORKDIR /a\b

@@ -1,0 +1,3 @@
+FROM busybox
+MAINTAINER Some One <someone@example.com>
+LABEL a=b

@@ -1,0 +1,7 @@
+FROM busybox
+USER app
+RUN id > /tmp/one
+USER 1:2000
+RUN id > /tmp/two
+USER 1234
+RUN id > /tmp/three

@@ -1,0 +1,5 @@
+FROM busybox
+RUN true
+FROM busybox
+RUN false
+# build: --target 0

@@ -1,0 +1,4 @@
+FROM busybox AS broken
+RUN false
+FROM busybox AS fine
+RUN true
