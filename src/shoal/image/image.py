@@ -6,12 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
+from shoal.errors import InvalidArgument
 from shoal.oci.digest import Digest
 from shoal.oci.image_spec import ImageConfig, ImageDocument
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
 
 ImageId = NewType("ImageId", Digest)
+LAYERS_MAX = 500  # overlayfs stacks no more
+
+
+def check_depth(layers: int) -> None:
+    """Nothing, if so many layers can be stacked. Raises: InvalidArgument."""
+    if layers > LAYERS_MAX:
+        raise InvalidArgument("max depth exceeded", why=f"it has {layers} layers, and {LAYERS_MAX} can be stacked")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Puller:
         host: str = "",
     ) -> str:
         """The id of the pulled image; `host` is what the registry is called, if it is to be another name."""
-        registries = self.store.registries(settings or RegistrySettings(certificates=()))
+        registries = self.store.registries(settings or RegistrySettings(certificates=(), retry_pause_s=0.01))
         work = registries.begin(credentials or Credentials())
         return work.pull(Reference.parse(f"{host or self.registry.host}/x/y:{tag}"), platform, hear)[0].id
 

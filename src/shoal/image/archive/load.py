@@ -11,7 +11,7 @@ from shoal.image.archive.contents import Planned, read_contents
 from shoal.image.archive.members import Members
 from shoal.image.catalog import Catalog
 from shoal.image.failures import explained
-from shoal.image.image import LayerProgress, Loaded, LoadEvent, Renamed
+from shoal.image.image import LayerProgress, Loaded, LoadEvent, Renamed, check_depth
 from shoal.image.layers import ArchiveFile, LayerStore, Progress
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest, chain_ids_of, parse_digest
@@ -65,6 +65,7 @@ class Loader:
             raise InvalidArgument(
                 f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(planned.layers)}"
             )
+        check_depth(len(diff_ids))
         chain_ids = chain_ids_of(diff_ids)
         with self._layers.held(chain_ids):
             for index, member in enumerate(planned.layers):

@@ -30,6 +30,12 @@ class Credentials:
             return ""
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
+    def hidden_in(self, text: bytes) -> bytes:
+        """What a registry says, without the secrets that it may give back."""
+        for secret in (self.basic.removeprefix("Basic "), self.password, self.identity_token, self.registry_token):
+            text = text.replace(secret.encode(), b"***") if len(secret) > 3 else text
+        return text
+
 
 def decode_credentials(header: str | None) -> Credentials:
     """The credentials in an `X-Registry-Auth` header: base64url of JSON, with or without padding.

@@ -131,8 +131,7 @@ def read_blob(session: Session, descriptor: Descriptor, limit: int) -> bytes:
     """A small blob, verified. Raises: as Download.fetch."""
     if descriptor.size > limit:
         raise InvalidArgument(f"cannot use {descriptor.digest}", why=f"its size is over {limit} bytes")
-    with session.send("GET", session.url(f"blobs/{descriptor.digest}"), accepted=(200,)) as response:
-        raw = response.read(limit)
+    raw, _ = session.fetch(session.url(f"blobs/{descriptor.digest}"), limit)
     algorithm = algorithm_of(parse_digest(descriptor.digest))
     if len(raw) != descriptor.size or f"{algorithm}:{hashlib.new(algorithm, raw).hexdigest()}" != descriptor.digest:
         raise blob_failure(descriptor, "its content is another")

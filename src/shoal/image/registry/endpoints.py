@@ -41,6 +41,7 @@ class RegistrySettings:
     user_agent: str = "shoal"
     connect_timeout_s: float = 15.0
     read_timeout_s: float = 60.0
+    retry_pause_s: float = 0.25
 
     def mirrors_of(self, domain: str) -> list[Mirror]:
         """The mirrors of one registry, in the order in which they are asked."""

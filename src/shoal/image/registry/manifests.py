@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from shoal.errors import InvalidArgument
+from shoal.image.image import check_depth
 from shoal.oci.descriptor import (
     DOCKER_MANIFEST,
     INDEX_MEDIA_TYPES,
@@ -28,9 +29,9 @@ MANIFEST_MAX = 4 << 20
 ACCEPT = ", ".join((*sorted(MANIFEST_MEDIA_TYPES), *sorted(INDEX_MEDIA_TYPES)))
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-_LAYERS_MAX = 4096
 _CONFIGS = frozenset({DOCKER_CONFIG, MEDIA_CONFIG, "application/octet-stream", ""})
 _DOCKER_LAYER = re.compile(r"application/vnd\.docker\.image\.rootfs\.diff\.tar(\.gzip|\.zstd)?\Z")
+_FOREIGN_LAYER = re.compile(r"application/vnd\.(docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\.")
 _OCI_LAYER = re.compile(re.escape(MEDIA_LAYER) + r"(\+gzip|\+zstd)?\Z")
 
 
@@ -65,13 +66,18 @@ def decode_manifest(raw: bytes) -> Manifest:
     manifest = decode_document(raw, Manifest, "image manifest")
     if manifest.config.media_type not in _CONFIGS:
         raise InvalidArgument("this is no image", why=f"its configuration is `{manifest.config.media_type[:100]}`")
-    if len(manifest.layers) > _LAYERS_MAX:
-        raise InvalidArgument("invalid image manifest", why=f"it has more than {_LAYERS_MAX} layers")
+    check_depth(len(manifest.layers))
     for descriptor in (manifest.config, *manifest.layers):
         parse_digest(descriptor.digest)
-        if descriptor.size < 0:
-            raise InvalidArgument("invalid image manifest", why=f"the size of {descriptor.digest} is negative")
+        if not 0 <= descriptor.size < 1 << 63:
+            why = f"the size of {descriptor.digest} is {'negative' if descriptor.size < 0 else 'beyond all measure'}"
+            raise InvalidArgument("invalid image manifest", why=why)
     for layer in manifest.layers:
+        if _FOREIGN_LAYER.match(layer.media_type):
+            why = "it is to be fetched from elsewhere (a foreign layer), which is not done"
+            raise InvalidArgument(
+                f"cannot use layer {layer.digest}", why=why, fix="ask its maker for an image with all layers"
+            )
         if not (_DOCKER_LAYER.match(layer.media_type) or _OCI_LAYER.match(layer.media_type)):
             why = f"its media type is `{layer.media_type[:100]}`"
             raise InvalidArgument(f"cannot use layer {layer.digest}", why=why)

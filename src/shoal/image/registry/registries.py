@@ -184,7 +184,7 @@ class Work:
                 break
         if challenges:
             with send("GET", url, endpoint=endpoint, authorization=authorization) as response:
-                body = response.head(_BODY_MAX)
+                body = self._credentials.hidden_in(response.head(_BODY_MAX))
             if response.status != 200:
                 raise refusal_of("GET", url, response.status, body)
         return refresh

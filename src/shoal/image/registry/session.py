@@ -16,12 +16,13 @@ from shoal.image.registry.endpoints import Endpoint
 from shoal.image.registry.failures import BUSY, NO_CREDENTIALS, Refused, Unreachable, refusal_of
 from shoal.image.registry.manifests import ACCEPT, MANIFEST_MAX
 from shoal.image.registry.tokens import fetch_token
-from shoal.image.registry.transport import Body, RegistryTransport, Response
+from shoal.image.registry.transport import Body, Interrupted, RegistryTransport, Response
 
 T = TypeVar("T")
 _ERROR_MAX = 64 << 10
 _TRIES = 4
 _PAUSE_MAX_S = 60.0
+_SAFE = frozenset(("GET", "HEAD"))
 
 
 class Session:
@@ -75,16 +76,22 @@ class Session:
     ) -> Response:
         """The answer, whose status is one of `accepted`; its reader closes it.
 
-        Authorisation is got once when it is asked for; a busy registry is asked again, as long as it wants.
+        Authorisation is got once when it is asked for; a busy registry is asked again, and so is one that hangs up.
         Raises: Refused, Unreachable, Cancelled; InvalidArgument for what must not be followed.
         """
         is_authorised = False
         for attempt in range(1, _TRIES + 1):
             with self._lock:
                 used = self._authorization if self._is_ours(url) else ""
-            response = self._transport.request(
-                method, url, endpoint=self.endpoint, headers=headers, authorization=used, body=body
-            )
+            try:
+                response = self._transport.request(
+                    method, url, endpoint=self.endpoint, headers=headers, authorization=used, body=body
+                )
+            except Interrupted:
+                if method not in _SAFE or attempt == _TRIES:
+                    raise
+                self._transport.wait(self._pause(attempt))
+                continue
             if response.status in accepted:
                 return response
             with response:
@@ -95,11 +102,15 @@ class Session:
                 self._authorise(method, url, parse_challenges(response.header("WWW-Authenticate")), used)
                 continue
             retry_after = response.header("Retry-After")
-            pause_s = pause_before(attempt, retry_after)
+            pause_s = self._pause(attempt, retry_after)
             if response.status not in BUSY or attempt == _TRIES or callable(body) or pause_s > _PAUSE_MAX_S:
                 break
             self._transport.wait(pause_s)
+        text = self._credentials.hidden_in(text)
         raise refusal_of(method, response.url, response.status, text, busy_for_s=pause_s if retry_after else 0)
+
+    def _pause(self, attempt: int, retry_after: str = "") -> float:
+        return pause_before(attempt, retry_after, self._transport.settings.retry_pause_s, time.time())
 
     def _is_ours(self, url: str) -> bool:
         return url.startswith(f"{self.endpoint.url}/")
@@ -126,6 +137,22 @@ class Session:
                         return
             raise refusal_of(method, url, 401, b"")
 
+    def fetch(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> tuple[bytes, Response]:
+        """A small document and the answer that it came by; one that breaks off is asked for again.
+
+        Raises: as `send`; InvalidArgument if it has more than `limit` bytes.
+        """
+        for attempt in range(1, _TRIES):
+            try:
+                return self._fetch_once(url, limit, headers)
+            except Interrupted:
+                self._transport.wait(self._pause(attempt))
+        return self._fetch_once(url, limit, headers)
+
+    def _fetch_once(self, url: str, limit: int, headers: Mapping[str, str] | None) -> tuple[bytes, Response]:
+        with self.send("GET", url, accepted=(200,), headers=headers) as response:
+            return response.read(limit), response
+
     # -- manifests ----------------------------------------------------------------------------------------------
 
     def manifest(self, name: str) -> tuple[bytes, str, str]:
@@ -133,21 +160,19 @@ class Session:
 
         Raises: as `send`; InvalidArgument if it is too big.
         """
-        url = self.url(f"manifests/{name}")
-        with self.send("GET", url, accepted=(200,), headers={"Accept": ACCEPT}) as response:
-            raw = response.read(MANIFEST_MAX)
-            return raw, response.header("Content-Type"), response.header("Docker-Content-Digest")
+        raw, response = self.fetch(self.url(f"manifests/{name}"), MANIFEST_MAX, {"Accept": ACCEPT})
+        return raw, response.header("Content-Type"), response.header("Docker-Content-Digest")
 
 
-def pause_before(attempt: int, retry_after: str, now_s: float | None = None) -> float:
-    """How long a registry wants to be left alone, in seconds, or a little while. RFC 9110 §10.2.3."""
+def pause_before(attempt: int, retry_after: str, pause_s: float, now_s: float) -> float:
+    """How long a registry wants to be left alone, in seconds; else `pause_s`, doubled each time. RFC 9110 §10.2.3."""
     text = retry_after.strip()
     if text.isdecimal():
         return float(text[:9])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - (time.time() if now_s is None else now_s))
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now_s)
     except (ValueError, OverflowError):
-        return 0.25 * float(2**attempt)
+        return pause_s * float(2**attempt)
 
 
 def at_first_answering(

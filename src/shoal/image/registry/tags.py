@@ -19,9 +19,9 @@ def all_tags(session: Session) -> list[str]:
     """Every tag of the session's repository. Raises: Refused, Unreachable, InvalidArgument."""
     url, found = session.url("tags/list"), list[str]()
     for _ in range(_PAGES_MAX):
-        with session.send("GET", url, accepted=(200,)) as response:
-            found += decode_document(response.read(_PAGE_MAX), TagList, "list of tags").tags or ()
-            link = _NEXT.search(response.header("Link"))
+        raw, response = session.fetch(url, _PAGE_MAX)
+        found += decode_document(raw, TagList, "list of tags").tags or ()
+        link = _NEXT.search(response.header("Link"))
         if link is None:
             return found
         following = urljoin(url, link[1])

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from shoal.errors import InvalidArgument
+from shoal.image.registry.addresses import is_forbidden
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.endpoints import Endpoint
 from shoal.image.registry.failures import refusal_of
@@ -62,7 +63,8 @@ def fetch_token(
         response = transport.request("GET", url, endpoint=endpoint, authorization=credentials.basic)
     with response:
         if response.status != 200:
-            raise refusal_of(response.method, realm, response.status, response.head(_ANSWER_MAX))
+            said = credentials.hidden_in(response.head(_ANSWER_MAX))
+            raise refusal_of(response.method, realm, response.status, said)
         answer = decode_document(response.read(_ANSWER_MAX), TokenAnswer, "answer of the token server")
     access = answer.token or answer.access_token
     if not access or not access.isascii() or not access.isprintable():
@@ -72,9 +74,15 @@ def fetch_token(
 
 def _checked_realm(realm: str, endpoint: Endpoint) -> str:
     """The token server's address: no secret goes in the clear from a registry that was spoken to in private."""
-    parts = urlsplit(realm)
+    refused = InvalidArgument("invalid token auth challenge realm", why=f"`{realm[:200]}`")
+    try:
+        parts = urlsplit(realm)
+    except ValueError:
+        raise refused from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise InvalidArgument("invalid token auth challenge realm", why=f"`{realm[:200]}`")
+        raise refused
+    if parts.hostname != urlsplit(endpoint.url).hostname and is_forbidden(parts.hostname):
+        raise refused
     if parts.scheme == "http" and endpoint.url.startswith("https://") and endpoint.verifies:
         raise InvalidArgument("refusing the token auth challenge realm", why=f"`{realm[:200]}` is not encrypted")
     return realm

@@ -46,12 +46,13 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # These ask for the same method and body once more, wherever they lead.
 _REPEATING_REDIRECTS = frozenset((307, 308))
 _CONNECTIONS = 8
+_CUT = "EOF"
 # Fewer bytes in the time that one read may take are no transfer, but a way to keep us busy.
 _DRIP_BYTES = 1024
 
 
 class Interrupted(Unreachable):
-    """A connection that broke in the middle of an answer; what came so far is good."""
+    """A connection that broke before the answer, or in the middle of it; what came so far is good."""
 
 
 class Response:
@@ -214,7 +215,8 @@ class RegistryTransport:
         except (HTTPError, OSError, ValueError) as error:
             self.check()
             reason = _reason(error, url, proxy_for(url, self.settings.environment))
-            raise Unreachable(f'{method.title()} "{without_query(url)}": {reason}') from None
+            kind = Interrupted if reason == _CUT else Unreachable
+            raise kind(f'{method.title()} "{without_query(url)}": {reason}') from None
         return Response(inner, url, method, self)
 
     def _pool(self, url: str, endpoint: Endpoint) -> urllib3.PoolManager:
@@ -308,7 +310,8 @@ def _reason(error: BaseException, url: str, proxy: str = "") -> str:
         case SSLError():
             return _tls_reason(error)
     text = _first_line(error)
-    return "EOF" if "Remote end closed connection" in text or "reset by peer" in text else f"malformed answer: {text}"
+    is_cut = any(words in text for words in ("Remote end closed connection", "reset by peer", "Broken pipe"))
+    return _CUT if is_cut else f"malformed answer: {text}"
 
 
 def _tls_reason(error: BaseException) -> str:

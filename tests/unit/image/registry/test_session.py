@@ -22,9 +22,9 @@ from shoal.image.registry.session import pause_before
 )
 def test_pause_before_the_next_try_is_the_registrys(retry_after: str, seconds: float) -> None:
     """Seconds or a date; what is neither means a moment."""
-    assert pause_before(1, retry_after, now_s=10.0) == seconds
+    assert pause_before(1, retry_after, 0.25, 10.0) == seconds
 
 
 def test_pause_before_further_tries_grows() -> None:
     """Each time it takes twice as long."""
-    assert [pause_before(attempt, "") for attempt in (1, 2, 3)] == [0.5, 1.0, 2.0]
+    assert [pause_before(attempt, "", 0.25, 0.0) for attempt in (1, 2, 3)] == [0.5, 1.0, 2.0]
