@@ -9,11 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shoal.api.host_config import LogConfig
+from shoal.build.cache import cached_chains
+from shoal.daemon.builds import open_builds
 from shoal.daemon.config import Config
 from shoal.daemon.facts import host_facts, machine_facts
 from shoal.daemon.host_devices import HostDevices
 from shoal.engine.background import Background
 from shoal.engine.boots import Boots
+from shoal.engine.building.runner import StepContainers
 from shoal.engine.clock import system_clock
 from shoal.engine.container.archives import Archives
 from shoal.engine.container.clients import WaitingClients
@@ -113,7 +116,8 @@ async def open_engine(config: Config, background: Background) -> Engine:
     database = Database(paths.database)
     events = EventLog(system_clock)
     registry = ContainerRegistry(database.connection)
-    store = ImageStore(config.data_root, database.connect, driver=config.storage_driver)
+    kept = cached_chains(database.connection)
+    store = ImageStore(config.data_root, database.connect, driver=config.storage_driver, kept=kept)
     for problem in store.problems:
         _log.warning("%s", problem)
     catalog = _network_catalog(config, database)
@@ -225,8 +229,19 @@ class _Parts:
         past_exits = PastExits(database.connection)
         remover = self._remover(networks, links, execs, database.reserve, health, past_exits)
         lifecycle = self._lifecycle(networks, launches, remover, health)
-        self.driver.subscribe(lifecycle.exited, execs.exited, execs.detached, _log_of_supervisor)
+        steps = StepContainers(
+            self.paths,
+            self.snapshotter,
+            networks,
+            launches,
+            self.driver,
+            self.generator,
+            self.background,
+            system_clock,
+        )
+        self.driver.subscribe(steps.listening(lifecycle.exited), execs.exited, execs.detached, _log_of_supervisor)
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
+        transfers = ImageTransfers(self.store, config.registries, platform, self.events)
         names = ImageNames(self.store, platform)
         containers = self._containers(lifecycle, remover, execs, networks, links, names, health)
         health.subscribe(UnhealthyActions(containers.stopper, self.events, self.background).act)
@@ -237,7 +252,8 @@ class _Parts:
             archives=self._archives(containers.freezer),
             execs=execs,
             images=images,
-            registries=ImageTransfers(self.store, config.registries, platform, self.events),
+            registries=transfers,
+            builds=open_builds(self.paths, self.store, steps, transfers, database, self.events, self.background),
             networks=Networks(self.catalog, self.registry, memberships, self.events, system_clock),
             volumes=volumes,
             storage=Storage(self.paths, self.store, self.registry, self.volume_store, self.container_volumes),

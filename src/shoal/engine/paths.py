@@ -29,6 +29,11 @@ class Paths:
         return self.data_root / "tmp" / "containers"
 
     @property
+    def build_caches(self) -> Path:
+        """One directory per cache that builds mount."""
+        return self.data_root / "build-caches"
+
+    @property
     def volumes(self) -> Path:
         """One directory per volume."""
         return self.data_root / "volumes"

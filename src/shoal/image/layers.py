@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shoal.errors import Internal, InvalidArgument, NotFound
+from shoal.image.adoption import describe, prune
 from shoal.image.failures import explained
 from shoal.image.merged import MergedView
 from shoal.image.scratch import Scratch
@@ -217,6 +218,33 @@ class LayerStore:
         if layer is not made:
             self._scratch.purge()
         return layer
+
+    def adopt(self, tree: str, below: Sequence[Digest], *, latest_ns: int) -> Layer | None:
+        """The layer that the directory `tree` is on top of `below`, which the caller holds. It comes held.
+
+        `tree` is moved, from the layers' file system. Times later than `latest_ns` become that. None, and no layer,
+        where nothing in it differs from `below`. Raises: Internal for a full disk.
+        """
+        directory = self._scratch.fresh("layer")
+        try:
+            if not prune(tree, MergedView([self.tree(chain_id) for chain_id in reversed(below)])):
+                return None
+            os.makedirs(directory, mode=0o700)
+            with open(os.path.join(directory, "skeleton"), "xb") as skeleton:
+                described = describe(tree, skeleton, latest_ns)
+            diff_id = Digest(f"sha256:{described.digits}")
+            parent = below[-1] if below else None
+            chain_id = _chain_id(below, diff_id)
+            layer = Layer(chain_id, diff_id, parent, described.size_bytes, described.archive_size, is_rebuildable=True)
+            with open(os.path.join(directory, "layer.json"), "xb") as file:
+                file.write(encode_document(layer))
+            os.rename(tree, os.path.join(directory, "diff"))
+        except OSError as error:
+            if os.path.exists(directory):
+                self._scratch.discard(directory)
+            raise explained(error, doing="make layer") from error
+        self.hold([chain_id])
+        return self._publish(layer, directory)
 
     def _unpack(self, archive: LayerArchive, below: Sequence[Digest]) -> tuple[Layer, str]:
         """Unpack into a scratch directory; returns what it is, and where."""

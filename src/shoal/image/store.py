@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -74,7 +74,8 @@ class ImageStore:
 
     `connect` makes a connection to the daemon's database for the store alone; it must allow use from several threads
     (`check_same_thread=False`). `driver` names the snapshotter (`overlay2`, `vfs`, None = the best here). What an
-    earlier process left of images, layers and scratch files that nothing needs is discarded now.
+    earlier process left of images, layers and scratch files that nothing needs is discarded now; `kept` are layers that
+    others than images need, each of which is held once.
     Raises: InvalidArgument for an unknown driver; OSError.
     """
 
@@ -86,6 +87,7 @@ class ImageStore:
         driver: str | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
         platform: Platform | None = None,
+        kept: Iterable[Sequence[Digest]] = (),
     ) -> None:
         self._root = str(root)
         os.makedirs(self._root, mode=0o710, exist_ok=True)
@@ -97,6 +99,8 @@ class ImageStore:
         self._partials = Partials(self._directories.partial, lambda: clock_ns() / 10**9)
         self._blobs = BlobStore(self._directories.blobs, self._scratch.path)
         self._layers = LayerStore(self._directories.layers, self._scratch)
+        for chain_ids in kept:
+            self._layers.hold(chain_ids)
         self._catalog = Catalog(connect, self._blobs, self._layers)
         self._maker = ImageMaker(self._catalog, self._layers, self._scratch, clock_ns, self._platform)
         self._loader = Loader(self._catalog, self._layers, self._scratch, clock_ns, self._platform)
@@ -112,6 +116,16 @@ class ImageStore:
     def snapshotter(self) -> Snapshotter:
         """The snapshotter on this store's layers."""
         return self._snapshotter
+
+    @property
+    def layer_store(self) -> LayerStore:
+        """The layers themselves, for who makes some."""
+        return self._layers
+
+    @property
+    def scratch(self) -> Scratch:
+        """Temporary places on the layers' file system."""
+        return self._scratch
 
     @property
     def problems(self) -> Sequence[str]:
@@ -362,6 +376,19 @@ class ImageStore:
 
         image = self.get(base)
         return self._maker.add_layer(image, fill, config=config, changes=changes, reference=reference, step=step)
+
+    # -- builds -------------------------------------------------------------------------------------------------
+
+    def hold(self, image: Image) -> None:
+        """Keep the image's layers until they are released (`layer_store`). Raises: NotFound if they are gone."""
+        self._layers.hold_existing(image.chain_ids)
+
+    def register(self, document: bytes, references: Sequence[Reference]) -> Image:
+        """The image of this configuration, whose layers are here and held; it gets the names.
+
+        Raises: InvalidArgument; Internal for a full disk.
+        """
+        return self._catalog.add(document, references, self._clock_ns())[0]
 
     # -- archives -----------------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from shoal.api.volume import Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneReport
     from shoal.api.why import NameVerdict, PortVerdict
     from shoal.linux.fd import Fd
+    from shoal.server.build_backend import BuildBackend
 
 
 class Attachment(Protocol):
@@ -457,6 +458,11 @@ class Backend(Protocol):
     @property
     def registries(self) -> RegistryBackend:
         """Images between here and registries."""
+        ...
+
+    @property
+    def builds(self) -> BuildBackend:
+        """Builds."""
         ...
 
     @property

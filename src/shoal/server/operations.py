@@ -75,7 +75,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("PUT", "/containers/{id}/archive", "PutContainerArchive"),
     Operation("POST", "/containers/prune", "ContainerPrune", since=_1_25),
     Operation("GET", "/images/json", "ImageList"),
-    Operation("POST", "/build", "ImageBuild", LATER, "builds"),
+    Operation("POST", "/build", "ImageBuild"),
     Operation("POST", "/build/prune", "BuildPrune", since=_1_31),
     Operation("POST", "/images/create", "ImageCreate"),
     Operation("GET", "/images/{name}/json", "ImageInspect"),
@@ -160,6 +160,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 # Not in the published description: what clients call all the same, and what shoal adds.
 UNPUBLISHED: tuple[Operation, ...] = (
+    Operation("POST", "/build/cancel", "BuildCancel", since=_1_31),
     Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),
     Operation("GET", "/containers/{id}/exits", "ShoalContainerExits"),
     Operation("GET", "/containers/{id}/why/dns", "ShoalContainerWhyDns"),

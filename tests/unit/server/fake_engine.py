@@ -47,6 +47,7 @@ from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified
 from shoal.linux.fd import Fd
 from shoal.server.backend import Attachment
 from tests.unit.server.fake_archives import FakeArchives
+from tests.unit.server.fake_builds import FakeBuilds
 from tests.unit.server.fake_networks import FakeNetworks
 from tests.unit.server.fake_registries import FakeRegistries
 from tests.unit.server.fake_storage import FakeStorage
@@ -432,6 +433,7 @@ class FakeEngine:
         self.execs = FakeExecs(self)
         self.images = FakeImages()
         self.registries = FakeRegistries()
+        self.builds = FakeBuilds()
         self.system = FakeSystem()
         self.networks = FakeNetworks()
         self.storage = FakeStorage()

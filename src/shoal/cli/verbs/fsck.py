@@ -17,9 +17,7 @@ class Options(Flags):
 
 def configure(parser: Parser) -> None:
     """Adds the flags of the verb, which Docker does not have."""
-    parser.toggle(
-        "--repair", dest="repair", help="Mend what can be mended; remove what is lost, to be pulled again"
-    )
+    parser.toggle("--repair", dest="repair", help="Mend what can be mended; remove what is lost, to be pulled again")
     parser.text("--format", dest="format", help="json, for an object a line")
 
 

@@ -27,6 +27,7 @@ _KINDS = {
 # overlayfs's own books, and a label of this machine's policy, don't belong into an image.
 _LOCAL_XATTRS = (*PRIVATE_XATTRS, b"security.selinux")
 _PIECE = 1 << 20
+FollowData = Callable[[bytes, int, Iterator[bytes]], Iterator[bytes]]
 # What a look at an entry gives that the container has replaced since: it is left out, as if it were gone.
 _REPLACED = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO))
 
@@ -34,8 +35,10 @@ _REPLACED = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, e
 class LayerWriter:
     """Writes a layer's tar from entries of a tree, in walking order (parents first)."""
 
-    def __init__(self, write: Callable[[bytes | memoryview], object]) -> None:
+    def __init__(self, write: Callable[[bytes | memoryview], object], follow: FollowData | None = None) -> None:
+        """`follow` is given each file's path, size and data, and gives the data back: it sees where they begin."""
         self._tar = TarWriter(write)
+        self._follow = follow
         self._links: dict[tuple[int, int], bytes] = {}
 
     def add(self, path: bytes, parent_fd: int, name: bytes) -> None:
@@ -78,7 +81,10 @@ class LayerWriter:
                 self._tar.add(_entry(path, HARD_LINK, status, parent_fd, name, link=self._links[identity]))
                 return
             self._links[identity] = path
-            self._tar.add(_entry(path, REGULAR, status, parent_fd, name), _exactly(fd, status.st_size))
+            data = _exactly(fd, status.st_size)
+            if self._follow is not None:
+                data = self._follow(path, status.st_size, data)
+            self._tar.add(_entry(path, REGULAR, status, parent_fd, name), data)
         finally:
             os.close(fd)
 

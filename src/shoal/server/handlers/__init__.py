@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shoal.server.handlers import (
     archives,
+    builds,
     containers,
     execs,
     images,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HANDLERS: Mapping[str, Handler] = {
     **archives.HANDLERS,
+    **builds.HANDLERS,
     **containers.HANDLERS,
     **execs.HANDLERS,
     **images.HANDLERS,

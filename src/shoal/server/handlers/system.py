@@ -1,4 +1,4 @@
-"""The engine as a whole: ping, version, info, events, disk usage. Docker API v1.50 `System*`, `BuildPrune`."""
+"""The engine as a whole: ping, version, info, events, disk usage. Docker API v1.50 `System*`."""
 
 from __future__ import annotations
 
@@ -85,11 +85,6 @@ async def disk_usage(backend: Backend, request: Request) -> Reply:
     return json_reply(usage)
 
 
-async def prune_builds(backend: Backend, request: Request) -> Reply:
-    """BuildPrune."""
-    return json_reply(await backend.system.prune_builds(request.query.filters()))
-
-
 HANDLERS: Mapping[str, Handler] = {
     "SystemPing": ping,
     "SystemPingHead": ping_head,
@@ -97,5 +92,4 @@ HANDLERS: Mapping[str, Handler] = {
     "SystemInfo": info,
     "SystemEvents": events,
     "SystemDataUsage": disk_usage,
-    "BuildPrune": prune_builds,
 }

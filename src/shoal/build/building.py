@@ -1,0 +1,334 @@
+"""One build: the stages that are needed, each as a task of its own, their steps out of the cache or made.
+
+    stage ─ FROM ─▶ base image, or the stage that it names ─▶ its state
+            instruction ─▶ settings.py   a new configuration
+                         ▶ files.py      ┐ inputs ─▶ cache ─ found ─▶ its layer
+                         ▶ run.py        ┘              └ not ─▶ made, then noted ─▶ a new layer
+
+The steps of a stage follow each other; stages wait for one another only where one reads the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from shoal.build.cache import BuildCache, Inputs, Row, differences
+from shoal.build.cache_mounts import CacheMounts
+from shoal.build.dockerfile.arguments import declared_arguments, predefined_arguments, unconsumed
+from shoal.build.dockerfile.expansion import expand
+from shoal.build.dockerfile.instructions import Add, Arg, Copy, Dockerfile, Instruction, Run, Stage, Workdir
+from shoal.build.dockerfile.parser import parse_trigger
+from shoal.build.dockerfile.problems import DockerfileError, pointed
+from shoal.build.files import Files
+from shoal.build.graph import Graph, StageNode, make_graph, source_stage
+from shoal.build.keyed_locks import KeyedLocks
+from shoal.build.ports import Images, Layers, Runner
+from shoal.build.reporting import Reporter
+from shoal.build.request import BuildRequest, Built
+from shoal.build.state import State
+from shoal.build.steps.adding import Fetcher, add_items
+from shoal.build.steps.files import FileSteps, Origin, Words
+from shoal.build.steps.mounting import Mounting
+from shoal.build.steps.run import CommandFailed, RunSteps
+from shoal.build.steps.settings import apply, is_setting, nop, working_directory
+from shoal.build.steps.work import Work
+from shoal.errors import InvalidArgument, ShoalError
+from shoal.oci.digest import Digest
+from shoal.oci.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all builds of a daemon share."""
+
+    layers: Layers
+    images: Images
+    runner: Runner
+    cache: BuildCache
+    caches: CacheMounts
+    fetcher: Fetcher
+    making: KeyedLocks
+    clock_ns: Callable[[], int] = time.time_ns
+
+
+class Build:
+    """A build under way. `context` are the files that COPY and ADD read."""
+
+    def __init__(self, tools: Tools, request: BuildRequest, file: Dockerfile, context: Files, reporter: Reporter):
+        self._tools = tools
+        self._request = request
+        self._file = file
+        self._context = Origin(context)
+        self._reporter = reporter
+        self._held: list[Sequence[Digest]] = []
+        self._stages: dict[int, asyncio.Task[State]] = {}
+        self._files = FileSteps(tools.layers)
+        mounting = Mounting(tools.layers, tools.caches, self._origin, request.secrets, request.ssh)
+        self._runs = RunSteps(tools.layers, tools.runner, mounting)
+        self._graph: Graph
+
+    async def run(self) -> Built:
+        """The image, registered under its names.
+
+        Raises: InvalidArgument for what the file or the request has wrong; CommandFailed; what its steps raise.
+        """
+        request = self._request
+        self._graph = make_graph(self._file, request.target, request.arguments, request.platforms)
+        try:
+            await self._report_arguments()
+            state = await self._run_stages()
+            state = self._labelled(state)
+            document = state.document()
+            image_id = await self._tools.images.keep(document, request.tags)
+            return Built(image_id, document, tuple(unconsumed(self._file, request.arguments)))
+        finally:
+            for chain_ids in self._held:
+                self._tools.layers.release(chain_ids)
+
+    async def _report_arguments(self) -> None:
+        for number, instruction in enumerate(self._file.arguments, start=1):
+            await self._reporter.began(number, self._graph.steps, instruction.original)
+            await self._reporter.passed(number)
+
+    async def _run_stages(self) -> State:
+        """The state of the target, when all stages that it needs are done; the first failure ends them all."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for index, node in self._graph.nodes.items():
+                    self._stages[index] = group.create_task(self._stage(node))
+        except BaseExceptionGroup as failures:
+            expected = failures.subgroup(ShoalError)
+            raise _first(expected or failures) from None
+        return self._stages[self._graph.target].result()
+
+    async def _state_of(self, index: int) -> State:
+        return await asyncio.shield(self._stages[index])
+
+    # -- a stage ------------------------------------------------------------------------------------------------
+
+    async def _stage(self, node: StageNode) -> State:
+        number = node.first_step
+        await self._reporter.began(number, self._graph.steps, node.stage.origin.original)
+        state = await self._pointed(node.stage.origin, self._base(node))
+        await self._reporter.finished(number, state.image_id)
+        for instruction in node.stage.instructions:
+            number += 1
+            await self._reporter.began(number, self._graph.steps, instruction.original)
+            state = await self._pointed(instruction, self._step(_Place(self, node.stage, number), instruction, state))
+            await self._reporter.finished(number, state.image_id)
+        return state
+
+    async def _pointed(self, instruction: Instruction, step: Awaitable[State]) -> State:
+        """The state that `step` comes to; what is wrong with it points into the file."""
+        try:
+            return await step
+        except (DockerfileError, CommandFailed):
+            raise
+        except InvalidArgument as problem:
+            raise pointed(self._file, instruction.span, problem) from problem
+
+    async def _base(self, node: StageNode) -> State:
+        number = node.first_step
+        wanted = self._platform(node.platform)
+        if node.base is not None:
+            state = await self._state_of(node.base)
+            state = replace(state, command_set=False)
+        elif not node.image:
+            state = State(wanted or self._request.platforms[1], self._request.time_ns)
+        else:
+
+            async def tell(text: str) -> None:
+                await self._reporter.wrote(number, text)
+
+            image = await self._tools.images.base(node.image, wanted, tell)
+            self._held.append(image.chain_ids)
+            state = State.of_image(image.id, image.chain_ids, image.document, self._request.time_ns)
+        arguments = predefined_arguments(self._request.arguments)
+        return await self._triggered(node, replace(state.with_path(), arguments=arguments))
+
+    async def _triggered(self, node: StageNode, state: State) -> State:
+        """After the triggers of the base, which are its own no longer."""
+        triggers = state.config.on_build or ()
+        if not triggers:
+            return state
+        plural = "s" if len(triggers) > 1 else ""
+        await self._reporter.wrote(node.first_step, f"# Executing {len(triggers)} build trigger{plural}\n")
+        state = state.with_config(on_build=None)
+        place = _Place(self, node.stage, node.first_step)
+        for trigger in triggers:
+            state = await self._step(place, parse_trigger(trigger), state)
+        return state
+
+    def _platform(self, text: str) -> Platform | None:
+        build, target = self._request.platforms
+        return Platform.parse(text, host=build) if text else target if target != build else None
+
+    # -- a step -------------------------------------------------------------------------------------------------
+
+    async def _step(self, place: _Place, instruction: Instruction, state: State) -> State:
+        escape = self._file.escape
+        if isinstance(instruction, Arg):
+            return await self._argument(place, instruction, state)
+        if is_setting(instruction):
+            after, told = apply(state, instruction, escape)
+            return await self._setting(place, state, after, nop(state, told))
+        if isinstance(instruction, Workdir):
+            path = working_directory(state, expand(instruction.path, state.environment, escape))
+            work = await asyncio.to_thread(self._files.directory, state, path, slot=place.slot(instruction))
+            return await self._perform(place, work, state.with_config(working_dir=path))
+        if isinstance(instruction, Copy):
+            words = Words.of(instruction, state, escape)
+            origin = await self._origin(expand(instruction.from_name, state.environment, escape))
+            return await self._copy(place, instruction, state, words, origin)
+        if isinstance(instruction, Add):
+            return await self._add(place, instruction, state)
+        assert isinstance(instruction, Run), instruction
+        work = await self._runs.run(
+            instruction, state, escape, self._request.network, place, slot=place.slot(instruction)
+        )
+        return await self._perform(place, work, state)
+
+    async def _argument(self, place: _Place, instruction: Arg, state: State) -> State:
+        values = declared_arguments(
+            instruction, self._request.arguments, self._graph.arguments, state.environment, self._file.escape
+        )
+        after = replace(state, arguments={**state.arguments, **values})
+        return await self._setting(place, state, after, nop(state, f" {instruction.original}"))
+
+    async def _setting(self, place: _Place, before: State, after: State, told: str) -> State:
+        """The state after a step that makes no layer. It is noted too, so that it can be told whether it is new."""
+        inputs = Inputs(
+            {"image": before.image_id, "setting": told, "arguments": repr(sorted(after.arguments.items()))}, {}
+        )
+        known = None if self._request.no_cache else self._tools.cache.find(inputs.key, self._tools.clock_ns())
+        if known is not None:
+            await place.cached()
+            return after.after(told)
+        self._note(inputs, slot=f"setting {told}", description=told, chain=after.chain_ids, size=0)
+        return after.after(told)
+
+    async def _copy(self, place: _Place, instruction: Copy, state: State, words: Words, origin: Origin) -> State:
+        def prepare() -> Work:
+            return self._files.copy(
+                words, lambda base: self._files.items(words, origin, state, base), state, slot=place.slot(instruction)
+            )
+
+        return await self._perform(place, await asyncio.to_thread(prepare), state)
+
+    async def _add(self, place: _Place, instruction: Add, state: State) -> State:
+        words = Words.of(instruction, state, self._file.escape)
+        async with add_items(self._tools.fetcher, instruction, words, self._context, self._files, state) as items:
+            work = await asyncio.to_thread(lambda: self._files.copy(words, items, state, slot=place.slot(instruction)))
+            return await self._perform(place, work, state)
+
+    async def _origin(self, name: str) -> Origin:
+        """The files that `--from=NAME` means; "" is the context."""
+        if not name:
+            return self._context
+        index = source_stage(self._file, name)
+        if index is not None:
+            state = await self._state_of(index)
+            return Origin(self._tools.layers.view(state.chain_ids), state.top, is_context=False)
+
+        async def nobody(text: str) -> None:
+            """Nobody hears how the image is pulled."""
+
+        image = await self._tools.images.base(name, None, nobody)
+        self._held.append(image.chain_ids)
+        return Origin(self._tools.layers.view(image.chain_ids), image.id, is_context=False)
+
+    # -- the cache ----------------------------------------------------------------------------------------------
+
+    async def _perform(self, place: _Place, work: Work, state: State) -> State:
+        """The state after `work`, which is made only if nobody has made it yet; builds that want the same wait."""
+        if self._request.no_cache:
+            return await self._make(work, state)
+        key = work.inputs.key
+        found = self._found(key)
+        if found is None:
+            await self._explain(place, work)
+            async with self._tools.making.held(key):
+                found = self._found(key)
+                if found is None:
+                    return await self._make(work, state)
+        await place.cached()
+        chain = found.chain
+        layer = (chain[-1], self._tools.layers.diff_id(chain[-1])) if len(chain) > len(state.chain_ids) else None
+        return state.after(work.created_by, layer)
+
+    def _found(self, key: str) -> Row | None:
+        """The row, its layers held by this build."""
+        row = self._tools.cache.find(key, self._tools.clock_ns())
+        if row is None or not self._tools.layers.hold(row.chain):
+            return None
+        self._held.append(row.chain)
+        return row
+
+    async def _make(self, work: Work, state: State) -> State:
+        made = await work.make()
+        if made is None:
+            after = state.after(work.created_by)
+        else:
+            self._held.append([made.chain_id])
+            after = state.after(work.created_by, (made.chain_id, made.diff_id))
+        size = made.size_bytes if made else 0
+        self._note(work.inputs, slot=work.slot, description=work.description, chain=after.chain_ids, size=size)
+        return after
+
+    def _note(self, inputs: Inputs, *, slot: str, description: str, chain: Sequence[Digest], size: int) -> None:
+        self._tools.cache.add(
+            inputs,
+            slot=slot,
+            kind="regular",
+            description=description,
+            chain=chain,
+            size=size,
+            now_ns=self._tools.clock_ns(),
+        )
+
+    async def _explain(self, place: _Place, work: Work) -> None:
+        before = self._tools.cache.before(work.slot)
+        if before is not None:
+            await self._reporter.missed(place.number, differences(before, work.inputs))
+
+    def _labelled(self, state: State) -> State:
+        """With the labels that the request gives the image."""
+        if not self._request.labels:
+            return state
+        labels = {**(state.config.labels or {}), **self._request.labels}
+        told = "".join(f" {name}={value}" for name, value in sorted(self._request.labels.items()))
+        return state.with_config(labels=labels).after(nop(state, f" LABEL{told}"))
+
+
+class _Place:
+    """One step on its way: who hears of it."""
+
+    def __init__(self, build: Build, stage: Stage, number: int) -> None:
+        self._reporter = build._reporter
+        self._slot = f"{build._request.name} {stage.name or stage.index}"
+        self.number = number
+
+    def slot(self, instruction: Instruction) -> str:
+        """The name of this step whatever goes into it."""
+        return f"{self._slot} {instruction.original}"
+
+    async def cached(self) -> None:
+        await self._reporter.cached(self.number)
+
+    async def running(self, id: str) -> None:
+        await self._reporter.running(self.number, id)
+
+    async def wrote(self, text: str) -> None:
+        await self._reporter.wrote(self.number, text)
+
+    async def ran(self, id: str) -> None:
+        await self._reporter.ran(self.number, id)
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """One failure of several: of stages that failed together, any tells what is wrong."""
+    inner = failures.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

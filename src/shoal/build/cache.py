@@ -1,0 +1,166 @@
+"""What steps came to, by what went into them: a table of the daemon's database, a row a step.
+
+A row is written in one transaction when its layer is in place, so that a killed shoald leaves a whole row or none.
+A row holds its layers: they stay while it does. Used on the event loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from shoal.build.ports import Layers
+from shoal.oci.digest import Digest
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS build_steps (
+    key TEXT PRIMARY KEY,
+    slot TEXT NOT NULL,                 -- which steps are the same one with other inputs
+    kind TEXT NOT NULL,                 -- regular, source.local, exec.cachemount
+    description TEXT NOT NULL,
+    chain TEXT NOT NULL,                -- chainIDs, the bottom one first
+    size_bytes INTEGER NOT NULL,
+    inputs BLOB NOT NULL,
+    created_ns INTEGER NOT NULL,
+    used_ns INTEGER NOT NULL,
+    uses INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS build_steps_slot ON build_steps (slot, created_ns);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What decides about a step: its parts by name, and what the files that it copies are."""
+
+    parts: Mapping[str, str]
+    files: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """The name of this very combination; the files are in `parts` by one digest."""
+        text = json.dumps(sorted(self.parts.items()))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def packed(self) -> bytes:
+        """For the database."""
+        return zlib.compress(json.dumps([dict(self.parts), dict(self.files)]).encode("utf-8", "surrogatepass"), 1)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Inputs:
+        """Out of the database."""
+        parts, files = json.loads(zlib.decompress(data))
+        return cls(parts, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One step that was made."""
+
+    key: str
+    slot: str
+    kind: str
+    description: str
+    chain: tuple[Digest, ...]
+    size_bytes: int
+    created_ns: int
+    used_ns: int
+    uses: int
+
+
+_COLUMNS = "key, slot, kind, description, chain, size_bytes, created_ns, used_ns, uses"
+
+
+def cached_chains(connection: sqlite3.Connection) -> list[tuple[Digest, ...]]:
+    """The layers of each row: the image store holds them from its start on, which discards what nobody holds."""
+    connection.executescript(_SCHEMA)
+    return [_chain(chain) for (chain,) in connection.execute("SELECT chain FROM build_steps").fetchall()]
+
+
+class BuildCache:
+    """The rows. `layers` holds what each of them needs, from the start on (`cached_chains`)."""
+
+    def __init__(self, connection: sqlite3.Connection, layers: Layers) -> None:
+        self._db = connection
+        self._layers = layers
+        self._db.executescript(_SCHEMA)
+
+    def rows(self) -> list[Row]:
+        """All rows, those first that were not used for the longest time."""
+        found = self._db.execute(f"SELECT {_COLUMNS} FROM build_steps ORDER BY used_ns").fetchall()
+        return [_row(values) for values in found]
+
+    def find(self, key: str, now_ns: int) -> Row | None:
+        """The row, which is used now."""
+        found = self._db.execute(f"SELECT {_COLUMNS} FROM build_steps WHERE key = ?", (key,)).fetchone()
+        if found is None:
+            return None
+        self._db.execute("UPDATE build_steps SET used_ns = ?, uses = uses + 1 WHERE key = ?", (now_ns, key))
+        return _row(found)
+
+    def add(
+        self, inputs: Inputs, *, slot: str, kind: str, description: str, chain: Sequence[Digest], size: int, now_ns: int
+    ) -> None:
+        """Note what a step came to; its layers exist and are held by the caller. Raises: Internal for a full disk."""
+        key = inputs.key
+        known = self._db.execute("SELECT chain FROM build_steps WHERE key = ?", (key,)).fetchone()
+        self._layers.hold(chain)
+        values = (key, slot, kind, description, " ".join(chain), size, inputs.packed(), now_ns, now_ns, 0)
+        try:
+            self._db.execute("INSERT OR REPLACE INTO build_steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        except BaseException:
+            self._layers.release(chain)
+            raise
+        if known is not None:
+            self._layers.release(_chain(known[0]))
+
+    def remove(self, rows: Iterable[Row]) -> None:
+        """Forget these rows, and let their layers go."""
+        for row in rows:
+            self._db.execute("DELETE FROM build_steps WHERE key = ?", (row.key,))
+            self._layers.release(row.chain)
+
+    def before(self, slot: str) -> Inputs | None:
+        """What went into the step of this slot the last time that it was made."""
+        found = self._db.execute(
+            "SELECT inputs FROM build_steps WHERE slot = ? ORDER BY created_ns DESC LIMIT 1", (slot,)
+        ).fetchone()
+        return Inputs.unpacked(found[0]) if found else None
+
+
+def differences(before: Inputs, now: Inputs) -> list[str]:
+    """Which inputs of a step are not what they were, in words, sorted; the files one by one."""
+    told: list[str] = []
+    for name in sorted({*before.parts, *now.parts}):
+        old, new = before.parts.get(name), now.parts.get(name)
+        if old == new or name == "files":
+            continue
+        told.append(f"{name} was {old!r} and is {new!r}" if old and new and len(old + new) < 200 else f"{name} differs")
+    for path in sorted({*before.files, *now.files}):
+        if path not in before.files:
+            told.append(f"/{path} is new")
+        elif path not in now.files:
+            told.append(f"/{path} is gone")
+        elif before.files[path] != now.files[path]:
+            told.append(f"/{path} {_change(before.files[path], now.files[path])}")
+    return told
+
+
+def _change(old: str, new: str) -> str:
+    """What of a manifest's line (mode, owner, content, xattrs) changed."""
+    names = ("mode", "owner", "content", "extended attributes")
+    changed = [name for name, was, now in zip(names, old.split(" "), new.split(" "), strict=True) if was != now]
+    return f"has another {' and '.join(changed)}"
+
+
+def _chain(text: str) -> tuple[Digest, ...]:
+    return tuple(Digest(chain_id) for chain_id in text.split())
+
+
+def _row(values: tuple[str, str, str, str, str, int, int, int, int]) -> Row:
+    key, slot, kind, description, chain, size, created_ns, used_ns, uses = values
+    return Row(key, slot, kind, description, _chain(chain), size, created_ns, used_ns, uses)

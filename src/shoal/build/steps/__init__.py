@@ -1,0 +1,1 @@
+"""What each instruction does: with the configuration alone, with files, with a command."""

@@ -1,0 +1,243 @@
+"""COPY, ADD and WORKDIR: files from the context, from stages, images, URLs and the Dockerfile itself into a layer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import posixpath
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shoal.build.accounts import owner_of
+from shoal.build.cache import Inputs
+from shoal.build.copying import Attributes, Item, Manifest, find_sources, place
+from shoal.build.dockerfile.expansion import expand, expand_document
+from shoal.build.dockerfile.ignore import IgnoreRules
+from shoal.build.dockerfile.instructions import Add, Copy, Heredoc
+from shoal.build.dockerfile.modes import parse_mode
+from shoal.build.dockerfile.paths import has_wildcards
+from shoal.build.files import Files, clean, resolve
+from shoal.build.layer_writing import LayerWriting
+from shoal.build.ports import Layers, MadeLayer
+from shoal.build.state import State
+from shoal.build.steps.settings import nop
+from shoal.build.steps.work import Work
+from shoal.errors import InvalidArgument
+from shoal.oci.file_entry import FileEntry
+
+_ROOT = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Files to copy from: what `--from` names, or the context. `name` is their place in the cache's key."""
+
+    files: Files
+    name: str = ""
+    is_context: bool = True
+
+
+class TextFiles:
+    """Files that stand in the Dockerfile itself, by name."""
+
+    def __init__(self, contents: dict[bytes, bytes]) -> None:
+        self._contents = contents
+
+    def find(self, path: bytes) -> FileEntry | None:
+        """See Files."""
+        if not path:
+            return FileEntry(stat.S_IFDIR | 0o755)
+        content = self._contents.get(path)
+        return None if content is None else FileEntry(stat.S_IFREG | 0o644, size=len(content))
+
+    def names(self, path: bytes) -> Sequence[bytes]:
+        """See Files."""
+        return () if path else sorted(self._contents)
+
+    def digest(self, path: bytes) -> str:
+        """See Files."""
+        return hashlib.sha256(self._contents[path]).hexdigest()
+
+    def copy(self, path: bytes, fd: int) -> None:
+        """See Files."""
+        with open(fd, "wb", closefd=False) as file:
+            file.write(self._contents[path])
+
+    def head(self, path: bytes, count: int) -> bytes:
+        """See Files."""
+        return self._contents[path][:count]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a COPY or an ADD, expanded."""
+
+    command: str
+    sources: tuple[str, ...]
+    destination: str
+    heredocs: tuple[Heredoc, ...]
+    chown: str
+    chmod: str
+    excludes: tuple[str, ...]
+    parents: bool = False
+    checksum: str = ""
+
+    @classmethod
+    def of(cls, instruction: Copy | Add, state: State, escape: str) -> Words:
+        """Those of the instruction in this state. Raises: InvalidArgument."""
+
+        def meaning(word: str) -> str:
+            return expand(word, state.environment, escape)
+
+        destination = meaning(instruction.destination)
+        many = len(instruction.sources) + len(instruction.heredocs) > 1
+        if many and not destination.endswith("/"):
+            raise InvalidArgument(
+                f"When using {instruction.keyword} with more than one source file, the destination must be "
+                "a directory and end with a /"
+            )
+        return cls(
+            instruction.keyword,
+            tuple(map(meaning, instruction.sources)),
+            destination,
+            instruction.heredocs,
+            meaning(instruction.chown),
+            meaning(instruction.chmod),
+            tuple(map(meaning, instruction.excludes)),
+            isinstance(instruction, Copy) and instruction.parents,
+            meaning(instruction.checksum) if isinstance(instruction, Add) else "",
+        )
+
+
+class FileSteps:
+    """Prepares steps that bring files. Every method that reads files blocks, and is meant for a thread."""
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+
+    def items(self, words: Words, origin: Origin, state: State, base: Files) -> list[Item]:
+        """What is copied where. Raises: InvalidArgument in Docker's words."""
+        owner = owner_of(words.chown, base) if words.chown else None
+        if owner is None and origin.is_context:
+            owner = _ROOT
+        attributes = Attributes(owner, parse_mode(words.chmod) if words.chmod else None)
+        written = words.destination
+        destination = resolve(base, clean(posixpath.join(state.config.working_dir or "/", written)))
+        here = base.find(destination)
+        into = written.endswith(("/", "/.")) or written == "." or (here is not None and here.is_directory)
+        excluded = _excluder(words.excludes)
+        items: list[Item] = []
+        for path in words.sources:
+            found = find_sources(
+                origin.files, path, command=words.command, parents=words.parents, outside=not origin.is_context
+            )
+            if len(found) > 1 and not written.endswith("/") and has_wildcards(path) and not words.parents:
+                raise InvalidArgument(
+                    f"When using {words.command} with more than one source file, the destination must be "
+                    "a directory and end with a /"
+                )
+            items += place(
+                origin.files,
+                found,
+                destination,
+                into=into,
+                attributes=attributes,
+                is_excluded=excluded,
+                parents=words.parents,
+            )
+        return items + _documents(words, state, destination, attributes, into=into)
+
+    def copy(
+        self,
+        words: Words,
+        items: Callable[[Files], list[Item]],
+        state: State,
+        *,
+        slot: str,
+        manifest_of: Callable[[list[Item]], Manifest] = Manifest,
+    ) -> Work:
+        """The copy, ready to be made. `items` tells what is copied on top of a base. Raises: as `items`."""
+        base = self._layers.view(state.chain_ids)
+        found = items(base)
+        manifest = manifest_of(found)
+        parts = {
+            "base": state.top,
+            "files": manifest.digest,
+            "destination": words.destination,
+            "directory": state.config.working_dir,
+            "time": str(state.time_ns),
+        }
+        kind = "multi" if len(words.sources) + len(words.heredocs) > 1 else _kind(found)
+        told = f"{words.command} {kind}:{manifest.digest} in {words.destination} "
+
+        async def make() -> MadeLayer | None:
+            return await asyncio.to_thread(self._write, state, found, words)
+
+        return Work(
+            Inputs(parts, manifest.entries), slot, f"{words.command} {words.destination}", nop(state, told), make
+        )
+
+    def directory(self, state: State, path: str, *, slot: str) -> Work:
+        """The directory `path` made, where it is not there, as WORKDIR does."""
+        parts = {"base": state.top, "workdir": path, "time": str(state.time_ns)}
+
+        def write() -> MadeLayer | None:
+            base = self._layers.view(state.chain_ids)
+            target = resolve(base, clean(path))
+            entry = base.find(target)
+            if entry is not None or not target:
+                if target and entry is not None and not entry.is_directory:
+                    raise InvalidArgument(f"mkdir {path}: not a directory")
+                return None
+            return self._made(state, lambda tree: self._writing(tree, base, state).make_directory(target))
+
+        async def make() -> MadeLayer | None:
+            return await asyncio.to_thread(write)
+
+        return Work(Inputs(parts, {}), slot, f"WORKDIR {path}", nop(state, f"WORKDIR {path}"), make)
+
+    def _write(self, state: State, items: Sequence[Item], words: Words) -> MadeLayer | None:
+        base = self._layers.view(state.chain_ids)
+        owner = owner_of(words.chown, base) if words.chown else _ROOT
+
+        return self._made(state, lambda tree: self._writing(tree, base, state, owner).write(items))
+
+    def _writing(self, tree: str, base: Files, state: State, owner: tuple[int, int] = _ROOT) -> LayerWriting:
+        return LayerWriting(tree, base, owner=owner, latest_ns=state.time_ns)
+
+    def _made(self, state: State, write: Callable[[str], None]) -> MadeLayer | None:
+        """The layer of the tree that `write` fills."""
+        tree = self._layers.fresh_tree()
+        try:
+            write(tree)
+            return self._layers.adopt(tree, state.chain_ids, latest_ns=state.time_ns)
+        finally:
+            self._layers.drop_tree(tree)
+
+
+def _kind(items: Sequence[Item]) -> str:
+    return "dir" if items and items[0].entry.is_directory else "file"
+
+
+def _excluder(patterns: Sequence[str]) -> Callable[[bytes], bool] | None:
+    if not patterns:
+        return None
+    rules = IgnoreRules(patterns)
+    return lambda path: rules.excludes(path.decode(errors="surrogateescape"))
+
+
+def _documents(words: Words, state: State, destination: bytes, attributes: Attributes, *, into: bool) -> list[Item]:
+    """The items of what stands in the Dockerfile itself."""
+    contents = {}
+    for heredoc in words.heredocs:
+        text = expand_document(heredoc.content, state.environment) if heredoc.expand else heredoc.content
+        contents[heredoc.name.encode()] = text.encode()
+    files = TextFiles(contents)
+    owned = Attributes(attributes.owner or _ROOT, attributes.mode)
+    items: list[Item] = []
+    for name in contents:
+        items += place(
+            files, find_sources(files, name.decode(), command=words.command), destination, into=into, attributes=owned
+        )
+    return items

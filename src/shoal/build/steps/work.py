@@ -1,0 +1,20 @@
+"""A step that makes a layer, prepared: what it depends on is known, and it can be made, or taken from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shoal.build.cache import Inputs
+from shoal.build.ports import MadeLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`slot` is the same for the same step with other inputs; `created_by` is what the history says of it."""
+
+    inputs: Inputs
+    slot: str
+    description: str
+    created_by: str
+    make: Callable[[], Awaitable[MadeLayer | None]]

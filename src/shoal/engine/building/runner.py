@@ -1,0 +1,210 @@
+"""Runs the commands of builds (`build.ports.Runner`): each in a container of its own that nobody else knows of.
+
+It is started as every container is, on a snapshot of its own, with the limits and the network of the build; but no
+record of it is kept, so that what a killed shoald leaves of it belongs to no container, and the next start ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from signal import SIGKILL
+
+import msgspec
+
+from shoal.api.container import ContainerConfig
+from shoal.api.host_config import HostConfig
+from shoal.api.network import NetworkingConfig
+from shoal.api.stdcopy import StdcopyDecoder
+from shoal.build.ports import Command, Ended, Output, StepMount, Tell
+from shoal.engine.background import Background
+from shoal.engine.clock import Clock
+from shoal.engine.container.launches import LaunchBuilder
+from shoal.engine.container.record import ContainerRecord
+from shoal.engine.networking import ContainerNetworks
+from shoal.engine.paths import Paths
+from shoal.engine.specgen import SpecGenerator
+from shoal.engine.specgen.requested import RequestedMount, clean_target, tmpfs_options
+from shoal.errors import NotFound, Unsupported
+from shoal.image.snapshot.protocol import Snapshotter
+from shoal.linux.fd import Fd
+from shoal.oci.digest import Digest
+from shoal.oci.rootfs import OverlayRootfs
+from shoal.runtime.driver import AttachOptions, Client, Exit, LogSink, OnExit, RuntimeDriver
+
+# The same for every build on every machine: a command may write it into a file.
+HOSTNAME = "shoal-build"
+_STREAMS = AttachOptions(stdin=False, stdout=True, stderr=True, mux=True)
+_PIECE_BYTES = 64 * 1024
+
+
+class StepContainers:
+    """The containers of builds that run at the moment, and what starting one needs."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        snapshotter: Snapshotter,
+        networks: ContainerNetworks,
+        launches: LaunchBuilder,
+        driver: RuntimeDriver,
+        generator: SpecGenerator,
+        background: Background,
+        clock: Clock,
+    ) -> None:
+        self.paths = paths
+        self.snapshotter = snapshotter
+        self.networks = networks
+        self.launches = launches
+        self.driver = driver
+        self.generator = generator
+        self.background = background
+        self.clock = clock
+        self.running: dict[str, asyncio.Future[Exit]] = {}
+
+    def listening(self, others: OnExit) -> OnExit:
+        """Who the driver tells of ends: builds of theirs, `others` of the rest."""
+
+        def exited(id: str, exit: Exit) -> None:
+            waiting = self.running.get(id)
+            if waiting is None:
+                others(id, exit)
+            elif not waiting.done():
+                waiting.set_result(exit)
+
+        return exited
+
+
+class StepRunner:
+    """Runs the commands of one build; `host` are its limits, names and network."""
+
+    def __init__(self, containers: StepContainers, host: HostConfig) -> None:
+        self._all = containers
+        self._host = containers.generator.complete(host)
+
+    @asynccontextmanager
+    async def run(
+        self, command: Command, chain_ids: Sequence[Digest], started: Tell, output: Output
+    ) -> AsyncIterator[Ended]:
+        """See Runner."""
+        id = secrets.token_hex(32)
+        rootfs = self._all.snapshotter.prepare(id, chain_ids)
+        try:
+            if not isinstance(rootfs, OverlayRootfs):
+                raise Unsupported("RUN needs overlayfs", why="the data root's file system can't have it")
+            record = self._record(id, command, rootfs)
+            await started(id)
+            exit = await self._run(record, output)
+            yield Ended(id, exit.code, exit.oom_killed, rootfs.upper)
+        finally:
+            await self._all.background.complete(self._clean_up(id))
+
+    async def _run(self, record: ContainerRecord, output: Output) -> Exit:
+        """How the command ended; when cancelled, it has been killed."""
+        waiting: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._all.running[record.id] = waiting
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            with ours:
+                await self._start(record, Client(_STREAMS, Fd(theirs.detach())))
+                try:
+                    await _pass_on(ours, output)
+                    return await waiting
+                except BaseException:
+                    await self._all.background.complete(self._kill(record.id, waiting))
+                    raise
+        finally:
+            del self._all.running[record.id]
+            await self._all.background.complete(self._all.networks.release(record))
+
+    async def _start(self, record: ContainerRecord, client: Client) -> None:
+        all = self._all
+        try:
+            places = await all.networks.allocate(record)
+            launch = all.launches.build(record, places, (client,), LogSink("none"))
+            wire = all.networks.wire(places)
+        except BaseException:
+            client.socket.close()
+            raise
+        await all.driver.start(launch, wire)
+
+    async def _kill(self, id: str, waiting: asyncio.Future[Exit]) -> None:
+        try:
+            await self._all.driver.signal(id, None, SIGKILL)
+        except NotFound:
+            return
+        await waiting
+
+    async def _clean_up(self, id: str) -> None:
+        await asyncio.to_thread(self._discard, id)
+
+    def _discard(self, id: str) -> None:
+        try:
+            self._all.snapshotter.remove(id)
+        except NotFound:
+            pass
+        shutil.rmtree(self._all.paths.container_dir(id), ignore_errors=True)
+        shutil.rmtree(self._all.paths.run_dir(id), ignore_errors=True)
+
+    def _record(self, id: str, command: Command, rootfs: OverlayRootfs) -> ContainerRecord:
+        network = self._host.network_mode if command.network == "default" else command.network
+        self._all.paths.container_dir(id).mkdir(mode=0o710)
+        return ContainerRecord(
+            id=id,
+            name=f"build-{id[:12]}",
+            created_ns=self._all.clock(),
+            image_id="",
+            config=ContainerConfig(
+                hostname=HOSTNAME,
+                user=command.user,
+                env=list(command.environment),
+                cmd=list(command.arguments),
+                working_dir=command.directory,
+                network_disabled=network == "none",
+            ),
+            host_config=msgspec.structs.replace(self._host, network_mode=network),
+            networking=NetworkingConfig(),
+            path=command.arguments[0],
+            args=list(command.arguments[1:]),
+            rootfs=rootfs,
+            mounts=[self._mount(id, number, mount, command.directory) for number, mount in enumerate(command.mounts)],
+        )
+
+    def _mount(self, id: str, number: int, mount: StepMount, directory: str) -> RequestedMount:
+        target = clean_target(os.path.join(directory, mount.target))
+        if mount.kind == "tmpfs":
+            return RequestedMount(
+                kind="tmpfs", source="", target=target, options=tmpfs_options(",".join(mount.options))
+            )
+        source = mount.source
+        if mount.kind == "file":
+            source = str(self._write(id, number, mount))
+        return RequestedMount(kind="bind", source=source, target=target, read_only="mount" if mount.read_only else "no")
+
+    def _write(self, id: str, number: int, mount: StepMount) -> Path:
+        """A file beside the container's FIFOs: in memory, as all of the exec root."""
+        directory = self._all.paths.run_dir(id)
+        directory.mkdir(mode=0o710, parents=True, exist_ok=True)
+        path = directory / f"mount-{number}"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(mount.content)
+            os.fchown(fd, *mount.owner)
+            os.fchmod(fd, mount.mode)
+        return path
+
+
+async def _pass_on(stream: socket.socket, output: Output) -> None:
+    """Everything that comes out of a framed stream, until its end."""
+    loop = asyncio.get_running_loop()
+    decoder = StdcopyDecoder()
+    while data := await loop.sock_recv(stream, _PIECE_BYTES):
+        for number, piece in decoder.feed(data):
+            await output(number, piece)

@@ -1,0 +1,227 @@
+"""Builds as the server asks for them: a request and a context in, messages out (Docker API v1.50 ImageBuild)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from shoal.api.build import BuildOptions
+from shoal.api.host_config import HostConfig
+from shoal.api.progress import ErrorDetail, JSONMessage
+from shoal.build.building import Build, Tools
+from shoal.build.cache import BuildCache
+from shoal.build.cache_mounts import CacheMounts
+from shoal.build.dockerfile.problems import DockerfileError
+from shoal.build.keyed_locks import KeyedLocks
+from shoal.build.reporting import ClassicReporter, Emit
+from shoal.build.request import BuildRequest, Built
+from shoal.build.steps.run import CommandFailed
+from shoal.engine.background import Background
+from shoal.engine.building.contexts import Context, Contexts
+from shoal.engine.building.fetching import Fetching
+from shoal.engine.building.images import BuildImages
+from shoal.engine.building.layers import BuildLayers
+from shoal.engine.building.registry_config import decode_registry_config
+from shoal.engine.building.runner import StepContainers, StepRunner
+from shoal.engine.clock import Clock
+from shoal.engine.events import EventLog
+from shoal.engine.images_registries import ImageTransfers
+from shoal.errors import InvalidArgument, ShoalError, Unsupported
+from shoal.image.store import ImageStore
+from shoal.oci.digest import short_id
+from shoal.oci.platform import Platform
+from shoal.oci.reference import Reference
+
+_WAITING_MESSAGES = 64
+_NS = 10**9
+
+
+class Builds:
+    """What the server calls `BuildBackend`."""
+
+    def __init__(
+        self,
+        *,
+        store: ImageStore,
+        transfers: ImageTransfers,
+        containers: StepContainers,
+        cache: BuildCache,
+        caches: CacheMounts,
+        layers: BuildLayers,
+        platform: Platform,
+        events: EventLog,
+        background: Background,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._transfers = transfers
+        self._containers = containers
+        self._cache = cache
+        self._caches = caches
+        self._layers = layers
+        self._platform = platform
+        self._events = events
+        self._background = background
+        self._clock = clock
+        self._fetching = Fetching(layers)
+        self._contexts = Contexts(layers, self._fetching)
+        self._making = KeyedLocks()
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncIterator[JSONMessage]:
+        """The messages of a build; when nobody listens any more, it is cancelled.
+
+        Raises: InvalidArgument, Unsupported, before the first message where the request itself is wrong.
+        """
+        _check(options)
+        async with self._contexts.opened(body, options.remote, options.dockerfile) as context:
+            messages: asyncio.Queue[JSONMessage | None] = asyncio.Queue(_WAITING_MESSAGES)
+            task = asyncio.create_task(self._run(options, context, messages))
+            if options.build_id:
+                self._running[options.build_id] = task
+            try:
+                while (message := await messages.get()) is not None:
+                    yield message
+                await task
+            finally:
+                self._running.pop(options.build_id, None)
+                task.cancel()
+                await asyncio.wait((task,))
+                self._background.spawn(asyncio.to_thread(self._free), "freeing the space of a build")
+
+    async def cancel(self, build_id: str) -> None:
+        """Ends the build that its client gave this id. Raises: InvalidArgument without one."""
+        if not build_id:
+            raise InvalidArgument("build ID not provided")
+        task = self._running.get(build_id)
+        if task is not None:
+            task.cancel()
+
+    def _free(self) -> None:
+        self._containers.snapshotter.purge_trash()
+        self._layers.purge()
+
+    async def _run(self, options: BuildOptions, context: Context, messages: asyncio.Queue[JSONMessage | None]) -> None:
+        """One build, told in `messages`; what ends it is the last of them."""
+
+        async def emit(text: str) -> None:
+            if not options.quiet:
+                await messages.put(JSONMessage(stream=text))
+
+        try:
+            build = self._prepared(options, context, emit)
+            built = await build.run()
+            await self._tell_result(options, built, messages)
+        except CommandFailed as failure:
+            detail = ErrorDetail(code=failure.code, message=failure.what)
+            await messages.put(JSONMessage(error=failure.what, error_detail=detail))
+        except DockerfileError as problem:
+            await emit(f"{problem.excerpt}\n")
+            await messages.put(JSONMessage.failure(problem.what))
+        except ShoalError as problem:
+            await messages.put(JSONMessage.failure(str(problem)))
+        finally:
+            await asyncio.shield(messages.put(None))
+
+    def _prepared(self, options: BuildOptions, context: Context, emit: Emit) -> Build:
+        arguments = {name: value for name, value in options.arguments.items() if value is not None}
+        target = Platform.parse(options.platform, host=self._platform) if options.platform else self._platform
+        request = BuildRequest(
+            name=options.tags[0] if options.tags else options.remote,
+            platforms=(self._platform, target),
+            time_ns=_time_s(arguments, context) * _NS,
+            target=options.target,
+            arguments=arguments,
+            labels=options.labels,
+            tags=tuple(_normalised(options.tags)),
+            no_cache=options.no_cache,
+            network=_network(options.network_mode),
+            secrets=options.secrets,
+            ssh=options.ssh,
+        )
+        auths = decode_registry_config(options.registry_config)
+        tools = Tools(
+            layers=self._layers,
+            images=BuildImages(self._store, self._transfers, self._events, auths, pull=options.pull),
+            runner=StepRunner(self._containers, _host(options)),
+            cache=self._cache,
+            caches=self._caches,
+            fetcher=self._fetching,
+            making=self._making,
+            clock_ns=self._clock,
+        )
+        return Build(tools, request, context.dockerfile, context.files, ClassicReporter(emit))
+
+    async def _tell_result(
+        self, options: BuildOptions, built: Built, messages: asyncio.Queue[JSONMessage | None]
+    ) -> None:
+        if options.quiet:
+            await messages.put(JSONMessage(stream=f"{built.image_id}\n"))
+            return
+        if built.unused_arguments:
+            names = " ".join(built.unused_arguments)
+            text = f"[Warning] One or more build-args [{names}] were not consumed\n"
+            await messages.put(JSONMessage(stream=text))
+        await messages.put(JSONMessage(aux={"ID": built.image_id}))
+        await messages.put(JSONMessage(stream=f"Successfully built {short_id(built.image_id)}\n"))
+        for name in _normalised(options.tags):
+            familiar = Reference.parse(name).familiar()
+            await messages.put(JSONMessage(stream=f"Successfully tagged {familiar}\n"))
+
+
+def _check(options: BuildOptions) -> None:
+    """Raises: InvalidArgument, Unsupported, for what no build can do."""
+    if options.squash:
+        raise Unsupported(
+            "squash is not supported", why="layers are kept as they are made", fix="use a stage and COPY --from"
+        )
+    if options.isolation not in ("", "default"):
+        raise InvalidArgument(f"unsupported isolation: {options.isolation!r}")
+    if options.version != "1":
+        raise Unsupported(f"builder version {options.version} is not supported", fix="DOCKER_BUILDKIT=0 docker build")
+    _normalised(options.tags)
+
+
+def _normalised(tags: Sequence[str]) -> list[str]:
+    """The names as they are kept, each once. Raises: InvalidArgument."""
+    names: list[str] = []
+    for tag in tags:
+        reference = Reference.parse(tag)
+        if reference.digest is not None:
+            raise InvalidArgument("build tag cannot contain a digest")
+        name = str(reference.with_default_tag())
+        if name not in names:
+            names.append(name)
+    return names
+
+
+def _network(mode: str) -> str:
+    return mode if mode in ("none", "host") else "default"
+
+
+def _host(options: BuildOptions) -> HostConfig:
+    """The limits and the surroundings of every command of the build."""
+    return HostConfig(
+        memory=options.memory,
+        memory_swap=options.memory_swap,
+        cpu_shares=options.cpu_shares,
+        cpu_period=options.cpu_period,
+        cpu_quota=options.cpu_quota,
+        cpuset_cpus=options.cpuset_cpus,
+        cpuset_mems=options.cpuset_mems,
+        cgroup_parent=options.cgroup_parent,
+        shm_size=options.shm_size,
+        ulimits=list(options.ulimits),
+        extra_hosts=list(options.extra_hosts),
+        network_mode=options.network_mode or "default",
+    )
+
+
+def _time_s(arguments: dict[str, str], context: Context) -> int:
+    """When everything in the image is said to be made: SOURCE_DATE_EPOCH, or the newest commit's time, or 0."""
+    given = arguments.get("SOURCE_DATE_EPOCH", "")
+    if given:
+        if not (given.isascii() and given.isdigit() and len(given) < 12):
+            raise InvalidArgument(f"invalid SOURCE_DATE_EPOCH: {given}", why="it is a number of seconds since 1970")
+        return int(given)
+    return context.commit_s or 0

@@ -1,0 +1,24 @@
+"""What the server asks of the engine about builds; the rest is in `backend`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from shoal.api.build import BuildOptions
+from shoal.api.progress import JSONMessage
+
+
+class BuildBackend(Protocol):
+    """Builds of images."""
+
+    def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncIterator[JSONMessage]:
+        """The output of a build, whose context is `body`; closing it cancels the build.
+
+        Raises (before the first message, where the request or the file is wrong): InvalidArgument, Unsupported.
+        """
+        ...
+
+    async def cancel(self, build_id: str) -> None:
+        """Ends the build to which its client gave this id, if it runs. Raises: InvalidArgument without an id."""
+        ...

@@ -1,0 +1,89 @@
+"""Builds. Docker API v1.50 `ImageBuild`, `BuildPrune`, and the `/build/cancel` that clients know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from shoal.api.build import BuildOptions, parse_parameter, parse_secrets
+from shoal.api.host_config import Ulimit
+from shoal.server.handlers.images import progress
+from shoal.server.messages import Reply, Request, StreamReply, json_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shoal.server.backend import Backend
+    from shoal.server.messages import Handler
+    from shoal.server.query import Query
+
+T = TypeVar("T")
+
+
+async def build(backend: Backend, request: Request) -> StreamReply:
+    """ImageBuild."""
+    return await progress(backend.builds.build(_options(request), request.body), request)
+
+
+async def prune(backend: Backend, request: Request) -> Reply:
+    """BuildPrune."""
+    return json_reply(await backend.system.prune_builds(request.query.filters()))
+
+
+async def cancel(backend: Backend, request: Request) -> Reply:
+    """BuildCancel."""
+    await backend.builds.cancel(request.query.text("id"))
+    return Reply(204)
+
+
+def _options(request: Request) -> BuildOptions:
+    query = request.query
+    secrets = parse_secrets(request.header(b"x-shoal-build-secrets"))
+    return BuildOptions(
+        dockerfile=query.text("dockerfile") or "Dockerfile",
+        tags=tuple(tag for tag in query.all("t") if tag),
+        remote=query.text("remote"),
+        quiet=query.flag("q"),
+        no_cache=query.flag("nocache"),
+        pull=query.flag("pull"),
+        cache_from=tuple(_json(query, "cachefrom", list[str]) or ()),
+        arguments=_json(query, "buildargs", dict[str, str | None]) or {},
+        labels=_json(query, "labels", dict[str, str]) or {},
+        target=query.text("target"),
+        platform=query.text("platform"),
+        network_mode=query.text("networkmode"),
+        extra_hosts=tuple(_extra_hosts(query)),
+        memory=query.integer("memory") or 0,
+        memory_swap=query.integer("memswap") or 0,
+        cpu_shares=query.integer("cpushares") or 0,
+        cpu_period=query.integer("cpuperiod") or 0,
+        cpu_quota=query.integer("cpuquota") or 0,
+        cpuset_cpus=query.text("cpusetcpus"),
+        cpuset_mems=query.text("cpusetmems"),
+        cgroup_parent=query.text("cgroupparent"),
+        shm_size=query.integer("shmsize") or 0,
+        ulimits=tuple(_json(query, "ulimits", list[Ulimit]) or ()),
+        isolation=query.text("isolation"),
+        squash=query.flag("squash"),
+        outputs=query.text("outputs"),
+        build_id=query.text("buildid"),
+        version=query.text("version") or "1",
+        events=query.flag("events"),
+        registry_config=request.header(b"x-registry-config").decode("latin-1"),
+        secrets=secrets.contents(),
+        ssh=secrets.ssh,
+    )
+
+
+def _extra_hosts(query: Query) -> list[str]:
+    """`--add-host`: a JSON list from some clients, one text with commas from others, or the parameter repeated."""
+    values = query.all("extrahosts")
+    if len(values) == 1 and values[0].startswith(("[", "null")):
+        return _json(query, "extrahosts", list[str]) or []
+    return [host for value in values for host in value.split(",") if host]
+
+
+def _json(query: Query, name: str, kind: type[T]) -> T | None:
+    return parse_parameter(name, query.text(name), kind)
+
+
+HANDLERS: Mapping[str, Handler] = {"ImageBuild": build, "BuildPrune": prune, "BuildCancel": cancel}

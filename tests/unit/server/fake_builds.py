@@ -1,0 +1,27 @@
+"""Builds, as the server asks for them, in a test's hands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from shoal.api.build import BuildOptions
+from shoal.api.progress import JSONMessage
+
+
+@dataclass
+class FakeBuilds:
+    """Notes what was asked for, reads the context, and says so."""
+
+    asked: list[BuildOptions] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+
+    async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncIterator[JSONMessage]:
+        self.asked.append(options)
+        size_bytes = 0
+        async for piece in body:
+            size_bytes += len(piece)
+        yield JSONMessage(stream=f"{size_bytes} bytes\n")
+
+    async def cancel(self, build_id: str) -> None:
+        self.cancelled.append(build_id)
