@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shoal.errors import ShoalError, Unavailable
+from shoal.runtime.vm.kernel import BOOT_MODULES, Kernel, debian_kernel, kernel_in, module_files
 from tests.vm.accelerator import accelerator
 from tests.vm.checkout import ROOT, write_checkout
 from tests.vm.initramfs import write_boot_archive
-from tests.vm.kernel import BOOT_MODULES, Kernel, debian_kernel, kernel_in, module_files
 from tests.vm.machine import Disk, Machine, Shape
 from tests.vm.messages import OUTPUT_PORT, REPORT_PORT, Decoder, encode
 from tests.vm.root import root_image

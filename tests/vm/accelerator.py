@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from shoal.runtime.vm.kernel import Kernel
 from tests.vm.initramfs import BOOTED, PROBE_WORD
-from tests.vm.kernel import Kernel
 from tests.vm.machine import QEMU, Machine, Shape
 
 _DEVICE = Path("/dev/kvm")

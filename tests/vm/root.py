@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shoal.errors import Unavailable
-from tests.vm.kernel import Kernel, locked
+from shoal.runtime.vm.kernel import Kernel, locked
 
 PACKAGES = (
     "python3",

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # What the help says of groups that are no object's: of the others, that they manage it.
-_GROUP_WORDS = {"system": "Manage the engine", "why": "Tell why something has happened"}
+_GROUP_WORDS = {
+    "system": "Manage the engine",
+    "why": "Tell why something has happened",
+    "vm": "Prepare virtual machines for containers",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

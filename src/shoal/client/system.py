@@ -60,3 +60,11 @@ class System:
     def inspect_other(self, kind: str, ref: str) -> Document:
         """A network (`kind` "networks") or a volume ("volumes")."""
         return self._caller.document("GET", f"/{kind}/{ref}")
+
+    def vm_status(self) -> Document:
+        """Whether containers can run in virtual machines here, and what is missing: an addition of shoal's."""
+        return self._caller.document("GET", "/vm")
+
+    def vm_setup(self, kernel: str = "") -> Document:
+        """The same, once a kernel has been got: Debian's, or the one at the path `kernel` of the engine's host."""
+        return self._caller.document("POST", "/vm/setup", query={"kernel": kernel} if kernel else {})

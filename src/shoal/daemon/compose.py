@@ -73,6 +73,7 @@ from shoal.engine.specgen import DaemonDefaults, SpecGenerator
 from shoal.engine.specgen.resources import container_cgroup
 from shoal.engine.storage import Storage
 from shoal.engine.system import DAEMON_ID_FILE, System
+from shoal.engine.virtual_machines import VirtualMachines
 from shoal.engine.volumes import Volumes
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.store import ImageStore
@@ -94,6 +95,7 @@ from shoal.network.store import NetworkStore
 from shoal.network.unrouted import UnroutedNetwork
 from shoal.oci.platform import Platform
 from shoal.runtime.native.driver import NativeDriver
+from shoal.runtime.vm.machines import Machines
 from shoal.volume.store import VolumeStore
 
 _INIT_PATHS = ("/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/bin/catatonit")
@@ -124,11 +126,13 @@ async def open_engine(config: Config, background: Background) -> Engine:
     init_path = next((path for path in _INIT_PATHS if Path(path).exists()), _INIT_PATHS[0])
     generator = SpecGenerator(machine_facts(machine, cgroups), DaemonDefaults(init_path=init_path), HostDevices())
     parent = cgroup_parent(config)
+    machines = Machines(config.data_root / "vm")
     driver = NativeDriver(
         config.exec_root,
         host_facts(config, cgroups),
         cgroup_parent=parent,
         per_supervisor=config.containers_per_supervisor,
+        machines=machines,
     )
     waiters = Waiters()
     log_default = LogConfig(type=config.log_driver, config=dict(config.log_opts))
@@ -140,6 +144,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
         snapshotter=store.snapshotter,
         catalog=catalog,
         driver=driver,
+        machines=machines,
         generator=generator,
         cgroups=cgroups,
         cgroup_path=lambda record: container_cgroup(record.host_config.cgroup_parent or parent, record.id),
@@ -150,6 +155,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
         container_volumes=ContainerVolumes(volume_store, registry, events, system_clock),
         waiters=waiters,
         logs=ContainerLogs(paths, waiters, log_default, machine.hostname),
+        default_isolation=config.default_isolation,
     )
     return parts.assemble(config, database, init_path)
 
@@ -195,6 +201,7 @@ class _Parts:
     snapshotter: Snapshotter
     catalog: NetworkCatalog
     driver: NativeDriver
+    machines: Machines
     generator: SpecGenerator
     cgroups: Layout
     cgroup_path: Callable[[ContainerRecord], str]
@@ -205,6 +212,7 @@ class _Parts:
     container_volumes: ContainerVolumes
     waiters: Waiters
     logs: ContainerLogs
+    default_isolation: str
     clients: WaitingClients = field(default_factory=WaitingClients)
     locks: ContainerLocks = field(default_factory=ContainerLocks)
 
@@ -258,6 +266,7 @@ class _Parts:
             volumes=volumes,
             storage=Storage(self.paths, self.store, self.registry, self.volume_store, self.container_volumes),
             system=self._system(config, containers, images, volumes, init_path),
+            machines=VirtualMachines(self.machines),
             recovery=Recovery(
                 paths=self.paths,
                 registry=self.registry,
@@ -368,6 +377,7 @@ class _Parts:
                 image_mounts=ImageMounts(names, self.snapshotter),
                 events=self.events,
                 clock=system_clock,
+                default_isolation=self.default_isolation,
             ),
             lifecycle=lifecycle,
             stopper=Stopper(self.registry, self.driver, freezer, self.waiters, self.locks, self.events, system_clock),
@@ -392,7 +402,7 @@ class _Parts:
     def _upkeep(self, remover: Remover, past_exits: PastExits, networks: ContainerNetworks) -> Upkeep:
         return Upkeep(
             registry=self.registry,
-            processes=ProcessLister(self.cgroups, self.cgroup_path, self.events),
+            processes=ProcessLister(self.cgroups, self.cgroup_path, self.events, self.driver),
             meter=Meter(
                 registry=self.registry,
                 cgroups=self.cgroups,

@@ -53,6 +53,7 @@ class Config:
     published_ports: str
     shutdown_containers: bool
     containers_per_supervisor: int
+    default_isolation: str
     storage_driver: str | None
     labels: tuple[str, ...]
     tls: TlsSettings | None
@@ -91,6 +92,7 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     published_ports: str | None = None
     shutdown_containers: bool | None = None
     containers_per_supervisor: int | None = None
+    default_isolation: str | None = None
     storage_driver: str | None = None
     labels: list[str] | None = None
     tls: bool | None = None
@@ -167,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many containers share a supervisor (32)",
     )
+    add("--default-isolation", metavar="NAME", help="default, or vm: where containers run that name none")
     add("-s", "--storage-driver", choices=("overlay", "vfs"), help="(overlay where the kernel can)")
     add(
         "--label",
@@ -314,6 +317,7 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         published_ports=check_published_ports(merged.published_ports or OPEN, "published-ports"),
         shutdown_containers=bool(merged.shutdown_containers),
         containers_per_supervisor=_check_count(merged.containers_per_supervisor),
+        default_isolation=_check_isolation(merged.default_isolation),
         storage_driver=merged.storage_driver,
         labels=tuple(merged.labels or ()),
         tls=_tls_settings(merged),
@@ -334,6 +338,12 @@ def _with_proxies(proxies: Mapping[_ProxyKey, str]) -> Mapping[str, str]:
         if name != "no-proxy" and proxy:
             check_proxy(proxy)
     return {**os.environ, **{name.replace("-", "_"): value for name, value in proxies.items()}}
+
+
+def _check_isolation(isolation: str | None) -> str:
+    if isolation not in (None, "default", "vm"):
+        raise InvalidArgument(f"invalid default-isolation {isolation!r}", fix="use default, or vm")
+    return isolation or "default"
 
 
 def _tls_settings(merged: _File) -> TlsSettings | None:

@@ -11,9 +11,10 @@ What follows from records and endpoints is kept until `changed`, so that an answ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shoal.api.network import EndpointSettings
+from shoal.engine.container.isolation import VM
 from shoal.engine.container.links import parse_link
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -87,13 +88,18 @@ class ContainerNames:
         return None
 
     def upstreams(self, container_id: str) -> Sequence[Upstream]:
-        """As Names.upstreams. Those of `--dns` are where the container is, whatever their address."""
+        """As Names.upstreams. Those of `--dns` are where the container is, whatever their address.
+
+        A machine's namespace on this host has no address of its own to ask from: the guest has it.
+        """
         record = self._registry.get(container_id)
         if record is None or not self._view(container_id).leads_outside:
             return ()
+        in_machine = record.host_config.isolation == VM
         if record.host_config.dns:
-            return [Upstream(address) for address in record.host_config.dns]
-        return self._host_servers()
+            return [Upstream(address, on_host=in_machine) for address in record.host_config.dns]
+        servers = self._host_servers()
+        return [replace(server, on_host=True) for server in servers] if in_machine else servers
 
     def leads_outside(self, container_id: str) -> bool:
         """Whether one of the container's networks does."""

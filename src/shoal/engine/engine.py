@@ -23,6 +23,7 @@ from shoal.engine.recovery import Recovery
 from shoal.engine.resolving import Resolving
 from shoal.engine.storage import Storage
 from shoal.engine.system import System
+from shoal.engine.virtual_machines import VirtualMachines
 from shoal.engine.volumes import Volumes
 from shoal.runtime.driver import RuntimeDriver
 
@@ -44,6 +45,7 @@ class Engine:
     volumes: Volumes
     storage: Storage
     system: System
+    machines: VirtualMachines
     recovery: Recovery
     registry: ContainerRegistry
     driver: RuntimeDriver

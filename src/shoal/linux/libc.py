@@ -64,6 +64,8 @@ _OLDER = {
         "set_mempolicy": 238,
         "ioprio_set": 251,
         "sched_setattr": 314,
+        "finit_module": 313,
+        "reboot": 169,
     },
     "generic": {
         "clone": 220,
@@ -87,6 +89,8 @@ _OLDER = {
         "set_mempolicy": 237,
         "ioprio_set": 30,
         "sched_setattr": 274,
+        "finit_module": 273,
+        "reboot": 142,
     },
 }
 _GENERIC_MACHINES = ("aarch64", "riscv64", "loongarch64")
@@ -126,6 +130,8 @@ SYS_personality = _NUMBERS["personality"]
 SYS_set_mempolicy = _NUMBERS["set_mempolicy"]
 SYS_ioprio_set = _NUMBERS["ioprio_set"]
 SYS_sched_setattr = _NUMBERS["sched_setattr"]
+SYS_finit_module = _NUMBERS["finit_module"]
+SYS_reboot = _NUMBERS["reboot"]
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 _syscall = _libc.syscall

@@ -8,86 +8,15 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from shoal.errors import InvalidArgument
+from shoal.linux.processes import Process, read_processes
 
-_TICKS_PER_S = 100  # USER_HZ, the same on every architecture that shoal runs on
+__all__ = ["AUX", "FULL", "Process", "column_titles", "read_processes", "row"]
+
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _DAY_S = 24 * 3600
-
-
-class Process(NamedTuple):
-    """One process at one moment. Times in seconds, sizes in KiB; `started_s` is Unix time."""
-
-    pid: int
-    ppid: int
-    pgid: int
-    sid: int
-    uid: int
-    name: str
-    arguments: str
-    state: str
-    tty: str
-    nice: int
-    threads: int
-    cpu_s: float
-    age_s: float
-    started_s: float
-    vsz_kib: int
-    rss_kib: int
-
-
-def read_processes(pids: Iterable[int]) -> list[Process]:
-    """Those of the processes that are still there, in the order of `pids`."""
-    with open("/proc/uptime", encoding="ascii") as file:
-        uptime_s = float(file.read().split()[0])
-    found = []
-    for pid in pids:
-        try:
-            found.append(_read_process(pid, uptime_s))
-        except (FileNotFoundError, ProcessLookupError):
-            pass  # it ended meanwhile
-    return found
-
-
-def _read_process(pid: int, uptime_s: float) -> Process:
-    directory = f"/proc/{pid}"
-    with open(f"{directory}/stat", encoding="utf-8", errors="replace") as file:
-        # The name may hold spaces and parentheses: the fields begin behind the last one.
-        before, _, behind = file.read().rpartition(")")
-    with open(f"{directory}/cmdline", encoding="utf-8", errors="replace") as file:
-        words = file.read().rstrip("\0").replace("\0", " ")
-    fields = behind.split()
-    name = before.partition("(")[2]
-    age_s = max(uptime_s - int(fields[19]) / _TICKS_PER_S, 0.0)
-    return Process(
-        pid=pid,
-        ppid=int(fields[1]),
-        pgid=int(fields[2]),
-        sid=int(fields[3]),
-        uid=os.stat(directory).st_uid,
-        name=name,
-        arguments=words or f"[{name}]",
-        state=fields[0],
-        tty=_tty_name(int(fields[4])),
-        nice=int(fields[16]),
-        threads=int(fields[17]),
-        cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS_PER_S,
-        age_s=age_s,
-        started_s=time.time() - age_s,
-        vsz_kib=int(fields[20]) // 1024,
-        rss_kib=int(fields[21]) * _PAGE_KIB,
-    )
-
-
-def _tty_name(number: int) -> str:
-    """`pts/3`, `tty1`, or `?` for none and for kinds of terminal that are none of a container."""
-    major, minor = os.major(number), os.minor(number)
-    if 136 <= major <= 143:
-        return f"pts/{(major - 136) * 256 + minor}"
-    return f"tty{minor}" if major == 4 else "?"
 
 
 def _user(process: Process) -> str:

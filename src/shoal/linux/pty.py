@@ -90,3 +90,18 @@ def set_controlling_terminal(slave: FdLike) -> None:
 
 def _number(fd: FdLike) -> int:
     return fd if isinstance(fd, int) else fd.fileno()
+
+
+def make_raw(terminal: FdLike) -> None:
+    """Have a terminal only pass on what comes: no echo, no lines, no signals. termios(3).
+
+    Raises: SyscallError (ENOTTY: it is none).
+    """
+    number = _number(terminal)
+    try:
+        mode = termios.tcgetattr(number)
+        mode[0], mode[1], mode[3] = 0, 0, 0
+        mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(number, termios.TCSANOW, mode)
+    except termios.error as error:
+        raise SyscallError("tcsetattr", "terminal", error.args[0]) from None

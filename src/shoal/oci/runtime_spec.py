@@ -11,7 +11,11 @@ Source: OCI runtime-spec v1.3, config.md and config-linux.md.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 OCI_VERSION = "1.2.0"
 
@@ -401,6 +405,11 @@ def decode(document: bytes) -> RuntimeSpec:
     Raises: msgspec.ValidationError with the path of what is wrong.
     """
     return msgspec.json.decode(document, type=RuntimeSpec)
+
+
+def changed(part: T, **values: object) -> T:
+    """The part of a specification with these of its fields replaced."""
+    return msgspec.structs.replace(part, **values)
 
 
 def resources_data(resources: Resources | None) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """What the engine asks of whatever runs containers, and what it is told back; runs in shoald.
 
-One Protocol, `RuntimeDriver`, with one implementation per isolation: `native` (namespaces and cgroups) and
-later `vm`. Everything in a `Launch` is decided before: a driver applies no rule of Docker's and reads no
-record of the engine's.
+One Protocol, `RuntimeDriver`, implemented by `native`, with namespaces and cgroups; `vm` makes the plans of containers
+that get a machine of their own. Everything in a `Launch` is decided before: a driver applies no rule of Docker's and
+reads no record of the engine's.
 
     engine                          driver                           container
       │ start(launch, wire) ─────────▶│ ── clone, into its cgroup ─────▶│ (init exists, waits)
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from shoal.linux import processes
     from shoal.linux.fd import Fd
     from shoal.oci.network import InterfaceConfig
     from shoal.oci.rootfs import Rootfs
@@ -85,13 +86,22 @@ class LogSink:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineSize:
+    """What a virtual machine gets of this one."""
+
+    memory_mib: int
+    processors: int
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """All that starting one container needs.
 
     `run_dir` (EXEC_ROOT/containers/ID) holds the FIFOs of its output, `bundle_dir` its config.json,
     `exit_file` is written when it ends, `cgroup_path` is "/shoal/ID" in every hierarchy. `interface` is the
     container's end of its network, None where there is nothing but lo or where the network is another's.
-    `rows` and `columns` are 0 when the client has not said.
+    `rows` and `columns` are 0 when the client has not said. With a `machine` it runs in one of its own, of that size.
+    `resolver`: its networks have names, and it asks for them at 127.0.0.11.
     """
 
     id: str
@@ -109,6 +119,8 @@ class Launch:
     columns: int = 0
     interfaces: tuple[InterfaceConfig, ...] = ()
     clients: tuple[Client, ...] = ()
+    machine: MachineSize | None = None
+    resolver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,7 @@ class ExecLaunch:
     """One more process in a running container whose init is `pid`.
 
     `spec` is the specification of the container: the process gets its seccomp filter from there,
-    and everything else from `process`.
+    and everything else from `process`. `in_machine` says that it runs in a virtual machine.
     """
 
     id: str
@@ -131,6 +143,7 @@ class ExecLaunch:
     rows: int = 0
     columns: int = 0
     clients: tuple[Client, ...] = ()
+    in_machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +238,10 @@ class RuntimeDriver(Protocol):
 
         `group`: to its whole process group, where the kernel can (Linux 6.9).
         """
+        ...
+
+    async def machine_processes(self, id: str) -> list[processes.Process]:
+        """The processes of a container that runs in a machine of its own. Raises: Conflict when it has ended."""
         ...
 
     async def resize(self, id: str, exec_id: str | None, rows: int, columns: int) -> None:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from shoal.api.volume import Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneReport
     from shoal.api.why import NameVerdict, PortVerdict
     from shoal.linux.fd import Fd
+    from shoal.server.backend_machines import MachineBackend
     from shoal.server.build_backend import BuildBackend
 
 
@@ -433,6 +434,11 @@ class Backend(Protocol):
     @property
     def containers(self) -> ContainerBackend:
         """Containers."""
+        ...
+
+    @property
+    def machines(self) -> MachineBackend:
+        """Virtual machines."""
         ...
 
     @property

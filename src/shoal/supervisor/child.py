@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from shoal.supervisor.protocol import Body
+    from shoal.supervisor.steps.context import Channel
 
 _SIGNALS = tuple(int(number) for number in range(1, 65) if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33))
 
@@ -72,6 +73,10 @@ class ChildChannel:
     def tell(self, kind: str, body: Body) -> None:
         """Sends a message without descriptors."""
         send_nowait(self._sock, encode(kind, 0, body))
+
+    def close(self) -> None:
+        """Says by its end what an execve says: the process runs, for one that does not execute anything."""
+        self._sock.close()
 
     def _receive(self) -> tuple[str, Body, list[int]]:
         message = receive(self._sock)
@@ -128,7 +133,7 @@ def _run(channel: ChildChannel) -> None:
         context = Context(channel, ends, {kind: fds[index] for kind, index in body["joins"].items()}, prepared)
         for current, step in steps:
             if not free and current in _LAST_STEPS:
-                _let_go(channel)
+                let_go(channel)
                 free = True
             step.run(context)
     except SupervisorGone:
@@ -139,7 +144,7 @@ def _run(channel: ChildChannel) -> None:
         channel.tell("error", describe_error(error, current))
 
 
-def _let_go(channel: ChildChannel) -> None:
+def let_go(channel: Channel) -> None:
     """Waits until the child may run for good; from here on it outlives its supervisor, and has started.
 
     A supervisor that has died meanwhile does not take the word, and the child ends.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.initramfs import Archive, write_boot_archive
+from shoal.runtime.vm.cpio import Archive
+from tests.vm.initramfs import write_boot_archive
 
 
 def entries(archive: bytes) -> dict[str, tuple[int, bytes]]:

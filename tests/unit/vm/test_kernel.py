@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import Unavailable
-from tests.vm.kernel import dependencies, kernel_in, module_files
+from shoal.runtime.vm.kernel import dependencies, kernel_in, module_files
 
 
 def module(*needed: str) -> bytes:

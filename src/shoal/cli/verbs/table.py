@@ -74,6 +74,8 @@ VERBS = (
     VerbEntry("why exit", "[OPTIONS] CONTAINER", "Tell what ended a container, in plain words"),
     VerbEntry("why port", "[OPTIONS] CONTAINER PORT[/PROTO]", "Tell what keeps clients from a container's port"),
     VerbEntry("why dns", "[OPTIONS] CONTAINER NAME", "Tell what keeps a container from finding a name"),
+    VerbEntry("vm setup", "[OPTIONS]", "Get a kernel for containers in virtual machines"),
+    VerbEntry("vm status", "[OPTIONS]", "Tell what --isolation vm needs of this host, and what is missing"),
     VerbEntry("container prune", "[OPTIONS]", "Remove all stopped containers"),
     VerbEntry("rename", "CONTAINER NEW_NAME", "Rename a container"),
     VerbEntry("rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove containers"),
@@ -186,6 +188,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "dial-stdio": "system dial-stdio",
     },
     "port": {"add": "port add", "rm": "port rm"},
+    "vm": {"setup": "vm setup", "status": "vm status"},
     "why": {"dns": "why dns", "exit": "why exit", "port": "why port"},
 }
 

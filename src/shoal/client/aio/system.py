@@ -61,3 +61,11 @@ class System:
     async def inspect_other(self, kind: str, ref: str) -> Document:
         """A network (`kind` "networks") or a volume ("volumes")."""
         return await self._caller.document("GET", f"/{kind}/{ref}")
+
+    async def vm_status(self) -> Document:
+        """Whether containers can run in virtual machines here, and what is missing: an addition of shoal's."""
+        return await self._caller.document("GET", "/vm")
+
+    async def vm_setup(self, kernel: str = "") -> Document:
+        """The same, once a kernel has been got: Debian's, or the one at the path `kernel` of the engine's host."""
+        return await self._caller.document("POST", "/vm/setup", query={"kernel": kernel} if kernel else {})

@@ -18,6 +18,7 @@ from shoal.engine.container.bind_sources import check_bind_sources
 from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.image_mounts import ImageMounts, remove_image_mounts
+from shoal.engine.container.isolation import decided
 from shoal.engine.container.links import Links
 from shoal.engine.container.names import invent_name, normalise_name
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
@@ -55,7 +56,9 @@ class Creator:
         logs: ContainerLogs,
         events: EventLog,
         clock: Clock,
+        default_isolation: str = "",
     ) -> None:
+        self._default_isolation = default_isolation
         self._paths = paths
         self._registry = registry
         self._images = images
@@ -75,6 +78,7 @@ class Creator:
 
         Raises: NotFound (image, or a container that a mode names), Conflict (name), InvalidArgument, Unsupported.
         """
+        request.host_config = decided(request.host_config, self._default_isolation)
         if name:
             name = normalise_name(name)
             self._registry.check_name_free(name)

@@ -11,6 +11,7 @@ from shoal.api.exec import ExecConfig, console_size
 from shoal.engine.container.bind_sources import check_propagation, make_bind_sources
 from shoal.engine.container.container_files import ContainerFiles
 from shoal.engine.container.container_volumes import ContainerVolumes
+from shoal.engine.container.isolation import machine_size
 from shoal.engine.container.links import Links
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -105,6 +106,8 @@ class LaunchBuilder:
             columns=columns,
             interfaces=tuple(place.interface for place in places if place.interface is not None),
             clients=clients,
+            machine=machine_size(record.host_config),
+            resolver=any(place.has_names for place in places),
         )
 
     def _facts(self, record: ContainerRecord) -> ContainerFacts:
@@ -163,4 +166,5 @@ class LaunchBuilder:
             rows=rows,
             columns=columns,
             clients=clients,
+            in_machine=machine_size(record.host_config) is not None,
         )

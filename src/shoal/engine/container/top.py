@@ -8,12 +8,14 @@ import subprocess
 from collections.abc import Callable, Sequence
 
 from shoal.api.top import ContainerTopResponse
+from shoal.engine.container.isolation import machine_size
 from shoal.engine.container.ps import DEFAULT_ARGUMENTS, check_arguments, own_columns, parse_table
 from shoal.engine.container.record import ContainerRecord, check_settled
 from shoal.engine.events import EventLog
 from shoal.errors import Conflict, Internal, InvalidArgument
 from shoal.linux.cgroups.layout import Layout
-from shoal.linux.process_table import column_titles, read_processes, row
+from shoal.linux.process_table import Process, column_titles, read_processes, row
+from shoal.runtime.driver import RuntimeDriver
 
 _TIMEOUT_S = 10.0
 # A single argument of a program is at most 128 KiB long (execve(2)), a pid with its comma at most 11 bytes.
@@ -23,7 +25,14 @@ _MOST_CHOSEN = 10_000
 class ProcessLister:
     """Lists the processes of containers. `cgroup_path` gives the path of a container's cgroup."""
 
-    def __init__(self, cgroups: Layout, cgroup_path: Callable[[ContainerRecord], str], events: EventLog) -> None:
+    def __init__(
+        self,
+        cgroups: Layout,
+        cgroup_path: Callable[[ContainerRecord], str],
+        events: EventLog,
+        driver: RuntimeDriver,
+    ) -> None:
+        self._driver = driver
         self._cgroups = cgroups
         self._cgroup_path = cgroup_path
         self._events = events
@@ -37,9 +46,13 @@ class ProcessLister:
         check_settled(record)
         if not record.is_running:
             raise Conflict(f"Container {record.id} is not running")
-        pids = await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).pids)
         words = (arguments or DEFAULT_ARGUMENTS).split(" ")
-        listed = await asyncio.to_thread(_list, words, pids)
+        if machine_size(record.host_config) is not None:
+            # No ps of the host's sees into a guest.
+            listed = _table(words, await self._driver.machine_processes(record.id))
+        else:
+            pids = await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).pids)
+            listed = await asyncio.to_thread(_list, words, pids)
         self._events.publish("container", "top", record.id, record.attributes())
         return listed
 
@@ -47,12 +60,17 @@ class ProcessLister:
 def _list(words: Sequence[str], pids: Sequence[int]) -> ContainerTopResponse:
     program = shutil.which("ps")
     if program is None:
-        columns = own_columns([word for word in words if word])
-        titles = column_titles(columns)
-        # Docker's name of the first column of -ef, which ps calls UID though it holds a name.
-        shown = ["UID", *titles[1:]] if titles[-1] == "CMD" and titles[0] == "USER" else titles
-        return ContainerTopResponse(processes=[row(process, columns) for process in read_processes(pids)], titles=shown)
+        return _table(words, read_processes(pids))
     return parse_table(_run_ps(program, words, pids), frozenset(pids))
+
+
+def _table(words: Sequence[str], processes: Sequence[Process]) -> ContainerTopResponse:
+    """The processes in the columns that ps would show. Raises: Unsupported, InvalidArgument."""
+    columns = own_columns([word for word in words if word])
+    titles = column_titles(columns)
+    # Docker's name of the first column of -ef, which ps calls UID though it holds a name.
+    shown = ["UID", *titles[1:]] if titles[-1] == "CMD" and titles[0] == "USER" else titles
+    return ContainerTopResponse(processes=[row(process, columns) for process in processes], titles=shown)
 
 
 def _run_ps(program: str, words: Sequence[str], pids: Sequence[int]) -> str:

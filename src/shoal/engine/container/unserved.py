@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shoal.api.container import ContainerCreateRequest
-from shoal.errors import InvalidArgument, Unsupported
+from shoal.engine.container.isolation import check_isolation
+from shoal.errors import InvalidArgument
 from shoal.network.files import parse_extra_hosts, parse_server
 from shoal.network.ports import OPEN, PUBLISHED_PORTS, check_published_ports, parse_port_bindings
 
@@ -15,12 +16,9 @@ _BUILT_IN = (_DEFAULT_NETWORK, "host", "none")
 
 
 def check_served(request: ContainerCreateRequest) -> None:
-    """Raises: Unsupported for what is to come, InvalidArgument, in Docker's words, for what never will."""
+    """Raises: InvalidArgument, in Docker's words."""
     host = request.host_config
-    if host.isolation == "vm":
-        raise Unsupported("isolation 'vm' is not served yet", fix="leave --isolation out")
-    if host.isolation not in ("", "default"):
-        raise InvalidArgument(f"Invalid isolation: \"{host.isolation}\" - linux only supports 'default'")
+    check_isolation(request)
     if host.runtime not in ("", "shoal"):
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     if host.device_requests:

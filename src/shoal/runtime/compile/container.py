@@ -47,7 +47,7 @@ def compile_plan(launch: Launch, host: HostFacts) -> Plan:
         *trees_before_cut(spec.mounts, latest=bool(host.mount_namespace)),
         CutPropagation(),
         *trees_of_others(spec.mounts),
-        _root_step(launch, host),
+        root_step(launch, host),
         *_mount_steps(spec.mounts, linux, host, launch.cgroup_path, cgroup_namespace="cgroup" in own),
         *_name_steps(spec),
         MakeWorkingDirectory(process.cwd),
@@ -100,7 +100,8 @@ def _join_steps(joins: tuple[tuple[str, str], ...]) -> list[Step]:
     return [JoinNamespaces(kinds)] if kinds else []
 
 
-def _root_step(launch: Launch, host: HostFacts) -> Step:
+def root_step(launch: Launch, host: HostFacts) -> Step:
+    """The step that mounts the container's root."""
     rootfs = launch.rootfs
     if isinstance(rootfs, OverlayRootfs):
         return MountOverlayRoot(list(rootfs.lower), rootfs.upper, rootfs.work, host.rootfs_mount_point)

@@ -15,13 +15,14 @@ import shutil
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGKILL, SIGSTOP
 from typing import TYPE_CHECKING
 
 from shoal.errors import Conflict, NotFound, ShoalError, Unavailable
 from shoal.linux.cgroups import Layout, detect
 from shoal.linux.fd import Fd
 from shoal.linux.prctl import set_child_subreaper
+from shoal.linux.processes import Process
 from shoal.runtime.compile import compile_exec, compile_plan
 from shoal.runtime.driver import (
     AttachOptions,
@@ -53,10 +54,13 @@ from shoal.runtime.native.wire import (
     exit_from_wire,
     launch_request,
 )
+from shoal.runtime.vm.door import ask_machine
+from shoal.runtime.vm.plans import compile_machine_exec
 from shoal.supervisor.protocol import TAKEN_BACK
 
 if TYPE_CHECKING:
     from shoal.runtime.compile.plan import HostFacts, Plan
+    from shoal.runtime.vm.machines import Machines
     from shoal.supervisor.protocol import Body
 
 _logger = logging.getLogger(__name__)
@@ -68,9 +72,10 @@ _START_TIMEOUT_S = 150.0
 
 
 class NativeDriver:
-    """The driver for containers that share the host's kernel.
+    """The driver for containers, and for the monitors of machines.
 
-    `exec_root` is EXEC_ROOT; `cgroup_parent` ("/shoal") holds all containers' cgroups; `per_supervisor` bounds what
+    `exec_root` is EXEC_ROOT; `machines` makes the plans of those that run in a machine of their own, whose monitors are
+    containers like others here; `cgroup_parent` ("/shoal") holds all containers' cgroups; `per_supervisor` bounds what
     one crash of a supervisor touches; `blanks` is the number of children that each keeps ready on cgroup v1.
     """
 
@@ -83,8 +88,10 @@ class NativeDriver:
         cgroup_parent: str = "/shoal",
         per_supervisor: int = 32,
         blanks: int = 1,
+        machines: Machines | None = None,
     ) -> None:
         self._facts = facts
+        self._machines = machines
         self._hosted = HostedTable()
         self._starting: dict[Key, asyncio.Future[int]] = {}
         self._ended_early: set[Key] = set()
@@ -109,7 +116,7 @@ class NativeDriver:
     async def start(self, launch: Launch, wire: Wire | None) -> Started:
         """The container's first process, running. Raises: as RuntimeDriver.start."""
         try:
-            plan = compile_plan(launch, self._facts)
+            plan = await self._plan(launch)
             _show(f"container {launch.id}", plan)
             supervisor = await self._pool.with_room(launch.id)
             request = launch_request(launch, plan, wired=wire is not None)
@@ -135,7 +142,8 @@ class NativeDriver:
             if self._hosted.find(request.id, None) is not container:
                 # It ended while it had no supervisor, and was waited for.
                 raise Conflict(f"container {request.id} is not running")
-            plan = compile_exec(request, self._facts)
+            compile = compile_machine_exec if request.in_machine else compile_exec
+            plan = compile(request, self._facts)
             _show(f"exec {request.exec_id} in container {request.id}", plan)
             message = exec_request(request, plan, container.pidfd)
         except BaseException:
@@ -158,8 +166,22 @@ class NativeDriver:
     async def signal(self, id: str, exec_id: str | None, signal: int, *, group: bool = False) -> None:
         """Sends a signal; a process that has just ended does not get it. Raises: NotFound."""
         hosted = self._find(id, exec_id)
-        if hosted is not None:
-            hosted.send_signal(signal, group=group)
+        if hosted is None:
+            return
+        if signal == SIGSTOP and hosted.in_machine:
+            # The one signal that stops its monitor instead of reaching the guest, and ends nothing by it.
+            body = {"exec_id": exec_id, "signal": int(signal)}
+            await asyncio.to_thread(ask_machine, hosted.pid, "signal", body)
+            return
+        hosted.send_signal(signal, group=group)
+
+    async def machine_processes(self, id: str) -> list[Process]:
+        """The processes of a container in a machine. Raises: NotFound, Conflict."""
+        hosted = self._find(id, None)
+        if hosted is None:
+            raise Conflict(f"container {id} is not running")
+        answer = await asyncio.to_thread(ask_machine, hosted.pid, "processes", {})
+        return [Process.from_wire(one) for one in answer["processes"]]
 
     async def resize(self, id: str, exec_id: str | None, rows: int, columns: int) -> None:
         """Gives the terminal a size. Raises: NotFound; Conflict when there is no terminal."""
@@ -186,6 +208,13 @@ class NativeDriver:
     def _remove_traces(self, launch: Launch) -> None:
         self._sweeper.end(launch.cgroup_path)
         shutil.rmtree(launch.run_dir, ignore_errors=True)
+
+    async def _plan(self, launch: Launch) -> Plan:
+        if launch.machine is None:
+            return compile_plan(launch, self._facts)
+        if self._machines is None:
+            raise Unavailable("this runtime has no virtual machines")
+        return await self._machines.plan(launch, self._facts)
 
     # -- starting ------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,14 @@ class Hosted:
         self.ready.set()
 
     @property
+    def in_machine(self) -> bool:
+        """Whether it is the monitor of a machine, or stands for a process in one."""
+        launch = self.launch
+        return (
+            launch.in_machine if isinstance(launch, ExecLaunch) else launch is not None and launch.machine is not None
+        )
+
+    @property
     def key(self) -> Key:
         """Its name: container and exec."""
         return self.id, self.exec_id

@@ -85,6 +85,16 @@ async def disk_usage(backend: Backend, request: Request) -> Reply:
     return json_reply(usage)
 
 
+async def vm_status(backend: Backend, _request: Request) -> Reply:
+    """What virtual machines need of this host, and what is missing: an addition of shoal's."""
+    return json_reply(await backend.machines.status())
+
+
+async def vm_setup(backend: Backend, request: Request) -> Reply:
+    """Gets a kernel for virtual machines: an addition of shoal's."""
+    return json_reply(await backend.machines.set_up(request.query.text("kernel")))
+
+
 HANDLERS: Mapping[str, Handler] = {
     "SystemPing": ping,
     "SystemPingHead": ping_head,
@@ -92,4 +102,6 @@ HANDLERS: Mapping[str, Handler] = {
     "SystemInfo": info,
     "SystemEvents": events,
     "SystemDataUsage": disk_usage,
+    "ShoalVmStatus": vm_status,
+    "ShoalVmSetup": vm_setup,
 }

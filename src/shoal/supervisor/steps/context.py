@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from shoal.supervisor.protocol import Body
+
     class Channel(Protocol):
         """The child's end of its conversation with the supervisor (supervisor/child.py)."""
 
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 
         def warn(self, text: str) -> None:
             """Tells of something that was not done as asked and does not stop the start."""
+
+        def tell(self, kind: str, body: Body) -> None:
+            """Sends a message without descriptors."""
+
+        def close(self) -> None:
+            """Says by its end what an execve says: the process runs."""
 
 
 class Context:

@@ -102,7 +102,7 @@ def test_lister_shows_the_same_columns_without_ps(monkeypatch: pytest.MonkeyPatc
             return Group()
 
     async def scenario(bench: Bench) -> None:
-        lister = ProcessLister(cast(Any, Groups()), lambda record: record.id, bench.events)
+        lister = ProcessLister(cast(Any, Groups()), lambda record: record.id, bench.events, cast(Any, bench.driver))
         record = bench.add()
         with pytest.raises(Conflict, match="is not running"):
             await lister.list(record, "")

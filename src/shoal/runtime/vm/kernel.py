@@ -79,9 +79,10 @@ def debian_kernel(cache: Path, tell: Callable[[str], None]) -> Kernel:
     with locked(cache, tell):
         if not directory.is_dir():
             tell(f"downloading {package} (once)")
-            for old in cache.glob("linux-image-*"):
-                shutil.rmtree(old, ignore_errors=True)
             _download(package, cache, directory)
+            for old in cache.glob("linux-image-*"):
+                if old != directory:
+                    shutil.rmtree(old, ignore_errors=True)
     return kernel_in(directory)
 
 

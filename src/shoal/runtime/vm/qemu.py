@@ -1,0 +1,62 @@
+"""The command lines of a machine's programs, as data. Pure.
+
+"{name}" in a word stands for a descriptor, or a word, that the monitor knows (supervisor/machine/monitor.py).
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoal.supervisor.machine.places import PORT, SHARE_TAG
+
+QEMU = f"qemu-system-{platform.machine()}"
+QEMU_PACKAGE = "qemu-system-x86"
+VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
+# QEMU's cache of translated code; the rest of what it takes is its own.
+_TRANSLATED_MIB = 64
+# Nobody: what gets out of the machine is no more than that.
+_USER = "65534:65534"
+# panic=-1 with -no-reboot: a kernel that panics ends QEMU at once. trust_cpu: else the interpreter waits for entropy.
+_BOOT_WORDS = "console=ttyS0 panic=-1 quiet random.trust_cpu=on tsc=unstable"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a machine is made of."""
+
+    program: str
+    kernel: Path
+    initramfs: Path
+    accelerator: str
+    memory_mib: int
+    processors: int
+    interfaces: int
+
+
+def qemu_command(shape: Shape) -> list[str]:
+    """QEMU's command line."""
+    is_emulated = shape.accelerator == "tcg"
+    accelerator = f"tcg,thread=multi,tb-size={_TRANSLATED_MIB}" if is_emulated else "kvm"
+    line = [shape.program, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
+    line += ["-machine", "q35,memory-backend=memory", "-accel", accelerator, "-cpu", "max" if is_emulated else "host"]
+    line += ["-m", f"{shape.memory_mib}M", "-smp", str(shape.processors)]
+    # Shared, because virtiofsd reads and writes it.
+    line += ["-object", f"memory-backend-memfd,id=memory,size={shape.memory_mib}M,share=on"]
+    line += ["-chardev", "socket,id=console,fd={console}", "-serial", "chardev:console"]
+    line += ["-device", "virtio-serial-pci", "-chardev", "socket,id=line,fd={line}"]
+    line += ["-device", f"virtserialport,chardev=line,name={PORT}"]
+    line += ["-chardev", "socket,id=files,fd={files}"]
+    line += ["-device", f"vhost-user-fs-pci,chardev=files,tag={SHARE_TAG}"]
+    line += ["-device", "virtio-rng-pci", "-device", "virtio-balloon-pci,free-page-reporting=on"]
+    for number in range(shape.interfaces):
+        line += ["-netdev", f"tap,id=net{number},fd={{tap{number}}}"]
+        line += ["-device", f"virtio-net-pci,netdev=net{number},mac={{mac{number}}},host_mtu={{mtu{number}}},romfile="]
+    line += ["-kernel", str(shape.kernel), "-initrd", str(shape.initramfs), "-append", _BOOT_WORDS]
+    return [*line, "-runas", _USER, "-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"]
+
+
+def files_command(program: str, directory: str) -> list[str]:
+    """The command line of virtiofsd, which shows the guest `directory`."""
+    return [program, "--fd={listener}", "-o", f"source={directory}", "-o", "xattr", "-o", "cache=auto", "-f"]
