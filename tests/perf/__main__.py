@@ -7,7 +7,7 @@ import contextlib
 import shutil
 
 from tests.engines.engine import DOCKER
-from tests.perf import commands, copies, crowd, measures, names, ports, report, runtimes, streams, subjects
+from tests.perf import commands, copies, crowd, measures, names, network, ports, report, runtimes, streams, subjects
 
 
 def arguments() -> argparse.Namespace:
@@ -22,6 +22,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--names", action="store_true", help="measure names in users' networks, and nothing else")
     parser.add_argument("--crowd", action="store_true", help="measure 50 clients at once, and nothing else")
     parser.add_argument("--copies", action="store_true", help="measure `cp` of 500 MiB beside tar, and nothing else")
+    parser.add_argument(
+        "--network", action="store_true", help="measure throughput, connections and networks, nothing else"
+    )
     parser.add_argument("--ports", action="store_true", help="measure published ports, and nothing else")
     parser.add_argument("--clients", action="store_true", help="measure `shoal` beside `docker`, and nothing else")
     parser.add_argument(
@@ -43,6 +46,8 @@ def part_rows(options: argparse.Namespace, engines: list[subjects.Subject]) -> l
         return crowd.crowd_rows(engines, 15 if options.quick else 60)
     if options.copies:
         return copies.copy_rows(engines, 100 if options.quick else 500, 3)
+    if options.network:
+        return network.network_rows(engines, 5 if options.quick else 20)
     if options.ports:
         return ports.port_rows(engines, 5 if options.quick else 20)
     rows = [] if options.names else streams.stream_rows(engines, 256 if options.quick else 512)
@@ -64,7 +69,8 @@ def main() -> None:
             stack.callback(subject.close)
             measured.append(subject)
         clients = commands.commands(measured[0]) if options.only in (None, "shoald") else []
-        is_part = options.streams or options.names or options.crowd or options.copies or options.ports
+        parts = (options.streams, options.names, options.crowd, options.copies, options.ports, options.network)
+        is_part = any(parts)
         client_rows = commands.command_rows(clients, rounds) if clients and not (is_part or options.starts) else []
         if options.clients:
             print_clients(clients, client_rows)
@@ -74,7 +80,7 @@ def main() -> None:
         if not is_part:
             rows = measures.quick_rows(measured, rounds) + measures.many_rows(engines, count) + rows
         if not (is_part or options.starts):
-            rows += ports.port_rows(engines, rounds)
+            rows += ports.port_rows(engines, rounds) + network.network_rows(engines, rounds)
         titles, versions = [s.name for s in measured], [s.version() for s in measured]
         sentences = measures.thousand(measured[0]) if options.thousand else []
     print()
