@@ -19,8 +19,8 @@ _OF_THE_STEP = ("Hostname", "Domainname", "Image", "ArgsEscaped", "AttachStdin",
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
-# What a step of COPY or ADD is named after, which every builder computes in its own way.
-_SUM = re.compile(r"(file|dir|multi):[0-9a-f]{64}")
+# What every builder tells of a step in its own way: the sum of what is copied, and a health check as it is in memory.
+_OWN_WORDS = re.compile(r"(?:file|dir|multi):[0-9a-f]{64}|(?<=HEALTHCHECK ).*")
 _SHOWN = 100
 
 
@@ -53,7 +53,8 @@ def configuration(engine: Engine, tag: str) -> dict[str, Any]:
 def history(engine: Engine, tag: str) -> list[str]:
     """The words of how the image came about, the oldest first."""
     entries = engine.request("GET", f"/images/{tag}/history").json[::-1]
-    return [_SUM.sub(r"\1:…", entry["CreatedBy"]) for entry in entries]
+    # Docker notes that there are no arguments but predefined ones; they must not make another image, so shoal does not.
+    return [_OWN_WORDS.sub("…", entry["CreatedBy"]).removeprefix("|0 ") for entry in entries]
 
 
 def files(engine: Engine, tag: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ from shoal.build.steps.adding import Fetcher, add_items
 from shoal.build.steps.files import FileSteps, Origin, Words
 from shoal.build.steps.mounting import Mounting
 from shoal.build.steps.run import CommandFailed, RunSteps
-from shoal.build.steps.settings import apply, is_setting, nop, working_directory
+from shoal.build.steps.settings import apply, argument_words, is_setting, nop, working_directory
 from shoal.build.steps.work import Work
 from shoal.errors import InvalidArgument, ShoalError
 from shoal.oci.digest import Digest
@@ -174,7 +174,8 @@ class Build:
             return await self._argument(place, instruction, state)
         if is_setting(instruction):
             after, told = apply(state, instruction, escape)
-            return await self._setting(place, state, after, nop(state, told))
+            # SHELL is told by itself: the shell is the one that it sets.
+            return await self._setting(place, state, after, nop(after, told))
         if isinstance(instruction, Workdir):
             path = working_directory(state, expand(instruction.path, state.environment, escape))
             work = await asyncio.to_thread(self._files.directory, state, path, slot=place.slot(instruction))
@@ -196,7 +197,8 @@ class Build:
             instruction, self._request.arguments, self._graph.arguments, state.environment, self._file.escape
         )
         after = replace(state, arguments={**state.arguments, **values})
-        return await self._setting(place, state, after, nop(state, f" {instruction.original}"))
+        told = argument_words(instruction, {**state.environment, **values}, self._file.escape)
+        return await self._setting(place, state, after, nop(state, told))
 
     async def _setting(self, place: _Place, before: State, after: State, told: str) -> State:
         """The state after a step that makes no layer. It is noted too, so that it can be told whether it is new."""

@@ -32,9 +32,10 @@ class Item(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A source that was found: where it is, and what `--parents` keeps of its path."""
+    """A source that was found: where it is, the name that it was found by, and what `--parents` keeps of its path."""
 
     path: bytes
+    name: bytes
     kept: bytes = b""
 
 
@@ -59,6 +60,8 @@ def find_sources(
 ) -> list[Source]:
     """What the source `path` names, links resolved; `outside` allows `..`, which stops at the root.
 
+    A pattern that nothing matches names nothing.
+
     Raises: InvalidArgument, in Docker's words, where it leads out of the context or where nothing is there.
     """
     if leads_out(path) and not outside:
@@ -67,17 +70,21 @@ def find_sources(
             fix="copy it into the context's directory, or build with a directory above as the context",
         )
     if has_wildcards(path):
-        found = [Source(resolve(files, match), _kept(match, path)) for match in matching(files, path)]
-        if not found:
-            raise InvalidArgument(f"{command} failed: no source files were specified", why=f"nothing matches {path}")
-        return found if parents else [Source(source.path) for source in found]
+        return [
+            Source(resolve(files, match), _name(match), _kept(match, path) if parents else b"")
+            for match in matching(files, path)
+        ]
     resolved = resolve(files, clean(path))
     if files.find(resolved) is None and resolved:
         raise InvalidArgument(
             f"{command} failed: file not found in build context or excluded by .dockerignore: "
             f"stat {path.lstrip('/')}: file does not exist"
         )
-    return [Source(resolved, _kept(clean(path), path) if parents else b"")]
+    return [Source(resolved, _name(clean(path)), _kept(clean(path), path) if parents else b"")]
+
+
+def _name(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
 
 
 def _kept(path: bytes, written: str) -> bytes:
@@ -106,11 +113,13 @@ def place(
             yield from _parents(files, source, destination, attributes)
             target = _join(destination, source.kept)
         elif into and not entry.is_directory:
-            target = _join(destination, source.path.rpartition(b"/")[2])
+            target = _join(destination, source.name)
         else:
             target = destination
-        if is_excluded is None or entry.is_directory or not is_excluded(source.path):
-            yield Item(target, files, source.path, attributes.applied(entry), is_top=entry.is_directory and not parents)
+        if is_excluded is None or entry.is_directory or not is_excluded(source.kept or source.name):
+            is_top = entry.is_directory and not parents
+            made = FileEntry(stat.S_IFDIR | 0o755) if is_top else entry  # not the source's mode, as in Docker
+            yield Item(target, files, source.path, attributes.applied(made), is_top=is_top)
         if entry.is_directory:
             yield from _below(files, source.path, target, attributes, is_excluded)
 
@@ -128,6 +137,7 @@ def _parents(files: Files, source: Source, destination: bytes, attributes: Attri
 def _below(
     files: Files, directory: bytes, target: bytes, attributes: Attributes, is_excluded: Callable[[bytes], bool] | None
 ) -> Iterator[Item]:
+    """What is in a directory. `is_excluded` is asked for paths from there."""
     stack = [(directory, target, iter(files.names(directory)))]
     while stack:
         source, there, names = stack[-1]
@@ -137,7 +147,11 @@ def _below(
             continue
         path, place_of = _join(source, name), _join(there, name)
         entry = files.find(path)
-        if entry is None or stat.S_ISSOCK(entry.mode) or (is_excluded is not None and is_excluded(path)):
+        if (
+            entry is None
+            or stat.S_ISSOCK(entry.mode)
+            or (is_excluded is not None and is_excluded(path[len(directory) :].lstrip(b"/")))
+        ):
             continue
         yield Item(place_of, files, path, attributes.applied(entry))
         if entry.is_directory:

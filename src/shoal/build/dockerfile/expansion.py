@@ -14,6 +14,7 @@ outside of quotes always takes itself away, and a value is never split but by `e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from shoal.build.dockerfile.globs import replace_glob, without_prefix, without_suffix
@@ -106,7 +107,8 @@ class Expansion:
         try:
             return self._until("")
         except _SyntaxError as problem:
-            raise InvalidArgument(f'failed to process "{self._word}"', why=str(problem)) from None
+            quoted = json.dumps(self._word, ensure_ascii=False)  # as Go's %q
+            raise InvalidArgument(f"failed to process {quoted}", why=str(problem)) from None
 
     def _peek(self) -> str:
         return self._word[self._at : self._at + 1]

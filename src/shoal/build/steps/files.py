@@ -160,6 +160,11 @@ class FileSteps:
         """The copy, ready to be made. `items` tells what is copied on top of a base. Raises: as `items`."""
         base = self._layers.view(state.chain_ids)
         found = items(base)
+        if not found and not words.excludes:
+            raise InvalidArgument(
+                f"{words.command} failed: no source files were specified",
+                fix=f"nothing in the context matches {' or '.join(words.sources)}",
+            )
         manifest = manifest_of(found)
         parts = {
             "base": state.top,
@@ -169,7 +174,8 @@ class FileSteps:
             "time": str(state.time_ns),
         }
         kind = "multi" if len(words.sources) + len(words.heredocs) > 1 else _kind(found)
-        told = f"{words.command} {kind}:{manifest.digest} in {words.destination} "
+        owner = f"--chown={words.chown}" if words.chown else ""  # with no space behind it, as Docker's history has it
+        told = f"{words.command} {owner}{kind}:{manifest.digest} in {words.destination} "
 
         async def make() -> MadeLayer | None:
             return await asyncio.to_thread(self._write, state, found, words)

@@ -154,7 +154,9 @@ def _items(origin: Origin, source: str) -> list[Item]:
     if path and entry is None:
         raise InvalidArgument(f"failed to calculate checksum of ref: {source}: not found")
     owner = _ROOT if origin.is_context else None
-    return list(place(origin.files, [Source(path)], b"", into=True, attributes=Attributes(owner)))
+    return list(
+        place(origin.files, [Source(path, path.rpartition(b"/")[2])], b"", into=True, attributes=Attributes(owner))
+    )
 
 
 def _digest(origin: Origin, source: str) -> str:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from shoal.api.signals import parse_signal
 from shoal.build.dockerfile.expansion import expand, expand_words
 from shoal.build.dockerfile.instructions import (
+    Arg,
     Cmd,
     CommandLine,
     Entrypoint,
@@ -52,6 +54,15 @@ def is_setting(instruction: Instruction) -> bool:
 def nop(state: State, text: str) -> str:
     """What the history says of a step that runs nothing."""
     return " ".join((*state.shell, f"#(nop) {text}"))
+
+
+def argument_words(instruction: Arg, environment: Mapping[str, str], escape: str) -> str:
+    """What the history says of an ARG: its defaults, whatever the build was given."""
+    told = ""
+    for argument in instruction.arguments:
+        default = "" if argument.default is None else f"={expand(argument.default, environment, escape)}"
+        told += f" {expand(argument.key, environment, escape)}{default}"
+    return f" ARG{told}"
 
 
 def working_directory(state: State, path: str) -> str:
@@ -135,6 +146,7 @@ def _shell(state: State, instruction: Shell, _escape: str) -> Applied:
 
 def _stop_signal(state: State, instruction: StopSignal, escape: str) -> Applied:
     signal = expand(instruction.signal, state.environment, escape)
+    parse_signal(signal)
     return state.with_config(stop_signal=signal), f" STOPSIGNAL {signal}"
 
 

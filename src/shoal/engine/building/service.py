@@ -117,7 +117,7 @@ class Builds:
             await messages.put(JSONMessage(error=failure.what, error_detail=detail))
         except DockerfileError as problem:
             await emit(f"{problem.excerpt}\n")
-            await messages.put(JSONMessage.failure(problem.what))
+            await messages.put(JSONMessage.failure(str(problem)))
         except ShoalError as problem:
             await messages.put(JSONMessage.failure(str(problem)))
         finally:

@@ -13,6 +13,7 @@ import msgspec
 from shoal.api.container import ContainerConfig, ContainerCreateRequest, ContainerCreateResponse
 from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
+from shoal.api.signals import parse_signal
 from shoal.engine.clock import Clock
 from shoal.engine.container.bind_sources import check_bind_sources
 from shoal.engine.container.container_logs import ContainerLogs
@@ -24,7 +25,6 @@ from shoal.engine.container.names import invent_name, normalise_name
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.restart import check_policy
-from shoal.engine.container.signals import parse_signal
 from shoal.engine.container.unserved import check_served
 from shoal.engine.events import EventLog
 from shoal.engine.health.action import action_warnings

@@ -6,13 +6,13 @@ import asyncio
 import signal as signals
 import time
 
+from shoal.api.signals import parse_signal
 from shoal.engine.clock import Clock
 from shoal.engine.container.exits import Ask, AskedBy
 from shoal.engine.container.freezing import Freezer
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
-from shoal.engine.container.signals import parse_signal
 from shoal.engine.container.waiters import Ending, Waiters
 from shoal.engine.events import EventLog
 from shoal.errors import Conflict, Internal, NotModified

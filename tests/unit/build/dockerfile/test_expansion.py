@@ -101,7 +101,8 @@ def test_expand_wrong_word_is_refused_with_its_reason(word: str, why: str) -> No
     """What is no word, or asks for a variable that is not there, says which word and why."""
     with pytest.raises(InvalidArgument) as refused:
         expand(word, ENVIRONMENT)
-    assert str(refused.value) == f'failed to process "{word}": {why}'
+    quoted = word.replace('"', '\\"')
+    assert str(refused.value) == f'failed to process "{quoted}": {why}'
 
 
 def test_expand_other_escape_takes_its_place() -> None:

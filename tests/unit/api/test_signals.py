@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shoal.engine.container.signals import parse_signal
+from shoal.api.signals import parse_signal
 from shoal.errors import InvalidArgument
 
 
