@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from shoal.api.filters import Filters
 from shoal.api.host_config import Ulimit
 from shoal.api.wire import decode
 from shoal.errors import InvalidArgument
@@ -55,6 +56,14 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     registry_config: str = ""
     secrets: Mapping[str, bytes] = {}
     ssh: Mapping[str, str] = {}
+
+
+class PruneOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /build/prune. `keep_bytes` may stay, 0 for nothing; `all` takes what images have, too."""
+
+    filters: Filters = msgspec.field(default_factory=Filters)
+    all: bool = False
+    keep_bytes: int = 0
 
 
 class BuildSecrets(msgspec.Struct, kw_only=True):

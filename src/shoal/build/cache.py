@@ -13,24 +13,9 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from shoal.build.cached_chains import SCHEMA, parse_chain
 from shoal.build.ports import Layers
 from shoal.oci.digest import Digest
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS build_steps (
-    key TEXT PRIMARY KEY,
-    slot TEXT NOT NULL,                 -- which steps are the same one with other inputs
-    kind TEXT NOT NULL,                 -- regular, source.local, exec.cachemount
-    description TEXT NOT NULL,
-    chain TEXT NOT NULL,                -- chainIDs, the bottom one first
-    size_bytes INTEGER NOT NULL,
-    inputs BLOB NOT NULL,
-    created_ns INTEGER NOT NULL,
-    used_ns INTEGER NOT NULL,
-    uses INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS build_steps_slot ON build_steps (slot, created_ns);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +60,13 @@ class Row:
 _COLUMNS = "key, slot, kind, description, chain, size_bytes, created_ns, used_ns, uses"
 
 
-def cached_chains(connection: sqlite3.Connection) -> list[tuple[Digest, ...]]:
-    """The layers of each row: the image store holds them from its start on, which discards what nobody holds."""
-    connection.executescript(_SCHEMA)
-    return [_chain(chain) for (chain,) in connection.execute("SELECT chain FROM build_steps").fetchall()]
-
-
 class BuildCache:
     """The rows. `layers` holds what each of them needs, from the start on (`cached_chains`)."""
 
     def __init__(self, connection: sqlite3.Connection, layers: Layers) -> None:
         self._db = connection
         self._layers = layers
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(SCHEMA)
 
     def rows(self) -> list[Row]:
         """All rows, those first that were not used for the longest time."""
@@ -116,7 +95,7 @@ class BuildCache:
             self._layers.release(chain)
             raise
         if known is not None:
-            self._layers.release(_chain(known[0]))
+            self._layers.release(parse_chain(known[0]))
 
     def remove(self, rows: Iterable[Row]) -> None:
         """Forget these rows, and let their layers go."""
@@ -157,10 +136,6 @@ def _change(old: str, new: str) -> str:
     return f"has another {' and '.join(changed)}"
 
 
-def _chain(text: str) -> tuple[Digest, ...]:
-    return tuple(Digest(chain_id) for chain_id in text.split())
-
-
 def _row(values: tuple[str, str, str, str, str, int, int, int, int]) -> Row:
     key, slot, kind, description, chain, size, created_ns, used_ns, uses = values
-    return Row(key, slot, kind, description, _chain(chain), size, created_ns, used_ns, uses)
+    return Row(key, slot, kind, description, parse_chain(chain), size, created_ns, used_ns, uses)

@@ -1,44 +1,45 @@
-"""Puts the builder together, out of the engine's parts."""
+"""Puts the builder together, out of the engine's parts. It is loaded by the first build: many daemons never build."""
 
 from __future__ import annotations
 
-import os
+from typing import TYPE_CHECKING
 
-from shoal.build.cache import BuildCache
-from shoal.build.cache_mounts import CacheMounts
-from shoal.engine.background import Background
-from shoal.engine.building.layers import BuildLayers
-from shoal.engine.building.runner import StepContainers
-from shoal.engine.building.service import Builds
+from shoal.engine.building.step_containers import StepContainers
 from shoal.engine.clock import system_clock
 from shoal.engine.database import Database
 from shoal.engine.events import EventLog
 from shoal.engine.images_registries import ImageTransfers
-from shoal.engine.paths import Paths
 from shoal.image.store import ImageStore
 from shoal.oci.platform import Platform
 
+if TYPE_CHECKING:
+    from shoal.engine.building.service import BuildService
 
-def open_builds(
-    paths: Paths,
+
+def load_builder(
     store: ImageStore,
     containers: StepContainers,
     transfers: ImageTransfers,
     database: Database,
     events: EventLog,
-    background: Background,
-) -> Builds:
+    platform: Platform,
+) -> BuildService:
     """The builder on the daemon's images and containers."""
+    from shoal.build.cache import BuildCache
+    from shoal.build.cache_mounts import CacheMounts
+    from shoal.engine.building.layers import BuildLayers
+    from shoal.engine.building.service import BuildService
+
     layers = BuildLayers(store.layer_store, store.scratch)
-    return Builds(
+    return BuildService(
         store=store,
         transfers=transfers,
         containers=containers,
         cache=BuildCache(database.connection, layers),
-        caches=CacheMounts(str(paths.build_caches), layers),
+        caches=CacheMounts(str(containers.paths.build_caches), layers),
         layers=layers,
-        platform=Platform.of_machine(os.uname().machine),
+        platform=platform,
         events=events,
-        background=background,
+        background=containers.background,
         clock=system_clock,
     )

@@ -6,17 +6,20 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from shoal.api.host_config import LogConfig
-from shoal.build.cache import cached_chains
-from shoal.daemon.builds import open_builds
+from shoal.build.cached_chains import cached_chains
+from shoal.daemon.builds import load_builder
 from shoal.daemon.config import Config
 from shoal.daemon.facts import host_facts, machine_facts
 from shoal.daemon.host_devices import HostDevices
+from shoal.daemon.supervisor_log import log_of_supervisor
 from shoal.engine.background import Background
 from shoal.engine.boots import Boots
-from shoal.engine.building.runner import StepContainers
+from shoal.engine.building.step_containers import StepContainers
+from shoal.engine.builds import Builds
 from shoal.engine.clock import system_clock
 from shoal.engine.container.archives import Archives
 from shoal.engine.container.clients import WaitingClients
@@ -101,9 +104,7 @@ from shoal.volume.store import VolumeStore
 _INIT_PATHS = ("/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/bin/catatonit")
 
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _log = logging.getLogger(__name__)
-_supervisor_log = logging.getLogger("shoal.supervisor")
 
 
 async def open_engine(config: Config, background: Background) -> Engine:
@@ -238,18 +239,13 @@ class _Parts:
         remover = self._remover(networks, links, execs, database.reserve, health, past_exits)
         lifecycle = self._lifecycle(networks, launches, remover, health)
         steps = StepContainers(
-            self.paths,
-            self.snapshotter,
-            networks,
-            launches,
-            self.driver,
-            self.generator,
-            self.background,
-            system_clock,
+            self.paths, self.snapshotter, networks, launches, self.driver, self.generator, self.background, system_clock
         )
-        self.driver.subscribe(steps.listening(lifecycle.exited), execs.exited, execs.detached, _log_of_supervisor)
+        self.driver.subscribe(steps.listening(lifecycle.exited), execs.exited, execs.detached, log_of_supervisor)
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
         transfers = ImageTransfers(self.store, config.registries, platform, self.events)
+        load = partial(load_builder, self.store, steps, transfers, database, self.events, platform)
+        builds = Builds(load, str(config.data_root), self.events, system_clock)
         names = ImageNames(self.store, platform)
         containers = self._containers(lifecycle, remover, execs, networks, links, names, health)
         health.subscribe(UnhealthyActions(containers.stopper, self.events, self.background).act)
@@ -261,11 +257,11 @@ class _Parts:
             execs=execs,
             images=images,
             registries=transfers,
-            builds=open_builds(self.paths, self.store, steps, transfers, database, self.events, self.background),
+            builds=builds,
             networks=Networks(self.catalog, self.registry, memberships, self.events, system_clock),
             volumes=volumes,
             storage=Storage(self.paths, self.store, self.registry, self.volume_store, self.container_volumes),
-            system=self._system(config, containers, images, volumes, init_path),
+            system=self._system(config, containers, images, volumes, builds, init_path),
             machines=VirtualMachines(self.machines),
             recovery=Recovery(
                 paths=self.paths,
@@ -462,7 +458,13 @@ class _Parts:
         )
 
     def _system(
-        self, config: Config, containers: Containers, images: Images, volumes: Volumes, init_path: str
+        self,
+        config: Config,
+        containers: Containers,
+        images: Images,
+        volumes: Volumes,
+        builds: Builds,
+        init_path: str,
     ) -> System:
         return System(
             id=_daemon_id(self.paths),
@@ -476,16 +478,13 @@ class _Parts:
             containers=containers,
             images=images,
             volumes=volumes,
+            builds=builds,
             event_log=self.events,
             clock=system_clock,
             init_path=init_path,
             log_driver=config.log_driver,
             registries=config.registries,
         )
-
-
-def _log_of_supervisor(level: str, text: str) -> None:
-    _supervisor_log.log(_LEVELS.get(level, logging.INFO), "%s", text)
 
 
 def _daemon_id(paths: Paths) -> str:

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from shoal.engine.background import Background
-from shoal.engine.building.service import Builds
+from shoal.engine.builds import Builds
 from shoal.engine.container.archives import Archives
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.service import Containers

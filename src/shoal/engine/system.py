@@ -11,10 +11,8 @@ from pathlib import Path
 
 from shoal import __version__
 from shoal.api.event import EventMessage
-from shoal.api.filters import Filters
 from shoal.api.options import EventOptions, ImageListOptions, ListOptions
 from shoal.api.system import (
-    BuildPruneReport,
     Component,
     DiskUsage,
     FirewallInfo,
@@ -28,6 +26,7 @@ from shoal.api.system import (
 )
 from shoal.api.timestamps import format_rfc3339
 from shoal.api.version import MAXIMUM, MINIMUM
+from shoal.engine.builds import Builds
 from shoal.engine.clock import Clock
 from shoal.engine.container.log_drivers import DRIVERS
 from shoal.engine.container.registry import ContainerRegistry
@@ -42,7 +41,6 @@ from shoal.image.registry.proxies import masked, setting
 from shoal.linux.cgroups.layout import Layout
 from shoal.oci.reference import DEFAULT_DOMAIN
 
-_BUILD_FILTERS = ("until", "id", "parent", "type", "description", "inuse", "shared", "private", "unused-for")
 DAEMON_ID_FILE = "engine-id"
 
 
@@ -61,6 +59,7 @@ class System:
     containers: Containers
     images: Images
     volumes: Volumes
+    builds: Builds
     event_log: EventLog
     clock: Clock
     init_path: str
@@ -151,12 +150,6 @@ class System:
         """Events that the options let through."""
         return self.event_log.subscribe(options.since_ns, options.until_ns, options.filters)
 
-    async def prune_builds(self, filters: Filters) -> BuildPruneReport:
-        """What was removed: there is no build cache, so nothing is. Raises: InvalidArgument for a filter."""
-        filters.validate(_BUILD_FILTERS)
-        self.event_log.publish("builder", "prune", "", {"reclaimed": "0"})
-        return BuildPruneReport()
-
     async def disk_usage(self, kinds: Collection[str]) -> DiskUsage:
         """What is on disk, of the kinds asked for."""
         usage = DiskUsage(layers_size=await self.images.layers_size())
@@ -167,7 +160,7 @@ class System:
         if "volume" in kinds:
             usage.volumes = list(await self.volumes.usage())
         if "build-cache" in kinds:
-            usage.build_cache = []
+            usage.build_cache = list(await self.builds.records())
         return usage
 
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect
     from shoal.api.stats import ContainerStats
     from shoal.api.storage import DiskLedger, ImageDifference, ImageStack, StoreChecked, StoreFinding
-    from shoal.api.system import BuildPruneReport, DiskUsage, SystemInfo, SystemVersion
+    from shoal.api.system import DiskUsage, SystemInfo, SystemVersion
     from shoal.api.top import ContainerTopResponse
     from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
     from shoal.api.volume import Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruneReport
@@ -345,10 +345,6 @@ class SystemBackend(Protocol):
 
     async def disk_usage(self, kinds: Collection[str]) -> DiskUsage:
         """What is on disk; `kinds` out of container, image, volume, build-cache: what was asked for."""
-        ...
-
-    async def prune_builds(self, filters: Filters) -> BuildPruneReport:
-        """What was removed of the build cache. Raises: InvalidArgument for a filter."""
         ...
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from shoal.api.build import BuildOptions
+from shoal.api.build import BuildOptions, PruneOptions
 from shoal.api.progress import JSONMessage
+from shoal.api.system import BuildPruneReport
 
 
 class BuildBackend(Protocol):
@@ -21,4 +22,8 @@ class BuildBackend(Protocol):
 
     async def cancel(self, build_id: str) -> None:
         """Ends the build to which its client gave this id, if it runs. Raises: InvalidArgument without an id."""
+        ...
+
+    async def prune(self, options: PruneOptions) -> BuildPruneReport:
+        """What was removed of the build cache. Raises: InvalidArgument for a filter."""
         ...

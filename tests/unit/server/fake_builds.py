@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from shoal.api.build import BuildOptions
+from shoal.api.build import BuildOptions, PruneOptions
 from shoal.api.progress import JSONMessage
+from shoal.api.system import BuildPruneReport
 
 
 @dataclass
@@ -15,6 +16,7 @@ class FakeBuilds:
 
     asked: list[BuildOptions] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    pruned: list[PruneOptions] = field(default_factory=list)
 
     async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncIterator[JSONMessage]:
         self.asked.append(options)
@@ -25,3 +27,7 @@ class FakeBuilds:
 
     async def cancel(self, build_id: str) -> None:
         self.cancelled.append(build_id)
+
+    async def prune(self, options: PruneOptions) -> BuildPruneReport:
+        self.pruned.append(options)
+        return BuildPruneReport()

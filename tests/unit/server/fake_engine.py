@@ -41,7 +41,7 @@ from shoal.api.network import NetworkSettings
 from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
 from shoal.api.progress import JSONMessage
 from shoal.api.stdcopy import encode_frame
-from shoal.api.system import BuildPruneReport, Component, DiskUsage, PlatformName, Runtime, SystemInfo, SystemVersion
+from shoal.api.system import Component, DiskUsage, PlatformName, Runtime, SystemInfo, SystemVersion
 from shoal.api.timestamps import NEVER
 from shoal.errors import Conflict, InvalidArgument, NotFound, NotModified
 from shoal.linux.fd import Fd
@@ -412,10 +412,6 @@ class FakeSystem:
                 yield await self.queue.get()
         finally:
             self.closed.set()
-
-    async def prune_builds(self, filters: Filters) -> BuildPruneReport:
-        self.notes.append(("prune builds", filters.names))
-        return BuildPruneReport()
 
     async def disk_usage(self, kinds: Collection[str]) -> DiskUsage:
         self.notes.append(("df", frozenset(kinds)))

@@ -6,7 +6,8 @@ import base64
 import json
 from urllib.parse import urlencode
 
-from shoal.api.build import BuildOptions
+from shoal.api.build import BuildOptions, PruneOptions
+from shoal.api.filters import Filters
 from shoal.api.host_config import Ulimit
 from tests.unit.server.serving import Serving
 from tests.unit.server.test_handlers import run
@@ -100,3 +101,20 @@ def test_build_cancel_names_the_build() -> None:
         assert (await server.connect().ask("POST", "/build/cancel?id=b")).status == 204
 
     assert run(scenario).builds.cancelled == ["b"]
+
+
+def test_build_prune_keeps_what_is_asked_for() -> None:
+    """POST /build/prune passes on the filters and how much may stay, under either name."""
+
+    async def scenario(server: Serving) -> None:
+        client = server.connect()
+        answer = await client.ask(
+            "POST", "/build/prune?all=1&keep-storage=7&filters=%7B%22until%22%3A%5B%221h%22%5D%7D"
+        )
+        assert answer.json["SpaceReclaimed"] == 0
+        await client.ask("POST", "/build/prune?reserved-space=9")
+
+    assert run(scenario).builds.pruned == [
+        PruneOptions(filters=Filters({"until": ["1h"]}), all=True, keep_bytes=7),
+        PruneOptions(keep_bytes=9),
+    ]

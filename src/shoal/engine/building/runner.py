@@ -23,62 +23,19 @@ from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
 from shoal.api.stdcopy import StdcopyDecoder
 from shoal.build.ports import Command, Ended, Output, StepMount, Tell
-from shoal.engine.background import Background
-from shoal.engine.clock import Clock
-from shoal.engine.container.launches import LaunchBuilder
+from shoal.engine.building.step_containers import StepContainers
 from shoal.engine.container.record import ContainerRecord
-from shoal.engine.networking import ContainerNetworks
-from shoal.engine.paths import Paths
-from shoal.engine.specgen import SpecGenerator
 from shoal.engine.specgen.requested import RequestedMount, clean_target, tmpfs_options
 from shoal.errors import NotFound, Unsupported
-from shoal.image.snapshot.protocol import Snapshotter
 from shoal.linux.fd import Fd
 from shoal.oci.digest import Digest
 from shoal.oci.rootfs import OverlayRootfs
-from shoal.runtime.driver import AttachOptions, Client, Exit, LogSink, OnExit, RuntimeDriver
+from shoal.runtime.driver import AttachOptions, Client, Exit, LogSink
 
 # The same for every build on every machine: a command may write it into a file.
 HOSTNAME = "shoal-build"
 _STREAMS = AttachOptions(stdin=False, stdout=True, stderr=True, mux=True)
 _PIECE_BYTES = 64 * 1024
-
-
-class StepContainers:
-    """The containers of builds that run at the moment, and what starting one needs."""
-
-    def __init__(
-        self,
-        paths: Paths,
-        snapshotter: Snapshotter,
-        networks: ContainerNetworks,
-        launches: LaunchBuilder,
-        driver: RuntimeDriver,
-        generator: SpecGenerator,
-        background: Background,
-        clock: Clock,
-    ) -> None:
-        self.paths = paths
-        self.snapshotter = snapshotter
-        self.networks = networks
-        self.launches = launches
-        self.driver = driver
-        self.generator = generator
-        self.background = background
-        self.clock = clock
-        self.running: dict[str, asyncio.Future[Exit]] = {}
-
-    def listening(self, others: OnExit) -> OnExit:
-        """Who the driver tells of ends: builds of theirs, `others` of the rest."""
-
-        def exited(id: str, exit: Exit) -> None:
-            waiting = self.running.get(id)
-            if waiting is None:
-                others(id, exit)
-            elif not waiting.done():
-                waiting.set_result(exit)
-
-        return exited
 
 
 class StepRunner:

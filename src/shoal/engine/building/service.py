@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from shoal.api.build import BuildOptions
 from shoal.api.host_config import HostConfig
 from shoal.api.progress import ErrorDetail, JSONMessage
 from shoal.build.building import Build, Tools
 from shoal.build.cache import BuildCache
-from shoal.build.cache_mounts import CacheMounts
+from shoal.build.cache_mounts import CacheDirectory, CacheMounts
 from shoal.build.dockerfile.problems import DockerfileError
 from shoal.build.keyed_locks import KeyedLocks
 from shoal.build.reporting import ClassicReporter, Emit
@@ -22,11 +22,13 @@ from shoal.engine.building.fetching import Fetching
 from shoal.engine.building.images import BuildImages
 from shoal.engine.building.layers import BuildLayers
 from shoal.engine.building.registry_config import decode_registry_config
-from shoal.engine.building.runner import StepContainers, StepRunner
+from shoal.engine.building.runner import StepRunner
+from shoal.engine.building.step_containers import StepContainers
 from shoal.engine.clock import Clock
 from shoal.engine.events import EventLog
 from shoal.engine.images_registries import ImageTransfers
 from shoal.errors import InvalidArgument, ShoalError, Unsupported
+from shoal.image.snapshot.records import tree_usage
 from shoal.image.store import ImageStore
 from shoal.oci.digest import short_id
 from shoal.oci.platform import Platform
@@ -36,8 +38,8 @@ _WAITING_MESSAGES = 64
 _NS = 10**9
 
 
-class Builds:
-    """What the server calls `BuildBackend`."""
+class BuildService:
+    """The builder of a daemon. See `engine.builds.Building`."""
 
     def __init__(
         self,
@@ -56,8 +58,8 @@ class Builds:
         self._store = store
         self._transfers = transfers
         self._containers = containers
-        self._cache = cache
-        self._caches = caches
+        self.cache = cache
+        self.caches = caches
         self._layers = layers
         self._platform = platform
         self._events = events
@@ -68,7 +70,7 @@ class Builds:
         self._making = KeyedLocks()
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncIterator[JSONMessage]:
+    async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncGenerator[JSONMessage, None]:
         """The messages of a build; when nobody listens any more, it is cancelled.
 
         Raises: InvalidArgument, Unsupported, before the first message where the request itself is wrong.
@@ -87,7 +89,7 @@ class Builds:
                 self._running.pop(options.build_id, None)
                 task.cancel()
                 await asyncio.wait((task,))
-                self._background.spawn(asyncio.to_thread(self._free), "freeing the space of a build")
+                self._background.spawn(asyncio.to_thread(self.free), "freeing the space of a build")
 
     async def cancel(self, build_id: str) -> None:
         """Ends the build that its client gave this id. Raises: InvalidArgument without one."""
@@ -97,9 +99,18 @@ class Builds:
         if task is not None:
             task.cancel()
 
-    def _free(self) -> None:
+    def free(self) -> None:
+        """Give the space of what was thrown away back. May take long."""
         self._containers.snapshotter.purge_trash()
         self._layers.purge()
+
+    def image_layers(self) -> frozenset[str]:
+        """The layers that images have."""
+        return frozenset(chain_id for image in self._store.images() for chain_id in image.chain_ids)
+
+    def size_bytes(self, directory: CacheDirectory) -> int:
+        """What is in a directory. May take long."""
+        return tree_usage(directory.path).size_bytes
 
     async def _run(self, options: BuildOptions, context: Context, messages: asyncio.Queue[JSONMessage | None]) -> None:
         """One build, told in `messages`; what ends it is the last of them."""
@@ -144,8 +155,8 @@ class Builds:
             layers=self._layers,
             images=BuildImages(self._store, self._transfers, self._events, auths, pull=options.pull),
             runner=StepRunner(self._containers, _host(options)),
-            cache=self._cache,
-            caches=self._caches,
+            cache=self.cache,
+            caches=self.caches,
             fetcher=self._fetching,
             making=self._making,
             clock_ns=self._clock,

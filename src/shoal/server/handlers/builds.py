@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from shoal.api.build import BuildOptions, parse_parameter, parse_secrets
+from shoal.api.build import BuildOptions, PruneOptions, parse_parameter, parse_secrets
 from shoal.api.host_config import Ulimit
 from shoal.server.handlers.images import progress
 from shoal.server.messages import Reply, Request, StreamReply, json_reply
@@ -26,7 +26,10 @@ async def build(backend: Backend, request: Request) -> StreamReply:
 
 async def prune(backend: Backend, request: Request) -> Reply:
     """BuildPrune."""
-    return json_reply(await backend.system.prune_builds(request.query.filters()))
+    query = request.query
+    keep = next((query.integer(name) for name in ("reserved-space", "keep-storage") if query.text(name)), None)
+    options = PruneOptions(filters=query.filters(), all=query.flag("all"), keep_bytes=keep or 0)
+    return json_reply(await backend.builds.prune(options))
 
 
 async def cancel(backend: Backend, request: Request) -> Reply:
