@@ -40,14 +40,21 @@ def supervisor_pids(exec_root: str) -> list[int]:
 
 
 def own_pids(instance: str, directory: str) -> Iterator[int]:
-    """Processes that name the engine's directory, sit in its cgroup, or have a mount of it."""
+    """Processes that name the engine's directory, sit in its cgroup, or have a mount of it in a namespace apart."""
     for pid in pids():
         if pid != os.getpid() and (
             directory in _read(f"/proc/{pid}/cmdline")
             or f"/shoal-{instance}" in _read(f"/proc/{pid}/cgroup")
-            or directory in _read(f"/proc/{pid}/mountinfo")
+            or (_is_apart(pid) and directory in _read(f"/proc/{pid}/mountinfo"))
         ):
             yield pid
+
+
+def _is_apart(pid: int) -> bool:
+    """Whether it has mounts of its own. Those of the host show in every process: they say nothing about one."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
+    return False
 
 
 def processes(instance: str, directory: str) -> Iterator[str]:

@@ -7,7 +7,20 @@ import contextlib
 import shutil
 
 from tests.engines.engine import DOCKER
-from tests.perf import commands, copies, crowd, measures, names, network, ports, report, runtimes, streams, subjects
+from tests.perf import (
+    commands,
+    copies,
+    crowd,
+    images,
+    measures,
+    names,
+    network,
+    ports,
+    report,
+    runtimes,
+    streams,
+    subjects,
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -26,6 +39,7 @@ def arguments() -> argparse.Namespace:
         "--network", action="store_true", help="measure throughput, connections and networks, nothing else"
     )
     parser.add_argument("--ports", action="store_true", help="measure published ports, and nothing else")
+    parser.add_argument("--images", action="store_true", help="measure pull, push, load, save, unpacking, nothing else")
     parser.add_argument("--clients", action="store_true", help="measure `shoal` beside `docker`, and nothing else")
     parser.add_argument(
         "--runtimes", action="store_true", help="measure shoal-runtime beside runc and crun, and nothing else"
@@ -48,6 +62,8 @@ def part_rows(options: argparse.Namespace, engines: list[subjects.Subject]) -> l
         return copies.copy_rows(engines, 100 if options.quick else 500, 3)
     if options.network:
         return network.network_rows(engines, 5 if options.quick else 20)
+    if options.images:
+        return images.image_rows(engines, 1 if options.quick else 3)
     if options.ports:
         return ports.port_rows(engines, 5 if options.quick else 20)
     rows = [] if options.names else streams.stream_rows(engines, 256 if options.quick else 512)
@@ -65,11 +81,19 @@ def main() -> None:
         measures.note("the docker command is not installed: shoald is driven by `shoal`")
     with contextlib.ExitStack() as stack:
         measured = []
-        for subject in subjects.installed("shoald" if options.clients else options.only):
+        for subject in subjects.installed("shoald" if options.clients else options.only, in_memory=options.images):
             stack.callback(subject.close)
             measured.append(subject)
         clients = commands.commands(measured[0]) if options.only in (None, "shoald") else []
-        parts = (options.streams, options.names, options.crowd, options.copies, options.ports, options.network)
+        parts = (
+            options.streams,
+            options.names,
+            options.crowd,
+            options.copies,
+            options.ports,
+            options.network,
+            options.images,
+        )
         is_part = any(parts)
         client_rows = commands.command_rows(clients, rounds) if clients and not (is_part or options.starts) else []
         if options.clients:

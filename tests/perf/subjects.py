@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +42,12 @@ class Subject(Protocol):
 
     def processes(self) -> dict[str, list[int]]:
         """Process ids by role: what runs beside the containers' own programs."""
+
+    def network_pid(self) -> int | None:
+        """A process in whose network it reaches loopback; None where that is the host's."""
+
+    def insecure(self) -> list[str]:
+        """What its pull and push need for a registry without TLS on loopback."""
 
     def close(self) -> None:
         """Stop it and remove all it made."""
@@ -81,14 +87,33 @@ def _named(marker: str, word: str) -> list[int]:
     return found
 
 
+class InMemory:
+    """The directory `path` on a file system in memory.
+
+    Images that come and go would measure the disk otherwise: ext4 takes a hundred times as long to make a file while
+    it remembers those that have just been deleted.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        os.makedirs(path)
+        subprocess.run(["mount", "-t", "tmpfs", "bench", path], check=True)
+
+    def close(self) -> None:
+        """Lets go of it, whoever may still have it open."""
+        subprocess.run(["umount", "-l", self._path], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self._path, ignore_errors=True)
+
+
 class DaemonSubject:
     """A subject that is an engine of the conformance suite, driven by the docker command."""
 
     runs_containers = True
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, in_memory: bool) -> None:
         self.engine = engine
         self.name = engine.name
+        self._memory = InMemory(engine.data_root) if in_memory else None
         engine.start()
         engine.import_busybox()
 
@@ -102,15 +127,24 @@ class DaemonSubject:
     def version(self) -> str:
         return f"{self.name} {self.engine.request('GET', '/version').json['Version']}"
 
+    def network_pid(self) -> int | None:
+        return self.engine.pid if self.engine.own_network else None
+
+    def insecure(self) -> list[str]:
+        return []
+
     def close(self) -> None:
+        self.engine.shutdown()
+        if self._memory is not None:  # before the engine looks for what it has left behind
+            self._memory.close()
         self.engine.close()
 
 
 class ShoaldSubject(DaemonSubject):
     """shoald and its supervisors."""
 
-    def __init__(self) -> None:
-        super().__init__(Shoald())
+    def __init__(self, *, in_memory: bool) -> None:
+        super().__init__(Shoald(), in_memory=in_memory)
 
     def processes(self) -> dict[str, list[int]]:
         """shoald, and each supervisor."""
@@ -121,8 +155,8 @@ class ShoaldSubject(DaemonSubject):
 class DockerdSubject(DaemonSubject):
     """dockerd, its containerd, and a shim for each container."""
 
-    def __init__(self) -> None:
-        super().__init__(Dockerd())
+    def __init__(self, *, in_memory: bool) -> None:
+        super().__init__(Dockerd(), in_memory=in_memory)
 
     def processes(self) -> dict[str, list[int]]:
         """dockerd, containerd, the shims and the port proxies."""
@@ -155,8 +189,9 @@ class PodmanSubject:
     name = "podman"
     runs_containers = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_memory: bool) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="podman-", dir="/tmp"))
+        self._memory = InMemory(str(self.directory / "root")) if in_memory else None
         self._made_cni = not os.path.exists("/var/lib/cni")
         os.makedirs("/var/lib/cni", exist_ok=True)
         command = ["unshare", "-n", "-m", "--propagation", "private", "sh", "-c", HOLD, str(self.directory)]
@@ -198,6 +233,14 @@ class PodmanSubject:
         """A conmon for each container."""
         return {"conmon": _named(str(self.directory), "conmon")}
 
+    def network_pid(self) -> int | None:
+        """The namespaces' holder."""
+        return self.holder.pid
+
+    def insecure(self) -> list[str]:
+        """It takes no loopback for granted."""
+        return ["--tls-verify=false"]
+
     def close(self) -> None:
         """Remove its containers, then the namespaces' holder, the storage and the cgroups."""
         try:
@@ -211,6 +254,8 @@ class PodmanSubject:
                 _remove_cgroup(top)
         if self._made_cni:
             os.rmdir("/var/lib/cni")
+        if self._memory is not None:
+            self._memory.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -244,6 +289,14 @@ class CommandAlone:
         """None: it runs nothing."""
         return {}
 
+    def network_pid(self) -> int | None:
+        """The host's network."""
+        return None
+
+    def insecure(self) -> list[str]:
+        """Nothing: it pulls nothing."""
+        return []
+
     def close(self) -> None:
         """Ends the server."""
         self._server.kill()
@@ -259,16 +312,24 @@ def _remove_cgroup(top: Path) -> None:
             return  # in use, or not there
 
 
-def installed(only: str | None = None) -> Iterator[Subject]:
-    """shoald first, then each peer that is installed here; says why one that is installed can't be measured."""
-    for needed, kind in (("shoald", ShoaldSubject), ("dockerd", DockerdSubject), ("podman", PodmanSubject)):
+def installed(only: str | None = None, *, in_memory: bool = False) -> Iterator[Subject]:
+    """shoald first, then each peer that is installed here; says why one that is installed can't be measured.
+
+    `in_memory`: the engines' storage is on no disk.
+    """
+    kinds: tuple[tuple[str, Callable[..., Subject]], ...] = (
+        ("shoald", ShoaldSubject),
+        ("dockerd", DockerdSubject),
+        ("podman", PodmanSubject),
+    )
+    for needed, kind in kinds:
         if only not in (None, needed):
             continue
         if needed != "shoald" and not shutil.which(needed):
             print(f"bench: {needed} is not installed here: left out", file=sys.stderr)
             continue
         try:
-            yield kind()
+            yield kind(in_memory=in_memory)
         except (Failed, RuntimeError) as problem:
             if needed == "shoald":
                 raise

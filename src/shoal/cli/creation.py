@@ -50,13 +50,14 @@ def create_container(options: ContainerOptions, body: Mapping[str, Json], contex
 
 def _pull(options: ContainerOptions, context: Context) -> None:
     repo, tag = split_tag(with_default_tag(options.image))
-    from shoal.cli.registry_auth import RegistryAuth  # only a pull needs it
+    # Only a pull needs these.
+    from shoal.cli.registry_auth import RegistryAuth
+    from shoal.cli.transfers import show_transfer
 
     auth = RegistryAuth(context.config_directory).header(repo)
-    for message in context.client.images.pull(repo, tag=tag, platform=options.platform, auth=auth):
-        layer, status = message.text("id"), message.text("status")
-        if status and not options.quiet and not message.mapping("progressDetail"):
-            context.warn(f"{layer}: {status}" if layer else status)
+    messages = context.client.images.pull(repo, tag=tag, platform=options.platform, auth=auth)
+    context.stdout.flush()
+    show_transfer(messages, context.stderr, context.environment, quiet=options.quiet)
 
 
 def _write_id(path: str, container_id: str) -> None:

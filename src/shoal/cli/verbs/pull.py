@@ -6,6 +6,7 @@ from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.references import split_tag, with_default_tag
 from shoal.cli.registry_auth import RegistryAuth
+from shoal.cli.transfers import show_transfer
 
 
 class Options(Flags):
@@ -33,9 +34,7 @@ def run(options: Options, context: Context) -> int:
     whole = options.image if options.all_tags else with_default_tag(options.image)
     repository, tag = split_tag(whole)
     auth = RegistryAuth(context.config_directory).header(repository)
-    for message in context.client.images.pull(repository, tag=tag, platform=options.platform, auth=auth):
-        layer, status = message.text("id"), message.text("status")
-        if status and not options.quiet and not message.mapping("progressDetail"):
-            context.print(f"{layer}: {status}" if layer else status)
+    messages = context.client.images.pull(repository, tag=tag, platform=options.platform, auth=auth)
+    show_transfer(messages, context.stdout, context.environment, quiet=options.quiet)
     context.print(whole)
     return 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from shoal.oci.digest import Digest
 
-_STEPS = 50
-_STEP_BYTES = 512 << 10
+_PAUSE_S = 0.1  # each step costs a way through the event loop to the client
 
 
 class Step(NamedTuple):
@@ -54,14 +54,14 @@ class Teller:
             self._hear(step)
 
     def bytes_of(self, id: str, status: str, total_bytes: int) -> Callable[[int], None]:
-        """A listener for how many bytes of a layer are done: it tells of every step, not of every piece."""
-        step = max(_STEP_BYTES, total_bytes // _STEPS)
-        told = 0
+        """A listener for how many bytes of a layer are done: it tells the first, the last, and ten a second between."""
+        told, told_s = 0, 0.0
 
         def hear(current_bytes: int) -> None:
-            nonlocal told
-            if current_bytes - told >= step or (current_bytes >= total_bytes > told):
-                told = current_bytes
+            nonlocal told, told_s
+            now_s = time.monotonic()
+            if current_bytes > told and (now_s - told_s >= _PAUSE_S or current_bytes >= total_bytes):
+                told, told_s = current_bytes, now_s
                 self.tell(Step(status, id, current_bytes, total_bytes, is_layer=True))
 
         return hear
