@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from shoal.cli.demo import archives, measures
 from shoal.cli.demo.stage import Stage, Started
+from shoal.cli.memory import available_kib
 from shoal.client.document import Json
 from shoal.errors import Internal
 
@@ -23,7 +24,7 @@ def show_cost(stage: Stage, crowd: Sequence[Started], before_kib: int) -> None:
         "MemAvailable is what the machine has less than before; PSS is what the processes themselves hold, pages in "
         "common divided among their users."
     )
-    each_kib = (before_kib - measures.available_kib()) / len(crowd)
+    each_kib = (before_kib - available_kib()) / len(crowd)
     stage.footprint.note_processes()
     programs_kib = measures.proportional_kib(started.pid for started in crowd) / len(crowd)
     helpers_kib = measures.proportional_kib(stage.footprint.supervisor_pids())

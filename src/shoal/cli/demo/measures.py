@@ -7,15 +7,6 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 
-def available_kib() -> int:
-    """MemAvailable of /proc/meminfo: what new programs could get. proc_meminfo(5)."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1])
-    return 0
-
-
 def proportional_kib(pids: Iterable[int]) -> int:
     """The sum of PSS, memory with each shared page divided among its users; a process that ended counts nothing."""
     total = 0

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-from collections.abc import Callable
-from types import FrameType
 
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.autostart import find_shoald
 from shoal.cli.context import Context
-from shoal.cli.demo import measures
 from shoal.cli.demo.cost import show_cost
 from shoal.cli.demo.debian import debian_root
 from shoal.cli.demo.ending import show_end, wait_nothing_left
@@ -22,6 +18,8 @@ from shoal.cli.demo.layers import show_layers
 from shoal.cli.demo.narration import Narration
 from shoal.cli.demo.port import PortHolder, show_port
 from shoal.cli.demo.stage import Stage, prepare_images
+from shoal.cli.interruption import Interruption
+from shoal.cli.memory import available_kib
 from shoal.errors import Forbidden, ShoalError, Unavailable
 
 _PROGRAMS = {"busybox": "busybox-static", "mmdebstrap": "mmdebstrap", "nft": "nftables"}
@@ -55,33 +53,6 @@ def run(options: Options, context: Context) -> int:
         if narration.broken:
             context.warn(f"shoal: {len(narration.broken)} of the demo's promises were not kept")
     return 1 if narration.broken else 0
-
-
-class Interruption:
-    """While the context lasts, the first SIGINT, SIGTERM or SIGHUP raises KeyboardInterrupt.
-
-    Later ones do nothing: the cleaning up that the first one began comes to its end. What is ignored stays ignored.
-    """
-
-    def __init__(self) -> None:
-        self._former: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-        self._came = False
-
-    def __enter__(self) -> Interruption:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._former[number] = signal.signal(number, self._interrupt)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-
-    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._came:
-            self._came = True
-            os.write(2, b"\ninterrupted; cleaning up\n")
-            raise KeyboardInterrupt
 
 
 def _checked(options: Options) -> list[str]:
@@ -118,7 +89,7 @@ def _play(program: list[str], options: Options, narration: Narration, context: C
             prepare_images(stage, root, shutil.which("busybox") or "busybox")
             show_port(stage, holder)
             show_inside(stage)
-            before_kib = measures.available_kib()
+            before_kib = available_kib()
             crowd = show_layers(stage)
             show_cost(stage, crowd, before_kib)
             show_end(stage)

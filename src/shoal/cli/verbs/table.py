@@ -131,6 +131,12 @@ VERBS = (
     VerbEntry("completion", "bash|zsh|fish", "Print the script that completes words in your shell"),
     VerbEntry("bootstrap", "[OPTIONS] debian:SUITE|busybox", "Make a base image without any registry"),
     VerbEntry("fsck", "[OPTIONS]", "Verify all that the image store holds, and mend it"),
+    VerbEntry(
+        "compare",
+        "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+        "Measure containers, virtual machines and bare processes side by side",
+        takes_command=True,
+    ),
     VerbEntry("doctor", "[OPTIONS]", "Check what this kernel and this machine can do"),
     VerbEntry("demo", "[OPTIONS]", "Show on this machine what a container is"),
 )
