@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from shoal.daemon.builds import load_builder
 from shoal.daemon.config import Config
 from shoal.daemon.facts import host_facts, machine_facts
 from shoal.daemon.host_devices import HostDevices
+from shoal.daemon.networks import network_catalog
 from shoal.daemon.supervisor_log import log_of_supervisor
 from shoal.engine.background import Background
 from shoal.engine.boots import Boots
@@ -59,9 +60,12 @@ from shoal.engine.health.action import UnhealthyActions
 from shoal.engine.health.monitor import HealthMonitor
 from shoal.engine.health.prober import Prober
 from shoal.engine.health.store import HealthStore
+from shoal.engine.image_budget import ImageBudget
+from shoal.engine.image_expiry import ImageExpiry
 from shoal.engine.image_names import ImageNames
 from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
+from shoal.engine.ledger import Ledger
 from shoal.engine.machine import Machine, read_machine
 from shoal.engine.memberships import Memberships
 from shoal.engine.network_catalog import NetworkCatalog
@@ -80,22 +84,13 @@ from shoal.engine.virtual_machines import VirtualMachines
 from shoal.engine.volumes import Volumes
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.store import ImageStore
+from shoal.image.uses import ImageUses
 from shoal.linux.cgroups.layout import Layout, detect
 from shoal.linux.kernel_log import read_kernel_log
 from shoal.linux.procfs import boot_id
-from shoal.network.bridge import BridgeConfig, BridgeNetwork
-from shoal.network.bridge_host import BridgeHost
-from shoal.network.bridge_options import bridge_config
-from shoal.network.definition import NetworkDefinition
 from shoal.network.dns.host_servers import HostServers
 from shoal.network.dns.resolvers import Resolvers
-from shoal.network.driver import LinkedNetwork, NetworkDriver
 from shoal.network.instance import instance_suffix
-from shoal.network.parents import Parents
-from shoal.network.stacked import StackedNetwork
-from shoal.network.stacked_options import stacked_config
-from shoal.network.store import NetworkStore
-from shoal.network.unrouted import UnroutedNetwork
 from shoal.oci.platform import Platform
 from shoal.runtime.native.driver import NativeDriver
 from shoal.runtime.vm.machines import Machines
@@ -123,7 +118,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
     store = ImageStore(config.data_root, database.connect, driver=config.storage_driver, kept=kept)
     for problem in store.problems:
         _log.warning("%s", problem)
-    catalog = _network_catalog(config, database)
+    catalog = network_catalog(config, database)
     init_path = next((path for path in _INIT_PATHS if Path(path).exists()), _INIT_PATHS[0])
     generator = SpecGenerator(machine_facts(machine, cgroups), DaemonDefaults(init_path=init_path), HostDevices())
     parent = cgroup_parent(config)
@@ -165,31 +160,6 @@ def cgroup_parent(config: Config) -> str:
     """The cgroup that holds this daemon's containers, in every hierarchy."""
     suffix = instance_suffix(str(config.exec_root))
     return f"/shoal-{suffix}" if suffix else "/shoal"
-
-
-def _network_catalog(config: Config, database: Database) -> NetworkCatalog:
-    bridge = BridgeConfig.for_daemon(str(config.exec_root), bip=config.bip, ip_forward=config.ip_forward)
-    bridge = replace(bridge, pools=config.address_pools)
-    if config.bridge:
-        bridge = replace(bridge, bridge=config.bridge, adopted=True)
-    host = BridgeHost(bridge.table)
-    drivers: dict[str, NetworkDriver] = {
-        "host": UnroutedNetwork("host", database.connection),
-        "none": UnroutedNetwork("none", database.connection),
-    }
-    if config.bridge != "none":
-        drivers = {"bridge": BridgeNetwork(bridge, database.connection, host=host), **drivers}
-
-    parents = Parents(bridge.table)
-
-    def make(definition: NetworkDefinition) -> LinkedNetwork:
-        if definition.driver in ("macvlan", "ipvlan"):
-            stacked = stacked_config(definition, config.address_pools)
-            return StackedNetwork(stacked, database.connection, host, parents)
-        made = replace(bridge_config(definition, bridge.table), pools=config.address_pools)
-        return BridgeNetwork(made, database.connection, host=host)
-
-    return NetworkCatalog(drivers, NetworkStore(database.connection), host, make)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +213,20 @@ class _Parts:
         )
         self.driver.subscribe(steps.listening(lifecycle.exited), execs.exited, execs.detached, log_of_supervisor)
         images = Images(self.store, self.snapshotter.name, platform, self.registry, self.events, system_clock)
-        transfers = ImageTransfers(self.store, config.registries, platform, self.events)
+        transfers = ImageTransfers(
+            self.store,
+            config.registries,
+            platform,
+            self.events,
+            ImageExpiry(self.store, self.background, system_clock),
+        )
         load = partial(load_builder, self.store, steps, transfers, database, self.events, platform)
         builds = Builds(load, str(config.data_root), self.events, system_clock)
         names = ImageNames(self.store, platform)
         containers = self._containers(lifecycle, remover, execs, networks, links, names, health)
         health.subscribe(UnhealthyActions(containers.stopper, self.events, self.background).act)
         volumes = Volumes(self.volume_store, self.container_volumes, self.registry, self.events, system_clock)
+        ledger = Ledger(self.paths.data_root)
         return Engine(
             containers=containers,
             upkeep=self._upkeep(remover, past_exits, networks),
@@ -260,7 +237,8 @@ class _Parts:
             builds=builds,
             networks=Networks(self.catalog, self.registry, memberships, self.events, system_clock),
             volumes=volumes,
-            storage=Storage(self.paths, self.store, self.registry, self.volume_store, self.container_volumes),
+            storage=Storage(self.paths, self.store, self.registry, self.volume_store, self.container_volumes, ledger),
+            budget=self._budget(config.image_store_budget, database, images, ledger),
             system=self._system(config, containers, images, volumes, builds, init_path),
             machines=VirtualMachines(self.machines),
             recovery=Recovery(
@@ -285,6 +263,14 @@ class _Parts:
             database=database,
             background=self.background,
         )
+
+    def _budget(
+        self, budget_bytes: int | None, database: Database, images: Images, ledger: Ledger
+    ) -> ImageBudget | None:
+        if budget_bytes is None:
+            return None
+        uses = ImageUses(database.connect)
+        return ImageBudget(self.store, uses, ledger, images, self.registry, self.events, system_clock, budget_bytes)
 
     def _health(self, execs: Execs, database: Database) -> HealthMonitor:
         store = HealthStore(database.connection)

@@ -20,7 +20,7 @@ import msgspec
 from shoal import __version__
 from shoal.api.host_config import LogConfig
 from shoal.daemon.tls import TlsSettings
-from shoal.engine.container.log_drivers import DEFAULT_DRIVER, check_log_config
+from shoal.engine.container.log_drivers import DEFAULT_DRIVER, check_log_config, decimal_size
 from shoal.errors import InvalidArgument
 from shoal.image.registry.endpoints import RegistrySettings, check_insecure, parse_mirror
 from shoal.image.registry.proxies import check_proxy
@@ -60,6 +60,7 @@ class Config:
     log_driver: str
     log_opts: Mapping[str, str]
     registries: RegistrySettings
+    image_store_budget: int | None
 
     @property
     def instance(self) -> str:
@@ -104,6 +105,7 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     log_opts: dict[str, str] | None = None
     insecure_registries: list[str] | None = None
     registry_mirrors: list[str] | None = None
+    image_store_budget: str | None = None
     proxies: dict[_ProxyKey, str] | None = None
 
 
@@ -178,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="a label of this daemon (repeatable)",
     )
+    add("--image-store-budget", metavar="SIZE", help="remove the images unused for longest when all take more (20GB)")
     _add_log_flags(parser)
     _add_tls_flags(parser)
     _add_registry_flags(parser)
@@ -323,6 +326,7 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         tls=_tls_settings(merged),
         log_driver=merged.log_driver or DEFAULT_DRIVER,
         log_opts=_check_log_opts(merged),
+        image_store_budget=_check_budget(merged.image_store_budget),
         registries=RegistrySettings(
             insecure=tuple(check_insecure(entry) for entry in merged.insecure_registries or ()),
             mirrors=tuple(parse_mirror(text) for text in merged.registry_mirrors or ()),
@@ -357,6 +361,14 @@ def _tls_settings(merged: _File) -> TlsSettings | None:
         key=Path(merged.tlskey or f"{DEFAULT_TLS}/key.pem"),
         client_authority=Path(merged.tlscacert or f"{DEFAULT_TLS}/ca.pem") if merged.tlsverify else None,
     )
+
+
+def _check_budget(text: str | None) -> int | None:
+    """Raises: InvalidArgument for what is no size."""
+    try:
+        return decimal_size(text) if text else None
+    except InvalidArgument as problem:
+        raise InvalidArgument(f"invalid image-store-budget: {problem.what}", fix="write a size such as 20GB") from None
 
 
 def _check_log_opts(merged: _File) -> Mapping[str, str]:

@@ -100,6 +100,7 @@ async def _serve(config: Config) -> None:
             try:
                 await engine.recovery.run()
                 engine.watch_networks()
+                engine.watch_images()
                 server = ApiServer(engine)
                 serving = tasks.create_task(server.serve(sockets))
                 gc.freeze()  # what lives now lives to the end: the collector need not look at it again

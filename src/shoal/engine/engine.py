@@ -15,6 +15,7 @@ from shoal.engine.container.service import Containers
 from shoal.engine.container.upkeep import Upkeep
 from shoal.engine.database import Database
 from shoal.engine.execs import Execs
+from shoal.engine.image_budget import ImageBudget
 from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
 from shoal.engine.network_catalog import NetworkCatalog
@@ -53,10 +54,17 @@ class Engine:
     resolving: Resolving
     database: Database
     background: Background
+    budget: ImageBudget | None
 
     def watch_networks(self) -> None:
         """Keeps what the networks have on the host in place, whoever takes it away."""
         self.background.spawn(self.catalog.watch(functools.partial(_log.warning, "networks: %s")), "watching networks")
+
+    def watch_images(self) -> None:
+        """Lets what pulls have left expire, and keeps images within their budget, where there is one."""
+        self.registries.begin()
+        if self.budget is not None:
+            self.background.spawn(self.budget.watch(), "keeping the budget for images")
 
     async def stop_containers(self) -> None:
         """Stops every container that runs, each in its own time, for policies to start again at the next start.

@@ -223,12 +223,15 @@ class Images:
     async def prune(self, filters: Filters) -> ImagesPruneReport:
         """Removes the images that no container uses: the nameless ones, or with `dangling=false` all.
 
+        With all go the remains of pulls that were broken off, too.
+
         Raises: InvalidArgument for a filter.
         """
         chosen = self._filters(filters)
         if chosen.is_dangling is None:
             chosen = replace(chosen, is_dangling=True)
-        elif not chosen.is_dangling:
+        takes_all = not chosen.is_dangling
+        if takes_all:
             chosen = replace(chosen, is_dangling=None)
         before = await self.layers_size()
         removed: list[ImageDeleteItem] = []
@@ -240,6 +243,7 @@ class Images:
                     removed += await self.remove(ref, force=False, prune=True)
                 except (Conflict, NotFound):
                     break  # something came to use it just now, or took it away
+        await asyncio.to_thread(self._store.collect_garbage, unfinished=takes_all)
         reclaimed = before - await self.layers_size()
         self._events.publish("image", "prune", "", {"reclaimed": str(reclaimed)})
         return ImagesPruneReport(images_deleted=removed or None, space_reclaimed=reclaimed)

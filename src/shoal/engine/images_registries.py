@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from shoal.api.progress import JSONMessage, ProgressDetail
 from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect, OCIDescriptor, OCIPlatform
 from shoal.engine.events import EventLog
+from shoal.engine.image_expiry import ImageExpiry
 from shoal.engine.threads import Outlet, produced_by
 from shoal.errors import InvalidArgument, NotFound
 from shoal.image.registry.credentials import Credentials, decode_credentials
@@ -36,8 +37,16 @@ _TRANSFERS = 16
 class ImageTransfers:
     """What the server calls `RegistryBackend`."""
 
-    def __init__(self, store: ImageStore, settings: RegistrySettings, platform: Platform, events: EventLog) -> None:
+    def __init__(
+        self,
+        store: ImageStore,
+        settings: RegistrySettings,
+        platform: Platform,
+        events: EventLog,
+        expiry: ImageExpiry,
+    ) -> None:
         """`platform` is the machine's own."""
+        self._expiry = expiry
         self._store = store
         self._settings = settings
         self._platform = platform
@@ -49,8 +58,13 @@ class ImageTransfers:
         """From the first transfer on: a daemon that never pulls does without the HTTP library."""
         return self._store.registries(self._settings)
 
+    def begin(self) -> None:
+        """Plans the end of what earlier pulls have left."""
+        self._expiry.plan()
+
     def close(self) -> None:
         """Lets go of the threads."""
+        self._expiry.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def pull(
@@ -73,9 +87,12 @@ class ImageTransfers:
                 raise
 
         pulled: list[Pulled] = []
-        async with aclosing(self._messages(work, carry_out)) as messages:
-            async for message in messages:
-                yield message
+        try:
+            async with aclosing(self._messages(work, carry_out)) as messages:
+                async for message in messages:
+                    yield message
+        finally:
+            self._expiry.plan()
         self._tell("pull", reference)
         for one in pulled if platform else ():
             known = self._store.find(one.id)

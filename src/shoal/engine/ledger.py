@@ -18,7 +18,7 @@ ENGINE = "engine"
 
 
 class Ledger:
-    """The books about the directory `root`. What is `is_fixed` is measured once. Not thread-safe."""
+    """The books about the directory `root`. What is `is_fixed` is measured once. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
@@ -29,11 +29,12 @@ class Ledger:
         claims = {claim.path: claim for claim in owned}
         fixed = {path for path, claim in claims.items() if claim.is_fixed}
         self._measured = {path: known for path, known in self._measured.items() if path in fixed}
-        users = [_shown(claim, self._measure(claim)) for claim in claims.values()]
+        users = [_shown(claim, self.measure(claim)) for claim in claims.values()]
         users += _unclaimed(self._root, frozenset(claims))
         return DiskLedger(size=sum(user.size for user in users), inodes=sum(user.inodes for user in users), users=users)
 
-    def _measure(self, claim: Claim) -> Allocation:
+    def measure(self, claim: Claim) -> Allocation:
+        """What the claimed path takes. Raises: OSError."""
         if not claim.is_fixed:
             return allocated(claim.path)
         if claim.path not in self._measured:

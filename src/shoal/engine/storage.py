@@ -45,13 +45,14 @@ class Storage:
         registry: ContainerRegistry,
         volumes: VolumeStore,
         of_containers: ContainerVolumes,
+        ledger: Ledger,
     ) -> None:
         self._paths = paths
         self._store = store
         self._registry = registry
         self._volumes = volumes
         self._of_containers = of_containers
-        self._ledger = Ledger(paths.data_root)
+        self._ledger = ledger
         self._reading = asyncio.Lock()
         self._checking = asyncio.Lock()
 

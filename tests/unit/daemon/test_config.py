@@ -40,6 +40,17 @@ def test_parse_file_sets_what_flags_leave_open(tmp_path: Path) -> None:
     assert not config.ip_forward
 
 
+def test_parse_image_store_budget_is_a_size(tmp_path: Path) -> None:
+    """In powers of 1000, by flag or by key; no budget without one."""
+    file = _file(tmp_path, image_store_budget="1.5GB")
+    assert parse(["--config-file", file]).config.image_store_budget == 1_500_000_000
+    empty = ["--config-file", _file(tmp_path)]
+    assert parse([*empty, "--image-store-budget", "20m"]).config.image_store_budget == 20_000_000
+    assert parse(empty).config.image_store_budget is None
+    with pytest.raises(InvalidArgument, match="invalid image-store-budget: invalid size: 'much'"):
+        parse([*empty, "--image-store-budget", "much"])
+
+
 def test_parse_debug_flag_is_the_debug_level(tmp_path: Path) -> None:
     """-D and --log-level debug mean the same."""
     for flags in (["-D"], ["--log-level", "debug"]):
