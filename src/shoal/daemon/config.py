@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from shoal.errors import InvalidArgument
 from shoal.image.registry.endpoints import RegistrySettings, check_insecure, parse_mirror
 from shoal.image.registry.proxies import check_proxy
 from shoal.network.ipam import DEFAULT_POOLS
+from shoal.network.ipam6 import SMALLEST_PREFIX6, first_gateway6, parse_subnet6
 from shoal.network.ports import OPEN, check_published_ports
 
 DEFAULT_DATA_ROOT = "/var/lib/shoal"
@@ -49,6 +50,9 @@ class Config:
     bip: str | None
     bridge: str | None
     address_pools: tuple[tuple[str, int], ...]
+    ipv6: bool
+    bridge_address6: str | None
+    address_pools6: tuple[tuple[str, int], ...]
     ip_forward: bool
     published_ports: str
     shutdown_containers: bool
@@ -88,6 +92,8 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     log_level: LogLevel | None = None
     bip: str | None = None
     bridge: str | None = None
+    ipv6: bool | None = None
+    fixed_cidr_v6: str | None = None
     default_address_pools: list[_AddressPool] | None = None
     ip_forward: bool | None = None
     published_ports: str | None = None
@@ -149,6 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     add("-l", "--log-level", choices=("debug", "info", "warn", "error", "fatal"), help="(info)")
     add("--bip", metavar="CIDR", help="address and prefix of the bridge, such as 172.20.0.1/16")
     add("--bridge", "-b", metavar="NAME", help='a bridge that you have made; "none" for no container network')
+    add("--ipv6", nargs="?", const=True, type=_flag, metavar="BOOL", help="IPv6 on the default bridge too (false)")
+    add("--fixed-cidr-v6", metavar="CIDR", help="the IPv6 subnet of the default bridge, such as fd00:1:2:3::/64")
     add(
         "--default-address-pool",
         dest="default_address_pools",
@@ -256,19 +264,32 @@ def _address_pool(text: str) -> _AddressPool:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form base=10.0.0.0/8,size=24") from None
 
 
-def _check_pools(pools: list[_AddressPool] | None) -> tuple[tuple[str, int], ...]:
-    """Raises: InvalidArgument for a pool that is no block, or has none of this size."""
+def _check_pools(pools: list[_AddressPool] | None, *, version: int) -> tuple[tuple[str, int], ...]:
+    """The pools of one family. Raises: InvalidArgument for a pool that is no block, or has none of this size."""
+    found = []
     for pool in pools or ():
         try:
-            base = IPv4Network(pool.base)
+            base = ip_network(pool.base)
         except ValueError as cause:
             raise InvalidArgument(f"invalid base pool {pool.base!r}", why=str(cause)) from None
-        if not base.prefixlen <= pool.size <= _SMALLEST_SUBNET:
+        smallest = _SMALLEST_SUBNET if base.version == 4 else SMALLEST_PREFIX6
+        if not base.prefixlen <= pool.size <= smallest:
             raise InvalidArgument(
                 f"invalid pool size {pool.size} of {pool.base}",
-                why=f"it is a prefix length from {base.prefixlen} to {_SMALLEST_SUBNET}",
+                why=f"it is a prefix length from {base.prefixlen} to {smallest}",
             )
-    return tuple((pool.base, pool.size) for pool in pools) if pools else DEFAULT_POOLS
+        if base.version == version:
+            found.append((pool.base, pool.size))
+    return tuple(found)
+
+
+def _bridge_address6(subnet: str | None, *, ipv6: bool) -> str | None:
+    """What the default bridge has of its IPv6 subnet. Raises: InvalidArgument for none, and for one without --ipv6."""
+    if subnet is None:
+        return None
+    if not ipv6:
+        raise InvalidArgument("--fixed-cidr-v6 is for a bridge with IPv6", fix="add --ipv6")
+    return str(first_gateway6(parse_subnet6(subnet)))
 
 
 def _flag(text: str) -> bool:
@@ -315,7 +336,10 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         log_level="debug" if merged.debug else merged.log_level or "info",
         bip=_check_bip(merged.bip),
         bridge=_check_bridge(merged.bridge),
-        address_pools=_check_pools(merged.default_address_pools),
+        address_pools=_check_pools(merged.default_address_pools, version=4) or DEFAULT_POOLS,
+        ipv6=bool(merged.ipv6),
+        bridge_address6=_bridge_address6(merged.fixed_cidr_v6, ipv6=bool(merged.ipv6)),
+        address_pools6=_check_pools(merged.default_address_pools, version=6),
         ip_forward=merged.ip_forward is not False,
         published_ports=check_published_ports(merged.published_ports or OPEN, "published-ports"),
         shutdown_containers=bool(merged.shutdown_containers),

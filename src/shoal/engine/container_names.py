@@ -152,7 +152,7 @@ class ContainerNames:
                 child = self._registry.find_or_none(name)
                 endpoint = driver.endpoint(child.id) if child else None
                 if endpoint is not None:
-                    found.setdefault(alias.lower(), []).extend(_addresses(endpoint))
+                    found.setdefault(alias.lower(), []).extend(endpoint.addresses)
         return found
 
 
@@ -170,12 +170,8 @@ def dns_names(record: ContainerRecord, asked: EndpointSettings) -> list[str]:
 
 
 def _enter(directory: _Directory, endpoint: Endpoint, record: ContainerRecord, asked: EndpointSettings) -> None:
-    addresses = _addresses(endpoint)
+    addresses = endpoint.addresses
     for name in {name.lower().rstrip(".") for name in dns_names(record, asked)}:
         directory.addresses.setdefault(name, []).extend(addresses)
     for address in addresses:
         directory.names[address] = f"{record.name}.{endpoint.network}"
-
-
-def _addresses(endpoint: Endpoint) -> list[str]:
-    return [endpoint.ip] if endpoint.ip else []

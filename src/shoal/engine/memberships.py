@@ -51,7 +51,7 @@ class Memberships:
             joined = self.of(record)
             if driver.name in joined and record.is_running and driver.endpoint(record.id) is not None:
                 raise Forbidden(f"endpoint with name {record.name} already exists in network {driver.name}")
-            before = self._networks.gateway_of(joined)
+            before = self._gateways(record, joined)
             # A stopped one that is in it already keeps what it asked for first, as with Docker.
             joined = {driver.name: settings, **joined} if driver.name in joined else {**joined, driver.name: settings}
             if record.is_running:
@@ -90,7 +90,7 @@ class Memberships:
             joined = self.of(record)
             if driver.name not in joined:
                 raise Forbidden(f"container {record.id} is not connected to network {driver.name}")
-            before = self._networks.gateway_of(joined)
+            before = self._gateways(record, joined)
             joined = {name: settings for name, settings in joined.items() if name != driver.name}
             if record.is_running:
                 await self._unplug(record, driver)
@@ -115,11 +115,26 @@ class Memberships:
         self._registry.save(record)
         self._networks.resolving.changed()
 
-    async def _follow_gateway(self, record: ContainerRecord, before: str, joined: dict[str, EndpointSettings]) -> None:
-        """Moves a running container's way outside, and its published ports, to the network that now leads there."""
-        after = self._networks.gateway_of(joined)
-        if not record.is_running or after == before:
+    def _gateways(self, record: ContainerRecord, joined: dict[str, EndpointSettings]) -> tuple[str, str]:
+        """The networks that lead outside, for IPv4 and for IPv6."""
+        return self._networks.gateway_of(joined), self._networks.gateway6_of(record, joined)
+
+    async def _follow_gateway(
+        self, record: ContainerRecord, before: tuple[str, str], joined: dict[str, EndpointSettings]
+    ) -> None:
+        """Moves a running container's ways outside, and its published ports, to the networks that now lead there."""
+        if not record.is_running:
             return
+        after = self._gateways(record, joined)
+        new = self._catalog.get(after[1])
+        if after[1] != before[1] and isinstance(new, LinkedNetwork):
+            _check_alive(record)
+            await new.route(record.id, record.state.pid, ipv6=True)
+        if after[0] != before[0]:
+            await self._move_ports(record, before[0], after[0])
+
+    async def _move_ports(self, record: ContainerRecord, before: str, after: str) -> None:
+        """The same for IPv4 alone, with which the published ports go."""
         old, new = self._catalog.get(before), self._catalog.get(after)
         if isinstance(old, PublishingNetwork) and old.endpoint(record.id) is not None:
             await old.publish(record.id, [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 
 from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound, ShoalError
 from shoal.network.bridge_host import BridgeHost
@@ -150,12 +150,12 @@ class NetworkCatalog:
                     f"({other.bridge}): networks have same bridge name",
                     fix=f"choose another com.docker.network.bridge.name than that of {other.name}",
                 )
-        wanted = IPv4Network(definition.subnet, strict=False) if definition.subnet else None
         # Those that are just being made or removed too.
-        taken = {known.subnet: name for name, known in self._definitions.items()}
-        taken |= {other.subnet: other.name for other in (known.inspect() for known in self)}
+        taken = {subnet: name for name, known in self._definitions.items() for subnet in (known.subnet, known.subnet6)}
+        shown = [known.inspect() for known in self]
+        taken |= {subnet: other.name for other in shown for subnet in (other.subnet, other.subnet6)}
         for subnet, name in taken.items():
-            if wanted and subnet and wanted.overlaps(IPv4Network(subnet, strict=False)):
+            if any(_overlap(wanted, subnet) for wanted in (definition.subnet, definition.subnet6)):
                 raise Forbidden(
                     "Pool overlaps with other one on this address space",
                     fix=f"{subnet} is of the network {name}: choose another --subnet, or none, to be given a free one",
@@ -185,3 +185,11 @@ class NetworkCatalog:
         finally:
             self._store.delete_network(name)
             self._definitions.pop(name, None)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two subnets have an address in common; "" has none."""
+    if not one or not other or (":" in one) != (":" in other):
+        return False
+    first, second = ip_network(one, strict=False), ip_network(other, strict=False)
+    return first[0] in second or second[0] in first

@@ -6,17 +6,33 @@ Source: the sentences of Docker 25 and later, "invalid network config".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Network, NetmaskValueError
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from shoal.api.network import IPAM, IPAMPool
-from shoal.errors import InvalidArgument, Unsupported
+from shoal.errors import Forbidden, InvalidArgument
+
+_Network = IPv4Network | IPv6Network
 
 
-def check_ipam(ipam: IPAM) -> None:
-    """Raises: InvalidArgument with one line for each thing that is wrong; Unsupported for IPv6."""
-    problems = [problem for pool in ipam.config for problem in _problems(pool)]
+def read_pools(ipam: IPAM, driver: str, *, ipv6: bool) -> tuple[IPAMPool, IPAMPool, list[str]]:
+    """What is asked of IPv4 and of IPv6 addresses, and warnings. A network without IPv6 passes over what is of IPv6.
+
+    Raises: InvalidArgument with one line for each thing that is wrong; Forbidden for several subnets of a family.
+    """
+    passed_over = [pool.subnet for pool in ipam.config if _is_ipv6(pool) and not ipv6]
+    pools = [pool for pool in ipam.config if ipv6 or not _is_ipv6(pool)]
+    problems = [problem for pool in pools for problem in _problems(pool)]
     if problems:
         raise InvalidArgument("invalid network config:\n" + "\n".join(problems))
+    families = [pool for pool in pools if not _is_ipv6(pool)], [pool for pool in pools if _is_ipv6(pool)]
+    if any(len(family) > 1 for family in families):
+        raise Forbidden(f"{driver} driver doesn't support multiple subnets", fix="name one --subnet of each family")
+    first, second = (family[0] if family else IPAMPool() for family in families)
+    return first, second, [f"the subnet {subnet} is not used: add --ipv6" for subnet in passed_over]
+
+
+def _is_ipv6(pool: IPAMPool) -> bool:
+    return ":" in pool.subnet
 
 
 def _problems(pool: IPAMPool) -> Iterator[str]:
@@ -30,53 +46,48 @@ def _problems(pool: IPAMPool) -> Iterator[str]:
     if subnet is None:
         yield f"invalid subnet {pool.subnet}: invalid CIDR block notation"
         return
-    if str(subnet) != pool.subnet:
+    if str(subnet) != pool.subnet.lower():
         yield f"invalid subnet {pool.subnet}: it should be {subnet}"
     yield from _range_problems(pool.ip_range, subnet)
     for what, text in asked[1:]:
         yield from _address_problems(what, text, subnet)
 
 
-def _network(text: str) -> IPv4Network | None:
+def _network(text: str) -> _Network | None:
     """The block of a text, whatever stands in its host part; None where it is none."""
     if "/" not in text:
         return None
     try:
-        return IPv4Network(text, strict=False)
-    except (AddressValueError, NetmaskValueError, ValueError):
-        _refuse_ipv6(text)
+        return ip_network(text, strict=False)
+    except ValueError:
         return None
 
 
-def _refuse_ipv6(text: str) -> None:
-    try:
-        IPv6Network(text, strict=False)
-    except ValueError:
-        return
-    raise Unsupported("IPv6 networks are not served yet", fix="leave --ipv6 and IPv6 subnets out")
-
-
-def _range_problems(text: str, subnet: IPv4Network) -> Iterator[str]:
+def _range_problems(text: str, subnet: _Network) -> Iterator[str]:
     if not text:
         return
     part = _network(text)
     if part is None:
         yield f"invalid ip-range {text}: invalid CIDR block notation"
-    elif str(part) != text:
+    elif part.version != subnet.version:
+        yield f"invalid ip-range {text}: parent subnet is an IPv{subnet.version} block"
+    elif str(part) != text.lower():
         yield f"invalid ip-range {text}: it should be {part}"
     elif part.prefixlen < subnet.prefixlen:
         yield f"invalid ip-range {text}: CIDR block is bigger than its parent subnet {subnet}"
-    elif not part.subnet_of(subnet):
+    elif part[0] not in subnet:
         yield f"invalid ip-range {text}: parent subnet {subnet} doesn't contain ip-range"
 
 
-def _address_problems(what: str, text: str, subnet: IPv4Network) -> Iterator[str]:
+def _address_problems(what: str, text: str, subnet: _Network) -> Iterator[str]:
     if not text:
         return
     try:
-        address = IPv4Address(text)
-    except AddressValueError:
+        address = ip_address(text)
+    except ValueError:
         yield f"invalid {what} {text}: invalid address"
         return
-    if address not in subnet:
+    if address.version != subnet.version:
+        yield f"invalid {what} {text}: parent subnet is an IPv{subnet.version} block"
+    elif address not in subnet:
         yield f"invalid {what} {text}: parent subnet {subnet} doesn't contain this address"

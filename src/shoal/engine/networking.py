@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from shoal.api.network import EndpointSettings
+from shoal.api.network import EndpointIPAMConfig, EndpointSettings
 from shoal.engine.container.listing import network_name
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.view import NetworkView
@@ -78,11 +78,14 @@ class ContainerNetworks:
         """
         wanted = self.wanted(record)
         gateway = self.gateway_of(wanted)
-        places: list[Place] = []
+        endpoints: dict[str, Endpoint] = {}
         for name, settings in wanted.items():
             ports = self.port_requests(record) if name == gateway else ()
-            endpoint = await self.reserve(record, self._catalog.find(name), settings, ports)
-            interface = endpoint.interface(f"eth{len(places)}", routes=name == gateway)
+            endpoints[name] = await self.reserve(record, self._catalog.find(name), settings, ports)
+        gateway6 = self.gateway6_of(record, wanted)
+        places: list[Place] = []
+        for name, endpoint in endpoints.items():
+            interface = endpoint.interface(f"eth{len(places)}", routes=name == gateway, routes6=name == gateway6)
             places.append(Place(self._catalog.find(name), endpoint, interface, self._catalog.is_own(name)))
         return tuple(places)
 
@@ -92,10 +95,10 @@ class ContainerNetworks:
         """The endpoint of a container in one network. Raises: as NetworkDriver.allocate, in Docker's words."""
         check_endpoint(settings, self._catalog.definition(driver.name))
         mac = settings.mac_address or (record.config.mac_address if driver.name == self._own(record) else "")
-        asked = settings.ipam_config
-        address = asked.ipv4_address if asked else ""
+        asked = settings.ipam_config or EndpointIPAMConfig()
         with _port_words(record):
-            endpoint = await driver.allocate(record.id, EndpointRequest(ports, mac, address))
+            request = EndpointRequest(ports, mac, asked.ipv4_address, asked.ipv6_address)
+            endpoint = await driver.allocate(record.id, request)
         self.resolving.changed()
         return endpoint
 
@@ -124,12 +127,20 @@ class ContainerNetworks:
 
     def gateway_of(self, wanted: dict[str, EndpointSettings]) -> str:
         """The network that leads outside: of those with a way out that of the highest priority, then by name."""
-        routed = []
-        for name, settings in wanted.items():
-            definition = self._catalog.definition(name)
-            if definition is None or not definition.internal:
-                routed.append((-settings.gw_priority, name))
-        return min(routed)[1] if routed else ""
+        return _first({name: settings for name, settings in wanted.items() if self._leads_outside(name)})
+
+    def gateway6_of(self, record: ContainerRecord, wanted: dict[str, EndpointSettings]) -> str:
+        """The same for IPv6, of the networks in which the container has such an address at the moment."""
+        return _first({name: settings for name, settings in wanted.items() if self._leads_outside6(record, name)})
+
+    def _leads_outside(self, name: str) -> bool:
+        definition = self._catalog.definition(name)
+        return definition is None or not definition.internal
+
+    def _leads_outside6(self, record: ContainerRecord, name: str) -> bool:
+        driver = self._catalog.get(name)
+        endpoint = driver.endpoint(record.id) if driver else None
+        return endpoint is not None and bool(endpoint.ip6) and self._leads_outside(name)
 
     def wire(self, places: Sequence[Place]) -> Wire | None:
         """What the runtime calls when the container's first process exists; None when there is nothing to connect."""
@@ -225,7 +236,14 @@ class ContainerNetworks:
             settings.gateway = "" if endpoint.gateway == ANY_ADDRESS else endpoint.gateway
             settings.mac_address = endpoint.mac
             settings.ip_address, settings.ip_prefix_len = endpoint.ip, endpoint.prefix
+            settings.ipv6_gateway = endpoint.gateway6
+            settings.global_ipv6_address, settings.global_ipv6_prefix_len = endpoint.ip6, endpoint.prefix6
         return settings
+
+
+def _first(networks: dict[str, EndpointSettings]) -> str:
+    """The network of the highest priority, then by name; "" for none."""
+    return min(networks, key=lambda name: (-networks[name].gw_priority, name), default="")
 
 
 @contextmanager
@@ -251,8 +269,13 @@ def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | N
         return
     if definition is None:
         raise InvalidArgument("user specified IP address is supported on user defined networks only")
-    if not definition.subnet:
-        raise InvalidArgument(
-            "user specified IP address is supported only when connecting to networks with user configured subnets",
-            fix=f"make the network with --subnet: docker network create --subnet 10.9.0.0/24 {definition.name}",
-        )
+    for address, subnet in ((asked.ipv4_address, definition.subnet), (asked.ipv6_address, definition.subnet6)):
+        if address and not subnet:
+            raise InvalidArgument(
+                "user specified IP address is supported only when connecting to networks with user configured subnets",
+                fix=f"make the network with --subnet: docker network create {_example(address)} {definition.name}",
+            )
+
+
+def _example(address: str) -> str:
+    return "--ipv6 --subnet fd00:1:2:3::/64" if ":" in address else "--subnet 10.9.0.0/24"

@@ -22,11 +22,11 @@ from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
 from shoal.engine.memberships import Memberships
 from shoal.engine.network_catalog import NetworkCatalog
-from shoal.engine.network_requests import check_ipam
+from shoal.engine.network_requests import read_pools
 from shoal.errors import Forbidden, InvalidArgument, NotFound, Unavailable, Unsupported
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import NetworkDriver
-from shoal.network.endpoint import Endpoint
+from shoal.network.endpoint import Endpoint, NetworkInfo
 
 _PRUNE_ACCEPTED = ("label", "label!", "until")
 _ACCEPTED = ("dangling", "driver", "id", "label", "name", "scope", "type")
@@ -66,18 +66,21 @@ class Networks:
 
     async def create(self, request: NetworkCreateRequest) -> NetworkCreateResponse:
         """The new network's id. Raises: as NetworkCatalog.add; Unsupported for what is to come."""
-        definition = self._definition(request)
+        definition, warnings = self._definition(request)
         notes = await self._catalog.add(definition)
         self._publish("create", self._catalog.find(definition.name))
-        return NetworkCreateResponse(id=definition.id, warning="; ".join(notes))
+        return NetworkCreateResponse(id=definition.id, warning="; ".join([*warnings, *notes]))
 
-    def _definition(self, request: NetworkCreateRequest) -> NetworkDefinition:
+    def _definition(self, request: NetworkCreateRequest) -> tuple[NetworkDefinition, Sequence[str]]:
+        """What is asked for, and warnings about it."""
         name = request.name
         if not name or name != name.strip() or "/" in name:
             raise InvalidArgument(f"invalid network name: {name!r}", why="it is empty, or has a space or a slash")
         driver = _driver(request.driver)
-        if request.enable_ipv6:
-            raise Unsupported("IPv6 networks are not served yet", fix="leave --ipv6 out")
+        if request.enable_ipv6 and driver != "bridge":
+            raise Unsupported(f"IPv6 is not served by the driver {driver}", fix="leave --ipv6 out, or use a bridge")
+        if request.enable_ipv4 is False:
+            raise Unsupported("networks without IPv4 are not served", fix="leave --ipv4=false out")
         if request.scope not in ("", "local"):
             raise Forbidden("cannot create a swarm scoped network when swarm is not active", fix="leave --scope out")
         if request.ingress or request.config_only or request.config_from:
@@ -85,11 +88,8 @@ class Networks:
         ipam = request.ipam or IPAM()
         if ipam.driver not in ("", "default"):
             raise NotFound(f'plugin "{ipam.driver}" not found', fix="leave --ipam-driver out")
-        check_ipam(ipam)
-        if len(ipam.config) > 1:
-            raise Forbidden(f"{driver} driver doesn't support multiple subnets", fix="name one --subnet")
-        pool = ipam.config[0] if ipam.config else IPAMPool()
-        return NetworkDefinition(
+        pool, pool6, warnings = read_pools(ipam, driver, ipv6=bool(request.enable_ipv6))
+        definition = NetworkDefinition(
             id=secrets.token_hex(32),
             name=name,
             created_ns=self._clock_ns(),
@@ -98,12 +98,18 @@ class Networks:
             gateway=pool.gateway,
             ip_range=pool.ip_range,
             reserved=pool.auxiliary_addresses,
+            ipv6=bool(request.enable_ipv6),
+            subnet6=pool6.subnet,
+            gateway6=pool6.gateway,
+            ip_range6=pool6.ip_range,
+            reserved6=pool6.auxiliary_addresses,
             internal=request.internal,
             attachable=request.attachable,
             options=request.options or {},
             labels=request.labels or {},
             ipam_options=ipam.options or {},
         )
+        return definition, warnings
 
     async def remove(self, ref: str) -> None:
         """Raises: NotFound; Forbidden for one of the daemon's, or one that running containers are in."""
@@ -157,16 +163,14 @@ class Networks:
     def _show(self, driver: NetworkDriver, *, with_containers: bool) -> NetworkResource:
         info = driver.inspect()
         definition = self._catalog.definition(driver.name)
-        pool = IPAMPool(subnet=info.subnet, gateway=info.gateway)
-        if definition is not None:
-            pool.ip_range, pool.auxiliary_addresses = definition.ip_range, definition.reserved
         containers = [self._container(e) for e in info.endpoints] if with_containers else []
         return NetworkResource(
             name=info.name,
             id=info.id,
             created=format_rfc3339(info.created_ns),
             driver=info.driver,
-            ipam=IPAM(config=[pool] if info.subnet else [], options=definition.ipam_options if definition else None),
+            enable_ipv6=bool(info.subnet6),
+            ipam=IPAM(config=_pools(info, definition), options=definition.ipam_options if definition else None),
             containers=dict(containers),
             options=info.options,
             internal=definition is not None and definition.internal,
@@ -181,6 +185,7 @@ class Networks:
             endpoint_id=endpoint.endpoint_id,
             mac_address=endpoint.mac,
             ipv4_address=f"{endpoint.ip}/{endpoint.prefix}" if endpoint.ip else "",
+            ipv6_address=f"{endpoint.ip6}/{endpoint.prefix6}" if endpoint.ip6 else "",
         )
         return endpoint.container_id, shown
 
@@ -199,6 +204,16 @@ class Networks:
             and (not kinds or ("custom" if is_own else "builtin") in kinds)
             and (not filters.get("dangling") or wants_dangling == (is_own and not is_used))
         )
+
+
+def _pools(info: NetworkInfo, definition: NetworkDefinition | None) -> list[IPAMPool]:
+    """The network's subnets, IPv4 first, with what was asked for."""
+    pool = IPAMPool(subnet=info.subnet, gateway=info.gateway)
+    pool6 = IPAMPool(subnet=info.subnet6, gateway=info.gateway6)
+    if definition is not None:
+        pool.ip_range, pool.auxiliary_addresses = definition.ip_range, definition.reserved
+        pool6.ip_range, pool6.auxiliary_addresses = definition.ip_range6, definition.reserved6
+    return [one for one in (pool, pool6) if one.subnet]
 
 
 def _driver(driver: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from shoal.api.why import PortVerdict
 from shoal.engine.container.listing import network_name
@@ -10,8 +11,9 @@ from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks
-from shoal.errors import Conflict
+from shoal.errors import Conflict, Unsupported
 from shoal.network.bridge_host import BridgeHost
+from shoal.network.endpoint import PublishedPort
 from shoal.network.listeners import read_listeners
 from shoal.network.port_facts import look_inside, look_outside
 from shoal.network.port_path import Asked, Finding, Inside, first_fault, limit, not_running, without_network
@@ -51,12 +53,13 @@ class PortInquiries:
         if endpoint is None:
             return asked
         definition = self._catalog.definition(endpoint.network)
+        published = _judged_ports(endpoint.ports, asked)
         driver = self._catalog.find(endpoint.network)
         return Asked(
             *(asked.name, protocol, number, asked.status, asked.error, mode, endpoint.network),
             definition is not None and definition.internal,
             driver.inspect().bridge,
-            *(endpoint.ip, endpoint.gateway, endpoint.mac, endpoint.veth, endpoint.ports),
+            *(endpoint.ip, endpoint.gateway, endpoint.mac, endpoint.veth, published),
         )
 
     def _owner(self, record: ContainerRecord) -> ContainerRecord:
@@ -82,6 +85,22 @@ class PortInquiries:
         except FileNotFoundError as error:
             raise Conflict(f"container {record.name} has ended meanwhile") from error
         return _verdict(asked, fault)
+
+
+def _judged_ports(ports: Sequence[PublishedPort], asked: Asked) -> tuple[PublishedPort, ...]:
+    """Those whose path is judged: what clients by IPv4 reach at an address of the host's.
+
+    Raises: Unsupported where the port asked for is published in another way only.
+    """
+    judged = tuple(port for port in ports if not port.is_ipv6 and port.host_port)
+    here = [port for port in ports if (port.protocol, port.container_port) == (asked.protocol, asked.port)]
+    if here and not set(here) & set(judged):
+        raise Unsupported(
+            f"the way to port {asked.key} of {asked.name} cannot be judged",
+            why="clients come by IPv6, or by a route to the container itself, and not by an IPv4 address of the host",
+            fix=f"ask the container's own address: shoal inspect {asked.name}",
+        )
+    return judged
 
 
 def _status(record: ContainerRecord) -> str:

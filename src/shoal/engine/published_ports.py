@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -17,7 +18,7 @@ from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks
 from shoal.errors import Conflict, Internal, NotFound
 from shoal.network.driver import PublishingNetwork
-from shoal.network.endpoint import ANY_ADDRESS, PublishedPort
+from shoal.network.endpoint import ANY_ADDRESS, ANY_ADDRESS6, PublishedPort
 from shoal.network.ports import binding_range, parse_port, parse_port_bindings, show_ports
 
 Bindings = Mapping[str, Sequence[PortBinding] | None]
@@ -117,7 +118,7 @@ def changed_bindings(
                 where = f"{host.host_port}:" if host.host_port else ""
                 raise NotFound(f"No public port '{where}{wanted}' published for {name}", fix=f"shoal port {name}")
             left.remove(found)
-            closing += [port for port in published if _key(port) == wanted and _leads(host, found, port)][:1]
+            closing += _outcome(host, found, [port for port in published if _key(port) == wanted])
         if not left:
             result.pop(wanted, None)
     for key, hosts in change.add.items():
@@ -149,9 +150,21 @@ def _means(host: PortBinding, binding: PortBinding) -> bool:
     return ports is None or (host.host_port.isdecimal() and int(host.host_port) in ports)
 
 
+def _outcome(host: PortBinding, binding: PortBinding, published: Sequence[PublishedPort]) -> list[PublishedPort]:
+    """What came of a binding that is taken away: one port, or one of each family with the same number."""
+    first = next((port for port in published if _leads(host, binding, port)), None)
+    if first is None:
+        return []
+    twin = replace(first, host_ip=ANY_ADDRESS6)
+    has_twin = not binding.host_ip and first.host_ip == ANY_ADDRESS and twin in published
+    return [first, twin] if has_twin else [first]
+
+
 def _leads(host: PortBinding, binding: PortBinding, port: PublishedPort) -> bool:
     """Whether `port` is what came of a binding that is taken away."""
     if host.host_port.isdecimal() and int(host.host_port) != port.host_port:
+        return False
+    if binding.host_ip and binding.host_ip.strip("[]") != port.host_ip:
         return False
     ports = binding_range(binding.host_port)
     return ports is None or port.host_port in ports

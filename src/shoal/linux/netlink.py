@@ -44,6 +44,7 @@ from shoal.linux.rtnetlink import (
     Request,
     Route,
     add_bridge,
+    add_local_route,
     add_veth,
     change_address,
     change_route,
@@ -282,6 +283,17 @@ class Netlink:
         index = None if link is None else self._index(link)
         self._transact(change_route(RTM_DELROUTE, destination, prefix, gateway, index))
 
+    def route_add_local(self, address: str, link: str | int) -> None:
+        """Take for the namespace's own what comes in by `link` for this IPv6 address, which another link may have too.
+
+        Harmless when repeated; it goes with the link. Raises: SyscallError (ENODEV: no such link).
+        """
+        try:
+            self._transact(add_local_route(address, self._index(link)))
+        except SyscallError as error:
+            if error.errno != errno.EEXIST:
+                raise
+
     def route_list(self) -> list[Route]:
         """All routes of all tables, the kernel's local and broadcast ones too."""
         return [parse_route(payload) for payload in self._dump(ALL_ROUTES, RTM_NEWROUTE)]
@@ -306,27 +318,37 @@ class Netlink:
     # -- the container's side, in one go ----------------------------------------------------------------------
 
     def configure_interface(
-        self, name: str, address: str | None, gateway: str | None, gateway_mac: str | None = None
+        self,
+        name: str,
+        address: str | None,
+        gateway: str | None,
+        gateway_mac: str | None = None,
+        *,
+        address6: str | None = None,
+        gateway6: str | None = None,
     ) -> None:
         """Bring up loopback and `name`, with `address` ("172.17.0.2/16") and a default route by `gateway`.
 
-        Two system calls in all, for the child inside its new namespace. With an IPv4 address the interface gets no
-        link-local IPv6 one, as in `link_up_quietly`; with `gateway_mac` it never has to ask for the gateway.
-        Raises: SyscallError of the first request that failed.
+        Two system calls in all, three with `address6`, for the child inside its new namespace. With an IPv4 address
+        only, the interface gets no link-local IPv6 one, as in `link_up_quietly`; with `gateway_mac` it never has to ask
+        for the gateway. Raises: SyscallError of the first request that failed.
         """
         requests = [set_link(_LOOPBACK, "lo", up=True)]
-        if address is not None:
-            index = self._index(name)
-            host, _, prefix = address.partition("/")
-            requests.append(change_address(RTM_NEWADDR, index, host, int(prefix), name))
-            if ":" not in host:
-                requests.append(set_no_link_local(name))
-            requests.append(set_link(index, name, up=True))
-            if gateway and gateway_mac:
-                requests.append(pin_neighbour(index, gateway, gateway_mac, name))
-            if gateway:
-                requests.append(change_route(RTM_NEWROUTE, everything(gateway), 0, gateway, index))
-        self._transact(*requests)
+        if address is None:
+            self._transact(*requests)
+            return
+        index = self._index(name)
+        requests.append(_new_address(index, address, name))
+        if ":" not in address and not address6:
+            requests.append(set_no_link_local(name))
+        requests.append(set_link(index, name, up=True))
+        self._transact(*requests, *_way_out(index, gateway, gateway_mac, name))
+        if address6:
+            try:
+                self._transact(_new_address(index, address6, name), *_way_out(index, gateway6, gateway_mac, name))
+            except SyscallError as error:
+                if error.errno != errno.EACCES:  # somebody has switched IPv6 off here, by net.ipv6.conf.*.disable_ipv6
+                    raise
 
     # -- transport --------------------------------------------------------------------------------------------
 
@@ -407,6 +429,20 @@ class Netlink:
             return self._socket.recv(_RECEIVE_SIZE)
         except OSError as error:
             raise SyscallError("recvmsg", "netlink", error.errno or errno.EIO) from None
+
+
+def _new_address(index: int, text: str, name: str) -> Request:
+    """The request for an address with its prefix."""
+    host, _, prefix = text.partition("/")
+    return change_address(RTM_NEWADDR, index, host, int(prefix), name)
+
+
+def _way_out(index: int, gateway: str | None, mac: str | None, name: str) -> list[Request]:
+    """The requests for a default route, if there is a gateway."""
+    if not gateway:
+        return []
+    pinned = [pin_neighbour(index, gateway, mac, name)] if mac else []
+    return [*pinned, change_route(RTM_NEWROUTE, everything(gateway), 0, gateway, index)]
 
 
 def _namespace(pid: int | None, descriptor: int | None) -> bytes:

@@ -43,9 +43,9 @@ NAMES = {
     RTM_NEWNEIGH: "RTM_NEWNEIGH",
     RTM_DELNEIGH: "RTM_DELNEIGH",
 }
-RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 254, 3, 1
+RT_TABLE_MAIN, RT_TABLE_LOCAL, RTPROT_BOOT, RTN_UNICAST, RTN_LOCAL = 254, 255, 3, 1, 2
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 
 # linux/if_link.h, linux/if_addr.h, linux/veth.h
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
@@ -62,6 +62,8 @@ IFF_UP = 0x1
 AF_BRIDGE, NTF_MASTER, NTF_STICKY = 7, 0x04, 0x40
 NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
 NDA_DST, NDA_LLADDR = 1, 2
+
+_LAST_PRIORITY = 0x7FFFFFFF
 
 IFINFOMSG = "BxHiII"  # family, type, index, flags, change
 IFADDRMSG = "BBBBI"  # family, prefix, flags, scope, index
@@ -287,6 +289,15 @@ def change_route(kind: int, destination: str, prefix: int, gateway: str | None, 
         body += u32(RTA_OIF, index)
     words = f"{destination}/{prefix}" + (f" via {gateway}" if gateway else "")
     return Request(kind, create, words, body)
+
+
+def add_local_route(address: str, index: int) -> Request:
+    """Let the kernel take what comes in by an interface for `address`, IPv6, as its own, behind all other routes."""
+    _, packed = pack_address(address)
+    body = pack(RTMSG, socket.AF_INET6, 128, 0, 0, RT_TABLE_LOCAL, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_LOCAL, 0)
+    body += attribute(RTA_DST, packed) + u32(RTA_OIF, index) + u32(RTA_PRIORITY, _LAST_PRIORITY)
+    # Neither EXCL nor REPLACE: it stands beside those of other interfaces.
+    return Request(RTM_NEWROUTE, NLM_F_CREATE, f"{address}/128 in the table local", body)
 
 
 def pin_mac(index: int, mac: str, words: str) -> Request:

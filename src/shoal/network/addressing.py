@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    NetmaskValueError,
+    ip_address,
+    ip_network,
+)
 
-from shoal.errors import Forbidden, InvalidArgument, Unsupported
+from shoal.errors import Forbidden, InvalidArgument
 from shoal.network.definition import NetworkDefinition
+from shoal.network.ipam6 import parse_subnet6
 
 _MTU = "com.docker.network.driver.mtu"
-_MTU_DEFAULT, _MTU_MIN, _MTU_MAX = 1500, 68, 65_535
+_MTU_DEFAULT, _MTU_MIN, _MTU_MIN6, _MTU_MAX = 1500, 68, 1280, 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +33,92 @@ class Addressing:
 
 def read_addressing(definition: NetworkDefinition) -> Addressing:
     """The addresses that the definition asks for. Raises: InvalidArgument, Forbidden (the subnet's first or last)."""
-    if not definition.subnet:
-        if definition.gateway or definition.ip_range or definition.reserved:
-            raise InvalidArgument(
-                "no matching subnet for gateway, ip-range or aux-address", fix="give the network a --subnet as well"
-            )
-        return Addressing()
-    subnet = _subnet(definition.subnet)
-    return Addressing(
-        gateway=_gateway(subnet, definition),
-        ip_range=_inside(subnet, definition.ip_range) if definition.ip_range else None,
-        reserved=_reserved(subnet, definition),
-    )
+    subnet = _subnet(definition.subnet) if definition.subnet else None
+    return _Block(subnet, definition.gateway, definition.ip_range, definition.reserved).read()
 
 
-def read_mtu(options: dict[str, str]) -> int:
+def read_addressing6(definition: NetworkDefinition) -> Addressing:
+    """The same for IPv6."""
+    subnet = parse_subnet6(definition.subnet6) if definition.subnet6 else None
+    return _Block(subnet, definition.gateway6, definition.ip_range6, definition.reserved6).read()
+
+
+def read_mtu(definition: NetworkDefinition) -> int:
     """The MTU that a network's options ask for. Raises: InvalidArgument."""
-    text = options.get(_MTU, "0")
+    text = definition.options.get(_MTU, "0")
     # isascii: int() would read digits of any script.
     if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 9):
         raise InvalidArgument(f"failed to parse {_MTU} value: {text}", why="it is no number")
-    if int(text) != 0 and not _MTU_MIN <= int(text) <= _MTU_MAX:
-        raise InvalidArgument(f"invalid MTU number: {text}", why=f"it is a number from {_MTU_MIN} to {_MTU_MAX}")
+    least = _MTU_MIN6 if definition.ipv6 else _MTU_MIN
+    if int(text) != 0 and not least <= int(text) <= _MTU_MAX:
+        why = f"it is a number from {least} to {_MTU_MAX}" + (", because IPv6 needs so much" if definition.ipv6 else "")
+        raise InvalidArgument(f"invalid MTU number: {text}", why=why)
     return int(text) or _MTU_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """What a definition says of the addresses of one family."""
+
+    subnet: IPv4Network | IPv6Network | None
+    gateway: str
+    ip_range: str
+    reserved: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if self.subnet is None and (self.gateway or self.ip_range or self.reserved):
+            raise InvalidArgument(
+                "no matching subnet for gateway, ip-range or aux-address", fix="give the network a --subnet as well"
+            )
+
+    def read(self) -> Addressing:
+        """All of it. Raises: InvalidArgument, Forbidden."""
+        return Addressing(self._bridge_address(), self._inside(), self._taken())
+
+    def _bridge_address(self) -> str | None:
+        """The gateway that was asked for, or the first address of the range that is not reserved, with the prefix."""
+        subnet = self.subnet
+        if subnet is None:
+            return None
+        if self.gateway:
+            return f"{self._address(self.gateway, 'gateway')}/{subnet.prefixlen}"
+        part = _part(self.ip_range) if self.ip_range else subnet
+        reserved = {ip_address(address) for address in self.reserved.values()}
+        for address in part:
+            if address != subnet.network_address and address not in reserved:
+                return f"{address}/{subnet.prefixlen}"
+        raise InvalidArgument("failed to allocate gateway (): No available addresses on this pool")
+
+    def _taken(self) -> tuple[str, ...]:
+        """The reserved addresses."""
+        return tuple(self._address(address, "auxiliary address") for address in self.reserved.values())
+
+    def _inside(self) -> str | None:
+        """The range that addresses are given from."""
+        if self.subnet is None or not self.ip_range:
+            return None
+        part = _part(self.ip_range)
+        if part.version != self.subnet.version or not _is_part(part, self.subnet):
+            raise InvalidArgument(f"no matching subnet for range {self.ip_range}", why=f"the subnet is {self.subnet}")
+        return str(part)
+
+    def _address(self, text: str, what: str) -> str:
+        subnet = self.subnet
+        assert subnet is not None
+        address = _address(text)
+        if address not in subnet:
+            raise InvalidArgument(f"invalid {what} {text}: parent subnet {subnet} doesn't contain this address")
+        ends = (subnet.network_address, subnet.broadcast_address if subnet.version == 4 else None)
+        if address in ends:
+            raise Forbidden(
+                f"failed to allocate {what} ({text}): Address already in use",
+                why=f"it is the first or the last address of {subnet}",
+            )
+        return str(address)
+
+
+def _is_part(part: IPv4Network | IPv6Network, subnet: IPv4Network | IPv6Network) -> bool:
+    return part[0] in subnet and part[-1] in subnet
 
 
 def _subnet(text: str) -> IPv4Network:
@@ -54,8 +127,6 @@ def _subnet(text: str) -> IPv4Network:
             raise ValueError("it has no prefix length")
         network = IPv4Network(text, strict=False)
     except (AddressValueError, NetmaskValueError, ValueError) as error:
-        if ":" in text:
-            raise Unsupported("IPv6 networks are not served yet", fix="leave --ipv6 and IPv6 subnets out") from None
         raise InvalidArgument(f"invalid subnet {text}: invalid CIDR block notation", why=str(error)) from None
     if network.prefixlen > 30:
         raise InvalidArgument(
@@ -66,46 +137,15 @@ def _subnet(text: str) -> IPv4Network:
     return network
 
 
-def _gateway(subnet: IPv4Network, definition: NetworkDefinition) -> str:
-    """The gateway that was asked for, or the first address of the range that is not reserved, with the prefix."""
-    if definition.gateway:
-        return f"{_address_in(subnet, definition.gateway, 'gateway')}/{subnet.prefixlen}"
-    part = _part(definition.ip_range) if definition.ip_range else subnet
-    reserved = set(definition.reserved.values())
-    for address in part:
-        if address != subnet.network_address and str(address) not in reserved:
-            return f"{address}/{subnet.prefixlen}"
-    raise InvalidArgument("failed to allocate gateway (): No available addresses on this pool")
-
-
-def _address_in(subnet: IPv4Network, text: str, what: str) -> str:
+def _part(text: str) -> IPv4Network | IPv6Network:
     try:
-        address = IPv4Address(text)
-    except AddressValueError as error:
-        raise InvalidArgument(f"invalid IP address: {text}", why=str(error)) from None
-    if address not in subnet:
-        raise InvalidArgument(f"invalid {what} {text}: parent subnet {subnet} doesn't contain this address")
-    if address in (subnet.network_address, subnet.broadcast_address):
-        raise Forbidden(
-            f"failed to allocate {what} ({text}): Address already in use",
-            why=f"it is the first or the last address of {subnet}",
-        )
-    return str(address)
-
-
-def _reserved(subnet: IPv4Network, definition: NetworkDefinition) -> tuple[str, ...]:
-    return tuple(_address_in(subnet, address, "auxiliary address") for address in definition.reserved.values())
-
-
-def _inside(subnet: IPv4Network, text: str) -> str:
-    part = _part(text)
-    if not part.subnet_of(subnet):
-        raise InvalidArgument(f"no matching subnet for range {text}", why=f"the subnet is {subnet}")
-    return str(part)
-
-
-def _part(text: str) -> IPv4Network:
-    try:
-        return IPv4Network(text, strict=False)
-    except (AddressValueError, NetmaskValueError, ValueError) as error:
+        return ip_network(text, strict=False)
+    except ValueError as error:
         raise InvalidArgument(f"invalid ip-range {text}", why=str(error)) from None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(text)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid IP address: {text}", why=str(error)) from None

@@ -12,68 +12,28 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Interface, IPv4Network
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import TYPE_CHECKING
 
 from shoal.errors import Conflict, Forbidden, Internal, ShoalError
-from shoal.network.bridge_device import BridgeDevice, read_ip_forward, write_ip_forward
+from shoal.network.bridge_addresses import AddressPools
+from shoal.network.bridge_config import ISOLATED, ROUTED, BridgeConfig
+from shoal.network.bridge_device import BridgeDevice
 from shoal.network.bridge_host import BridgeHost, HostKernel
+from shoal.network.bridge_setup import BridgeSetup, Known, publications_of
 from shoal.network.driver import NOTHING_ASKED, EndpointRequest
-from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, PublishedPort, default_mac
+from shoal.network.endpoint import Endpoint, NetworkInfo, PublishedPort, default_mac
 from shoal.network.firewall.conntrack import forget_udp_flows
-from shoal.network.firewall.docker_user import ForwardException
-from shoal.network.firewall.ruleset import BridgedSubnet, Publication
-from shoal.network.host_claims import pool_choice
-from shoal.network.instance import bridge_name, table_name, veth_name
-from shoal.network.ipam import DEFAULT_POOLS, Pool, parse_bip, parse_mac, pick_pool
+from shoal.network.instance import veth_name
+from shoal.network.ipam import parse_mac
+from shoal.network.ipv6_host import apply, forwarding_changes, has_other_bridges6, take_back
+from shoal.network.port_placement import Publishing
 from shoal.network.ports import PortRequest, PortReservations, kept_ports
 from shoal.network.store import NetworkRecord, NetworkStore
 
 if TYPE_CHECKING:
     import sqlite3
-
-
-@dataclass(frozen=True, slots=True)
-class BridgeConfig:
-    """What a bridge network is to be; `bip` is the bridge's address with its prefix, None to choose a free subnet.
-
-    `ip_range` bounds the addresses that are handed out, `reserved` are never. `internal`: no way out of it;
-    `icc`: its containers reach each other; `masquerade`: to the outside they seem to be the host. `host_ip` is where
-    ports are published that name no address. `adopted`: the bridge is the operator's, who made it and keeps it.
-    `options` is what inspections show. `id` and `created_ns` are those of a network that a user made; without them they
-    are chosen at its first start.
-    """
-
-    bridge: str
-    table: str
-    name: str = "bridge"
-    bip: str | None = None
-    mtu: int = 1500
-    ip_forward: bool = True
-    pools: tuple[tuple[str, int], ...] = DEFAULT_POOLS
-    ip_range: str | None = None
-    reserved: tuple[str, ...] = ()
-    internal: bool = False
-    icc: bool = True
-    masquerade: bool = True
-    host_ip: str = ANY_ADDRESS
-    adopted: bool = False
-    options: dict[str, str] = field(default_factory=dict)
-    id: str = ""
-    created_ns: int = 0
-
-    @property
-    def is_default(self) -> bool:
-        """Whether this is the network of containers that name none."""
-        return self.name == "bridge"
-
-    @classmethod
-    def for_daemon(cls, exec_root: str, *, bip: str | None = None, ip_forward: bool = True) -> BridgeConfig:
-        """The default bridge of the daemon with this exec root. Raises: InvalidArgument (malformed bip)."""
-        if bip is not None:
-            parse_bip(bip)
-        return cls(bridge_name(exec_root), table_name(exec_root), bip=bip, ip_forward=ip_forward)
 
 
 class BridgeNetwork:
@@ -102,7 +62,14 @@ class BridgeNetwork:
             config.name, config.id or new_id(), "bridge", config.created_ns or clock_ns()
         )
         self._endpoints: dict[str, Endpoint] = {}
-        self._pool: Pool | None = None
+        self._pools: AddressPools | None = None
+        self._setup = BridgeSetup(config, owns_table=self._owns_host)
+        self._publishing = Publishing(
+            config.name,
+            config.host_ip,
+            routed=config.gateway_mode == ROUTED,
+            routed6=config.gateway_mode6 == ROUTED,
+        )
 
     @property
     def name(self) -> str:
@@ -126,22 +93,47 @@ class BridgeNetwork:
         Raises: Unavailable (no libnftables, no free subnet), Conflict (the bridge's name is taken), SyscallError.
         """
         remembered = self._store.endpoints(self._config.name)
-        others = self._store.subnets(besides=self._config.name)
-        device, address, notes = await self._host.run(lambda kernel: self._start_device(kernel, remembered, others))
+        known = Known(
+            self._record,
+            remembered,
+            self._store.subnets(besides=self._config.name),
+            self._store.subnets6(besides=self._config.name),
+        )
+        device, addresses, notes = await self._host.run(
+            lambda kernel: self._setup.start_device(kernel, self._device, known)
+        )
         self._device = device
-        self._record = replace(self._record, address=str(address))
+        self._record = replace(self._record, address=str(addresses.ipv4), address6=str(addresses.ipv6 or ""))
         self._store.save_network(self._record)
-        self._pool = Pool(address.network, address.ip, within=self._config.ip_range, reserved=self._config.reserved)
+        self._pools = AddressPools(self._config, addresses)
         self._endpoints = {}
         for endpoint in remembered:
             notes += self._take_back(endpoint)
-        switched, warnings = await self._host.run(lambda kernel: self._start_firewall(kernel, address))
+        endpoints = list(self._endpoints.values())
+        switched, warnings = await self._host.run(
+            lambda kernel: self._setup.start_firewall(kernel, addresses, endpoints)
+        )
         if switched:
             self._record = replace(self._record, set_ip_forward=True)
             self._store.save_network(self._record)
+        warnings += await self._forward_ipv6()
         if self._owns_host:
             await self._host.bring_up()
         return notes + warnings
+
+    async def _forward_ipv6(self) -> list[str]:
+        """Have the host forward IPv6 where this network needs it; a warning if nobody may switch it on."""
+        if self._config.ipv6 is None or self._config.internal:
+            return []
+        changes = await self._host.run(lambda _: forwarding_changes())
+        if not changes:
+            return []
+        if not self._config.ipv6.ip_forward:
+            return [f"net.ipv6.conf.all.forwarding is off: network {self._config.name} leads nowhere by IPv6"]
+        # First written down: a daemon that dies in between still knows what to take back.
+        self._store.save_host_changes(changes)
+        await self._host.run(lambda _: apply(changes))
+        return []
 
     async def mend(self) -> list[str]:
         """As `BridgeHost.mend`."""
@@ -159,18 +151,27 @@ class BridgeNetwork:
         """
         try:
             if remove:
-                await self._host.run(self._remove_from_host)
+                endpoints = list(self._endpoints.values())
+                await self._host.run(lambda kernel: self._setup.remove(kernel, self._device, self._record, endpoints))
                 for container_id in list(self._endpoints):
                     self._store.delete_endpoint(self._config.name, container_id)
                 self._endpoints.clear()
                 self._record = replace(self._record, set_ip_forward=False)
                 self._store.save_network(self._record)
+                await self._stop_forwarding_ipv6()
         finally:
             device, self._device = self._device, None
             if device is not None:
                 await self._host.run(lambda _: device.close())
             if self._owns_host:
                 await self._host.close()
+
+    async def _stop_forwarding_ipv6(self) -> None:
+        """Take back what this daemon changed of the host's IPv6, once no network needs it."""
+        changes = self._store.host_changes() if self._config.ipv6 else []
+        if changes and not await self._host.run(lambda kernel: has_other_bridges6(kernel.netlink)):
+            await self._host.run(lambda _: take_back(changes))
+            self._store.save_host_changes({})
 
     # -- life of an endpoint ----------------------------------------------------------------------------------
 
@@ -179,16 +180,18 @@ class BridgeNetwork:
 
         Raises: Internal (a port is taken), Unavailable (no address left), InvalidArgument, Forbidden, Conflict.
         """
-        if self._pool is None:
+        pools = self._pools
+        if pools is None:
             raise Internal(f"the network {self._config.name} has not been started")
         if container_id in self._endpoints:
             raise Conflict(f"endpoint with name {container_id[:12]} already exists in network {self._config.name}")
         wanted_mac = parse_mac(request.mac) if request.mac else None
-        address = self._pool.reserve(request.ip) if request.ip else self._pool.allocate()
+        ip, ip6 = pools.take(request.ip, request.ip6)
         try:
-            published = self._ports.reserve(self._placed(() if self._config.internal else request.ports), address)
+            wanted, opened = self._place(request.ports, ip6)
+            published = self._ports.reserve(wanted, ip, ip6)
         except ShoalError:
-            self._pool.release(address)
+            pools.give_back(ip, ip6)
             raise
         endpoint_id, veth = self._new_names(container_id)
         endpoint = Endpoint(
@@ -196,18 +199,31 @@ class BridgeNetwork:
             network_id=self._record.id,
             container_id=container_id,
             endpoint_id=endpoint_id,
-            ip=address,
-            prefix=self._pool.subnet.prefixlen,
-            gateway=str(self._pool.gateway),
-            mac=wanted_mac or default_mac(address),
+            ip=ip,
+            prefix=pools.ipv4.subnet.prefixlen,
+            gateway=str(pools.ipv4.gateway) if self._config.gateway_mode != ISOLATED else "",
+            mac=wanted_mac or default_mac(ip),
             mtu=self._config.mtu,
             veth=veth,
-            ports=published,
-            gateway_mac="" if self._config.adopted else default_mac(str(self._pool.gateway)),
+            ports=(*published, *opened),
+            gateway_mac=self._gateway_mac(pools),
+            ip6=ip6,
+            prefix6=pools.ipv6.subnet.prefixlen if pools.ipv6 else 0,
+            gateway6=str(pools.ipv6.gateway) if pools.ipv6 and self._config.gateway_mode6 != ISOLATED else "",
         )
         self._endpoints[container_id] = endpoint
         self._store.save_endpoint(endpoint)
         return endpoint
+
+    def _gateway_mac(self, pools: AddressPools) -> str:
+        """The bridge's own, where it is the bridge that has the gateway's address, and shoal that made the bridge."""
+        if self._config.adopted or not self._config.has_address:
+            return ""
+        return default_mac(str(pools.ipv4.gateway))
+
+    def _place(self, ports: Sequence[PortRequest], ip6: str) -> tuple[list[PortRequest], list[PublishedPort]]:
+        """As Publishing.place."""
+        return self._publishing.place(() if self._config.internal else ports, has_ipv6=bool(ip6))
 
     async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
         """Make the veth pair with its peer in the network namespace of `pid`, and let the ports lead to it.
@@ -218,7 +234,7 @@ class BridgeNetwork:
 
         def work(kernel: HostKernel) -> None:
             device.connect(endpoint, pid, interface, isolated=not self._config.icc)
-            kernel.table.add(_publications(endpoint))
+            kernel.table.add(publications_of(endpoint))
             forget_udp_flows(endpoint)
 
         await self._host.run(work)
@@ -229,7 +245,7 @@ class BridgeNetwork:
 
         def work(kernel: HostKernel) -> None:
             device.plug(endpoint, pid, isolated=not self._config.icc)
-            kernel.table.add(_publications(endpoint))
+            kernel.table.add(publications_of(endpoint))
 
         await self._host.run(work)
 
@@ -240,11 +256,11 @@ class BridgeNetwork:
             device = self._running()
             await self._host.run(lambda _: device.unplug(endpoint))
 
-    async def route(self, container_id: str, pid: int) -> None:
+    async def route(self, container_id: str, pid: int, *, ipv6: bool = False) -> None:
         """Make this network the way outside of a running container that is in it. Raises: SyscallError."""
         endpoint = self._endpoints[container_id]
         device = self._running()
-        await self._host.run(lambda _: device.route(endpoint, pid))
+        await self._host.run(lambda _: device.route(endpoint.gateway6 if ipv6 else endpoint.gateway, pid))
 
     async def publish(
         self,
@@ -259,8 +275,11 @@ class BridgeNetwork:
         Raises: Internal (taken), NftError; then nothing has changed.
         """
         before = self._endpoints[container_id]
-        kept, wanted = kept_ports(before.ports, self._placed(() if self._config.internal else ports), closing)
-        opened = self._ports.reserve(wanted, before.ip)
+        requests, routed = self._place(ports, before.ip6)
+        kept, wanted = kept_ports(before.ports, requests, closing)
+        kept += [port for port in routed if port in before.ports]
+        new = [port for port in routed if port not in before.ports]
+        opened = (*self._ports.reserve(wanted, before.ip, before.ip6), *new)
         after = replace(before, ports=(*kept, *opened))
         gone = replace(before, ports=tuple(port for port in before.ports if port not in kept))
         device = self._running()
@@ -268,19 +287,19 @@ class BridgeNetwork:
         def open_ports(kernel: HostKernel) -> None:
             if after.ports and not before.ports:
                 device.let_meet_itself(before, isolated=not self._config.icc)
-            kernel.table.add(_publications(replace(after, ports=opened)))
+            kernel.table.add(publications_of(replace(after, ports=opened)))
 
         try:
             await self._host.run(open_ports)
             self._store.save_endpoint(after, also)
         except BaseException:
-            await self._host.run(lambda kernel: kernel.table.remove(_publications(replace(after, ports=opened))))
+            await self._host.run(lambda kernel: kernel.table.remove(publications_of(replace(after, ports=opened))))
             self._ports.release(opened)
             raise
         self._endpoints[container_id] = after
 
         def close_ports(kernel: HostKernel) -> None:
-            kernel.table.remove(_publications(gone))
+            kernel.table.remove(publications_of(gone))
             # What clients send from now on belongs to what is published now.
             forget_udp_flows(replace(after, ports=(*opened, *gone.ports)))
 
@@ -288,12 +307,6 @@ class BridgeNetwork:
             await self._host.run(close_ports)
         finally:
             self._ports.release(gone.ports)
-
-    def _placed(self, ports: Sequence[PortRequest]) -> Sequence[PortRequest]:
-        """The requests with the network's own host address where they name none."""
-        if self._config.host_ip == ANY_ADDRESS:
-            return ports
-        return [replace(port, host_ip=self._config.host_ip) if port.host_ip == ANY_ADDRESS else port for port in ports]
 
     async def release(self, container_id: str) -> None:
         """Close the published ports, free the address, forget the endpoint. Raises: NftError, SyscallError."""
@@ -306,15 +319,15 @@ class BridgeNetwork:
                 device = self._device
 
                 def work(kernel: HostKernel) -> None:
-                    kernel.table.remove(_publications(endpoint))
+                    kernel.table.remove(publications_of(endpoint))
                     device.disconnect(endpoint)
 
                 await self._host.run(work)
         finally:
             # Only now may the address and the ports go to another container: no element leads there any more.
             self._ports.release(endpoint.ports)
-            if self._pool is not None:
-                self._pool.release(endpoint.ip)
+            if self._pools is not None:
+                self._pools.give_back(endpoint.ip, endpoint.ip6)
 
     def endpoint(self, container_id: str) -> Endpoint | None:
         """The container's endpoint, if it has one here."""
@@ -332,14 +345,16 @@ class BridgeNetwork:
                 "com.docker.network.bridge.name": self._config.bridge,
                 "com.docker.network.driver.mtu": str(self._config.mtu),
             }
-        address = self._address()
+        address, address6 = self._address(), self._address6()
         return NetworkInfo(
             name=self._config.name,
             id=self._record.id,
             driver="bridge",
             created_ns=self._record.created_ns,
             subnet=str(address.network) if address else "",
-            gateway=str(address.ip) if address else "",
+            gateway=str(address.ip) if address and self._config.gateway_mode != ISOLATED else "",
+            subnet6=str(address6.network) if address6 else "",
+            gateway6=str(address6.ip) if address6 and self._config.gateway_mode6 != ISOLATED else "",
             bridge=self._config.bridge,
             mtu=self._config.mtu,
             options=options,
@@ -349,11 +364,20 @@ class BridgeNetwork:
     # -- in the event loop's thread ---------------------------------------------------------------------------
 
     def _address(self) -> IPv4Interface | None:
-        """The bridge's address: what it has, or had when it last worked, or is to get; None before one is chosen."""
-        if self._pool is not None:
-            return IPv4Interface((self._pool.gateway, self._pool.subnet.prefixlen))
+        """The gateway: what it is, or was when the network last worked, or is to be; None before one is chosen."""
+        if self._pools is not None:
+            return self._pools.addresses.ipv4
         text = self._record.address or self._config.bip
         return IPv4Interface(text) if text else None
+
+    def _address6(self) -> IPv6Interface | None:
+        """The same for IPv6, without which it is None too."""
+        if self._config.ipv6 is None:
+            return None
+        if self._pools is not None:
+            return self._pools.addresses.ipv6
+        text = self._record.address6 or self._config.ipv6.address
+        return IPv6Interface(text) if text else None
 
     def _running(self) -> BridgeDevice:
         if self._device is None:
@@ -371,9 +395,9 @@ class BridgeNetwork:
 
     def _take_back(self, endpoint: Endpoint) -> list[str]:
         """Reserve again what a remembered endpoint holds; sentences about what it lost."""
-        assert self._pool is not None
+        assert self._pools is not None
         try:
-            self._pool.reserve(endpoint.ip)
+            self._pools.take(endpoint.ip, endpoint.ip6)
         except ShoalError as error:
             self._store.delete_endpoint(self._config.name, endpoint.container_id)
             return [f"dropped the endpoint of container {endpoint.container_id[:12]}: {endpoint.ip}: {error}"]
@@ -381,96 +405,5 @@ class BridgeNetwork:
         return [
             f"port {port.host_ip}:{port.host_port}/{port.protocol} of container {endpoint.container_id[:12]} was bound"
             " by another process while shoald was down; new connections still go to the container"
-            for port in self._ports.hold_again(endpoint.ports)
+            for port in self._ports.hold_again([port for port in endpoint.ports if port.host_port])
         ]
-
-    # -- in the worker thread ---------------------------------------------------------------------------------
-
-    def _start_device(
-        self, kernel: HostKernel, remembered: list[Endpoint], others: list[IPv4Network]
-    ) -> tuple[BridgeDevice, IPv4Interface, list[str]]:
-        device = self._device or BridgeDevice(kernel.netlink, self._config.bridge, self._config.mtu)
-        try:
-            with pool_choice():
-                if self._config.adopted:
-                    return device, device.adopt(), []
-                address, notes = self._choose_address(device, remembered, others)
-                notes += device.ensure(address)
-        except BaseException:
-            if self._device is None:
-                device.close()
-            raise
-        return device, address, notes
-
-    def _choose_address(
-        self, device: BridgeDevice, remembered: list[Endpoint], others: list[IPv4Network]
-    ) -> tuple[IPv4Interface, list[str]]:
-        """The bridge's address: `bip`, or the one it had, or one in a free subnet. `others` are other networks'."""
-        wanted = parse_bip(self._config.bip) if self._config.bip else None
-        before = IPv4Interface(self._record.address) if self._record.address else None
-        if device.find() is None:
-            remembered = []  # after a reboot: without the bridge no container of it can be alive
-        if before is not None and remembered and wanted not in (None, before):
-            return before, [f"--bip {wanted} waits until no container of {before.network} is left"]
-        claimed = device.claimed()
-        if wanted is not None:
-            return wanted, [] if before == wanted else _overlaps(wanted.network, claimed)
-        if before is not None:
-            taken = any(before.network.overlaps(claim) for claim in claimed if claim.prefixlen > 0)
-            if remembered or not taken:
-                return before, []
-        subnet = pick_pool([*claimed, *others], self._config.pools)
-        return IPv4Interface((subnet.network_address + 1, subnet.prefixlen)), []
-
-    def _start_firewall(self, kernel: HostKernel, address: IPv4Interface) -> tuple[bool, list[str]]:
-        """Join the table; whether ip_forward had to be switched on, and warnings."""
-        config = self._config
-        network = BridgedSubnet(config.bridge, str(address.network), config.internal, config.masquerade)
-        publications = [entry for endpoint in self._endpoints.values() for entry in _publications(endpoint)]
-        kernel.table.join(network, publications)
-        switched = config.ip_forward and not read_ip_forward()
-        if switched:
-            write_ip_forward(enabled=True)
-        exception = kernel.exceptions.setdefault(config.bridge, ForwardException(kernel.nft, config.bridge))
-        warning = exception.ensure()
-        return switched, [warning] if warning else []
-
-    def _remove_from_host(self, kernel: HostKernel) -> None:
-        bridge = self._config.bridge
-        device = self._device or BridgeDevice(kernel.netlink, bridge, self._config.mtu)
-        failure: ShoalError | None = None
-        for step in (
-            (kernel.exceptions.pop(bridge, None) or ForwardException(kernel.nft, bridge)).remove,
-            kernel.table.destroy if self._owns_host else lambda: kernel.table.leave(bridge),
-            (lambda: None) if self._config.adopted else device.remove,
-            self._reset_ip_forward(kernel),
-        ):
-            try:
-                step()
-            except ShoalError as error:
-                failure = failure or error
-        if self._device is None:
-            device.close()
-        if failure is not None:
-            raise failure
-
-    def _reset_ip_forward(self, kernel: HostKernel) -> Callable[[], None]:
-        def reset() -> None:
-            # Another bridge means another engine that came later and relies on what it found.
-            others = any(link.kind == "bridge" for link in kernel.netlink.link_list())
-            if self._record.set_ip_forward and not others:
-                write_ip_forward(enabled=False)
-
-        return reset
-
-
-def _publications(endpoint: Endpoint) -> list[Publication]:
-    return [Publication(port, endpoint.ip) for port in endpoint.ports]
-
-
-def _overlaps(subnet: IPv4Network, claimed: Collection[IPv4Network]) -> list[str]:
-    """A sentence about what the host would no longer reach through this subnet."""
-    lost = next((claim for claim in claimed if claim.prefixlen > 0 and claim.overlaps(subnet)), None)
-    return (
-        [f"the subnet {subnet} overlaps with {lost}, which the host uses: part of it is out of reach"] if lost else []
-    )

@@ -24,14 +24,14 @@ _SETTLE_S = 0.2
 
 
 class HostKernel:
-    """What the worker thread owns, made in it and used in it only. `exceptions` are the bridges' accepts, by bridge."""
+    """What the worker thread owns, made in it and used in it only. `exceptions` are the accepts of (bridge, family)."""
 
     def __init__(self, table: str) -> None:
         self.thread = threading.get_native_id()
         self.nft = Nftables()
         self.netlink = Netlink()
         self.table = FirewallTable(self.nft, table)
-        self.exceptions: dict[str, ForwardException] = {}
+        self.exceptions: dict[tuple[str, str], ForwardException] = {}
 
     def mend(self, table: str) -> list[str]:
         """Puts back what is gone; what was done, or could not be. Raises: NftError."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from typing import TypeVar
 
 from shoal.errors import SyscallError
 from shoal.linux.fd import Fd
 from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, setns
 from shoal.linux.netlink import Netlink
 from shoal.linux.rtnetlink import everything
+from shoal.network.ipv6_host import quieten
+
+T = TypeVar("T")
 
 
 def netlink_inside(pid: int, home: Fd) -> Netlink:
@@ -16,10 +21,22 @@ def netlink_inside(pid: int, home: Fd) -> Netlink:
 
     Raises: SyscallError (ENOENT: the process has gone).
     """
+    return _inside(pid, home, Netlink)
+
+
+def ready_for_ipv6(pid: int, home: Fd, interface: str) -> None:
+    """Lets a container's interface have the IPv6 addresses that it is given, and no others.
+
+    Raises: SyscallError (ENOENT: the process has gone).
+    """
+    _inside(pid, home, lambda: quieten(interface))
+
+
+def _inside(pid: int, home: Fd, work: Callable[[], T]) -> T:
     with namespace_fd(pid, "net") as there:
         setns(there, CLONE_NEWNET)
         try:
-            return Netlink()
+            return work()
         finally:
             setns(home, CLONE_NEWNET)
 
@@ -38,6 +55,6 @@ def lead_outside(inner: Netlink, gateway: str, link: int | None = None) -> None:
     try:
         inner.route_del(everything(gateway), 0)
     except SyscallError as error:
-        if error.errno != errno.ESRCH:
+        if error.errno not in (errno.ESRCH, errno.ENOENT):  # the latter where there is no IPv6 route at all
             raise
     inner.route_add_default(gateway, link)

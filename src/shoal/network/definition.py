@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class NetworkDefinition:
-    """What `docker network create` said. `reserved` are the auxiliary addresses by name; "" where nothing was said."""
+    """What `docker network create` said. `reserved` are the auxiliary addresses by name; "" where nothing was said.
+
+    `subnet6` to `reserved6` are the same for IPv6, which only networks with `ipv6` have.
+    """
 
     id: str
     name: str
@@ -18,6 +21,11 @@ class NetworkDefinition:
     gateway: str = ""
     ip_range: str = ""
     reserved: dict[str, str] = field(default_factory=dict)
+    ipv6: bool = False
+    subnet6: str = ""
+    gateway6: str = ""
+    ip_range6: str = ""
+    reserved6: dict[str, str] = field(default_factory=dict)
     internal: bool = False
     attachable: bool = False
     options: dict[str, str] = field(default_factory=dict)

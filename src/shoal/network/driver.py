@@ -25,6 +25,7 @@ class EndpointRequest:
     ports: Sequence[PortRequest] = ()
     mac: str = ""
     ip: str = ""
+    ip6: str = ""
 
 
 NOTHING_ASKED = EndpointRequest()
@@ -97,8 +98,11 @@ class LinkedNetwork(NetworkDriver, Protocol):
         `release` is to follow. Raises: SyscallError.
         """
 
-    async def route(self, container_id: str, pid: int) -> None:
-        """Make this network the way outside of a running container that is in it. Raises: SyscallError."""
+    async def route(self, container_id: str, pid: int, *, ipv6: bool = False) -> None:
+        """Make this network the way outside of a running container that is in it, for IPv4 or for IPv6.
+
+        Raises: SyscallError.
+        """
 
 
 @runtime_checkable

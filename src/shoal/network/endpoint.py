@@ -9,7 +9,7 @@ from typing import Literal
 from shoal.oci.network import InterfaceConfig
 
 Protocol = Literal["tcp", "udp", "sctp"]
-ANY_ADDRESS = "0.0.0.0"
+ANY_ADDRESS, ANY_ADDRESS6 = "0.0.0.0", "::"
 
 
 def default_mac(ip: str) -> str:
@@ -21,7 +21,8 @@ def default_mac(ip: str) -> str:
 class PublishedPort:
     """`host_ip`:`host_port` on the host leads to `container_port` in the container.
 
-    `guarded`: only for clients whom the host's own firewall lets in.
+    `guarded`: only for clients whom the host's own firewall lets in. `host_port` is 0 in a routed network, where
+    clients ask for the container's own address and port, and this is what they are let through to.
     """
 
     protocol: Protocol
@@ -30,6 +31,11 @@ class PublishedPort:
     host_port: int
     guarded: bool = False
 
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether clients reach it by IPv6."""
+        return ":" in self.host_ip
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -37,7 +43,7 @@ class Endpoint:
 
     `ip`, `gateway`, `mac` and `veth` are "" where the network gives none; the gateway 0.0.0.0 means that everything is
     behind the interface itself. `veth` is the name of the host's end. `gateway_mac` is known for a bridge that shoal
-    made, and needed at the start only.
+    made, and needed at the start only. `ip6`, `prefix6` and `gateway6` are those of a network with IPv6.
     """
 
     network: str
@@ -52,19 +58,29 @@ class Endpoint:
     veth: str = ""
     ports: tuple[PublishedPort, ...] = ()
     gateway_mac: str = field(default="", compare=False)
+    ip6: str = ""
+    prefix6: int = 0
+    gateway6: str = ""
 
-    def interface(self, name: str = "eth0", *, routes: bool = True) -> InterfaceConfig | None:
+    @property
+    def addresses(self) -> list[str]:
+        """The container's addresses in the network, IPv4 first."""
+        return [address for address in (self.ip, self.ip6) if address]
+
+    def interface(self, name: str = "eth0", *, routes: bool = True, routes6: bool = True) -> InterfaceConfig | None:
         """What the container has to configure on its side; None where the network gives it no interface.
 
-        `routes`: its way to the outside leads through this network.
+        `routes`, `routes6`: its way to the outside leads through this network.
         """
         if not self.ip:
             return None
         return InterfaceConfig(
             name=name,
             address=f"{self.ip}/{self.prefix}",
-            gateway=self.gateway if routes else None,
-            gateway_mac=(self.gateway_mac or None) if routes else None,
+            gateway=(self.gateway or None) if routes else None,
+            gateway_mac=(self.gateway_mac or None) if routes or (routes6 and self.ip6) else None,
+            address6=f"{self.ip6}/{self.prefix6}" if self.ip6 else None,
+            gateway6=(self.gateway6 or None) if routes6 else None,
             mac=self.mac,
             mtu=self.mtu,
         )
@@ -80,6 +96,8 @@ class NetworkInfo:
     created_ns: int
     subnet: str = ""
     gateway: str = ""
+    subnet6: str = ""
+    gateway6: str = ""
     bridge: str = ""
     mtu: int = 0
     options: dict[str, str] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_address
 
 from shoal.errors import SyscallError, Unavailable
 from shoal.linux.netlink import Netlink
@@ -34,12 +34,28 @@ def host_claims(netlink: Netlink, *, besides: int | None = None) -> list[IPv4Net
         for route in netlink.route_list()
         if route.family == socket.AF_INET and route.index != besides and route.table != _RT_TABLE_LOCAL
     ]
-    return claims + _name_servers()
+    return claims + [IPv4Network(server) for server in _name_servers() if isinstance(server, IPv4Address)]
 
 
-def _name_servers() -> list[IPv4Network]:
+def host_claims6(netlink: Netlink, *, besides: int | None = None) -> list[IPv6Network]:
+    """The same for IPv6; what each link has of its own is nobody's. Raises: SyscallError."""
+    claims = [
+        IPv6Interface(f"{address.address}/{address.prefix}").network
+        for address in netlink.addr_list()
+        if address.family == socket.AF_INET6 and address.index != besides
+    ]
+    claims += [
+        IPv6Network(f"{route.destination}/{route.prefix}")
+        for route in netlink.route_list()
+        if route.family == socket.AF_INET6 and route.index != besides and route.table != _RT_TABLE_LOCAL
+    ]
+    claims += [IPv6Network(server) for server in _name_servers() if isinstance(server, IPv6Address)]
+    return [claim for claim in claims if not (claim.is_link_local or claim.is_multicast or claim.is_loopback)]
+
+
+def _name_servers() -> list[IPv4Address | IPv6Address]:
     """The host's name servers: a subnet over one of them would cut containers off from it."""
-    found: list[IPv4Network] = []
+    found: list[IPv4Address | IPv6Address] = []
     try:
         with open(_RESOLV_CONF, encoding="utf-8", errors="replace") as file:
             lines = file.read().splitlines()
@@ -49,8 +65,8 @@ def _name_servers() -> list[IPv4Network]:
         words = line.split()
         if len(words) >= 2 and words[0] == "nameserver":
             try:
-                found.append(IPv4Network(IPv4Address(words[1])))
-            except AddressValueError:
+                found.append(ip_address(words[1].partition("%")[0]))
+            except ValueError:
                 continue
     return found
 

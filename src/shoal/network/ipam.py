@@ -1,10 +1,19 @@
-"""Address management: which subnet a bridge gets, and which address of it a container. Pure, IPv4."""
+"""Address management: which IPv4 subnet a bridge gets, and which address of its subnet a container. Pure."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    NetmaskValueError,
+    ip_network,
+)
 
 from shoal.errors import Forbidden, InvalidArgument, Unavailable
 
@@ -42,6 +51,11 @@ def pick_pool(taken: Iterable[IPv4Network], pools: Iterable[tuple[str, int]] = D
         " for the default bridge `--bip 10.200.0.1/24`; or give shoald more: "
         "`--default-address-pool base=10.200.0.0/16,size=24`",
     )
+
+
+def first_gateway(subnet: IPv4Network) -> IPv4Interface:
+    """What the bridge of a subnet has unless it is told another address."""
+    return IPv4Interface((int(subnet.network_address) + 1, subnet.prefixlen))
 
 
 def parse_bip(text: str) -> IPv4Interface:
@@ -87,26 +101,33 @@ def parse_mac(text: str) -> str:
 
 
 class Pool:
-    """The addresses of one subnet: the lowest free one is given first, as Docker does.
+    """The addresses of one subnet of either family: the lowest free one is given first, as Docker does.
 
     Constant time and memory for any size of subnet: what was given back waits in a heap, the rest is a counter.
     Invariant: an address is at one place only: held, in the heap, or not below the counter.
     """
 
-    __slots__ = ("_first", "_held", "_last", "_last_given", "_next", "_returned", "gateway", "subnet")
+    __slots__ = ("_address", "_first", "_held", "_last", "_last_given", "_next", "_returned", "gateway", "subnet")
 
     def __init__(
-        self, subnet: IPv4Network, gateway: IPv4Address, *, within: str | None = None, reserved: Iterable[str] = ()
+        self,
+        subnet: IPv4Network | IPv6Network,
+        gateway: IPv4Address | IPv6Address,
+        *,
+        within: str | None = None,
+        reserved: Iterable[str] = (),
     ) -> None:
         """`within` (an `--ip-range`) bounds what `allocate` gives; `reserved` addresses are never given."""
         self.subnet = subnet
         self.gateway = gateway
-        part = IPv4Network(within, strict=False) if within else subnet
+        self._address: type[IPv4Address] | type[IPv6Address] = type(gateway)
+        part = ip_network(within, strict=False) if within else subnet
         self._first = self._next = max(int(part.network_address), int(subnet.network_address) + 1)
-        self._last = int(subnet.broadcast_address) - 1
+        # IPv6 has no broadcast address: there the last one is like any other.
+        self._last = int(subnet.broadcast_address) - (subnet.version == 4)
         self._last_given = min(int(part.broadcast_address), self._last)
         self._returned: list[int] = []
-        self._held: set[int] = {int(gateway), *(int(IPv4Address(address)) for address in reserved)}
+        self._held: set[int] = {int(gateway), *(int(self._address(address)) for address in reserved)}
 
     def allocate(self) -> str:
         """The lowest free address, held from now on.
@@ -122,9 +143,10 @@ class Pool:
             self._next += 1
             if number not in self._held:
                 return self._hold(number)
+        count = self._last_given - self._first + 1 - (self._first <= int(self.gateway) <= self._last_given)
         raise Unavailable(
-            "no available IPv4 addresses on this network's address pools",
-            why=f"all {self.subnet.num_addresses - 3} container addresses of {self.subnet} are in use",
+            f"no available IPv{self.subnet.version} addresses on this network's address pools",
+            why=f"all {count} container addresses of {self.subnet} are in use",
             fix="stop containers, or use a network with a larger --subnet; that of the default one is shoald's --bip",
         )
 
@@ -134,9 +156,9 @@ class Pool:
         Raises: InvalidArgument (not an address, or not of this subnet), Forbidden (in use).
         """
         try:
-            address = IPv4Address(ip)
+            address = self._address(ip)
         except AddressValueError as error:
-            raise InvalidArgument(f"invalid IPv4 address: {ip}", why=str(error)) from None
+            raise InvalidArgument(f"invalid IPv{self.subnet.version} address: {ip}", why=str(error)) from None
         number = int(address)
         if address not in self.subnet or not int(self.subnet.network_address) < number <= self._last:
             raise InvalidArgument(
@@ -149,7 +171,7 @@ class Pool:
 
     def release(self, ip: str) -> None:
         """Free an address; harmless when it isn't held. The gateway stays held."""
-        number = int(IPv4Address(ip))
+        number = int(self._address(ip))
         if number == int(self.gateway) or number not in self._held:
             return
         self._held.discard(number)
@@ -159,4 +181,4 @@ class Pool:
 
     def _hold(self, number: int) -> str:
         self._held.add(number)
-        return str(IPv4Address(number))
+        return str(self._address(number))

@@ -11,13 +11,13 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from itertools import chain
 
 from shoal.api.host_config import PortBinding
-from shoal.errors import Internal, InvalidArgument, Unsupported
-from shoal.network.endpoint import ANY_ADDRESS, Protocol, PublishedPort
+from shoal.errors import Internal, InvalidArgument
+from shoal.network.endpoint import ANY_ADDRESS, ANY_ADDRESS6, Protocol, PublishedPort
 
 _HIGHEST_PORT = 65535
 _EPHEMERAL_RANGE_FILE = "/proc/sys/net/ipv4/ip_local_port_range"
@@ -40,7 +40,8 @@ def check_published_ports(value: str, where: str) -> str:
 class PortRequest:
     """One port to publish: to the first free one of `host_ports`, or to any free one if that is None.
 
-    `guarded`: only for clients whom the host's own firewall lets in.
+    `guarded`: only for clients whom the host's own firewall lets in. `dual`: no address was named, so that it is
+    published on :: as well, under the same number, where the container has an IPv6 address.
     """
 
     protocol: Protocol
@@ -48,6 +49,12 @@ class PortRequest:
     host_ip: str = ANY_ADDRESS
     host_ports: range | None = None
     guarded: bool = False
+    dual: bool = False
+
+    @property
+    def host_ips(self) -> tuple[str, ...]:
+        """The addresses that one number is published on."""
+        return (self.host_ip, ANY_ADDRESS6) if self.dual else (self.host_ip,)
 
 
 # -- reading --------------------------------------------------------------------------------------------------
@@ -63,20 +70,23 @@ def parse_port_bindings(
     """The ports to publish of `HostConfig.PortBindings` ({"80/tcp": [{HostIp, HostPort}]}) and `PublishAllPorts`.
 
     `exposed` are the keys of the container's `ExposedPorts`. Ports with a fixed number come first, so that a
-    random one never takes it. Raises: InvalidArgument, Unsupported. Source: Docker API v1.50 `PortMap`.
+    random one never takes it. Raises: InvalidArgument. Source: Docker API v1.50 `PortMap`.
     """
+    is_dual = default_host_ip == ANY_ADDRESS
     requests: list[PortRequest] = []
     for key, hosts in bindings.items():
         protocol, port = parse_port(key)
         for host in hosts or ([PortBinding()] if publish_all else []):
             host_ip = _parse_host_ip(host.host_ip, default_host_ip)
-            requests.append(PortRequest(protocol, port, host_ip, _parse_range(host.host_port)))
+            requests.append(
+                PortRequest(protocol, port, host_ip, _parse_range(host.host_port), dual=is_dual and not host.host_ip)
+            )
     if publish_all:
         published = {(request.protocol, request.container_port) for request in requests}
         for key in exposed:
             protocol, port = parse_port(key)
             if (protocol, port) not in published:
-                requests.append(PortRequest(protocol, port, default_host_ip))
+                requests.append(PortRequest(protocol, port, default_host_ip, dual=is_dual))
     return tuple(sorted(requests, key=lambda request: len(request.host_ports or range(_HIGHEST_PORT))))
 
 
@@ -106,7 +116,7 @@ def show_ports(ports: Iterable[PublishedPort], exposed: Iterable[str] = ()) -> d
     for port in ports:
         key = f"{port.container_port}/{port.protocol}"
         hosts = shown.get(key) or []
-        shown[key] = [*hosts, PortBinding(host_ip=port.host_ip, host_port=str(port.host_port))]
+        shown[key] = [*hosts, PortBinding(host_ip=port.host_ip, host_port=str(port.host_port or ""))]
     return shown
 
 
@@ -118,22 +128,22 @@ def kept_ports(
     kept: list[PublishedPort] = []
     unserved: list[PortRequest] = []
     for request in requests:
-        found = next((port for port in left if _serves(port, request)), None)
+        found = next((served for port in left if (served := _served(port, request, left))), None)
         if found is None:
             unserved.append(request)
         else:
-            left.remove(found)
-            kept.append(found)
+            kept += found
+            left = [port for port in left if port not in found]
     return kept, unserved
 
 
-def _serves(port: PublishedPort, request: PortRequest) -> bool:
-    same = (port.protocol, port.container_port, port.host_ip) == (
-        request.protocol,
-        request.container_port,
-        request.host_ip,
-    )
-    return same and (request.host_ports is None or port.host_port in request.host_ports)
+def _served(port: PublishedPort, request: PortRequest, left: Collection[PublishedPort]) -> list[PublishedPort]:
+    """What of `left` serves the request with the number of `port`, on all its addresses; empty when that does not."""
+    same = (port.protocol, port.container_port) == (request.protocol, request.container_port)
+    if not same or (request.host_ports is not None and port.host_port not in request.host_ports):
+        return []
+    wanted = [replace(port, host_ip=host_ip) for host_ip in request.host_ips]
+    return wanted if port.host_ip == request.host_ip and all(one in left for one in wanted) else []
 
 
 def binding_range(text: str) -> range | None:
@@ -170,13 +180,9 @@ def _parse_host_ip(text: str, default: str) -> str:
     except AddressValueError:
         pass
     try:
-        IPv6Address(text.strip("[]"))
+        return str(IPv6Address(text.strip("[]")))
     except AddressValueError:
         raise InvalidArgument(f"invalid IP address in port binding: {_quoted(text)}") from None
-    raise Unsupported(
-        f"publishing a port on the IPv6 address {text} is not supported yet",
-        fix="publish on an IPv4 address: `-p 0.0.0.0:8080:80`",
-    )
 
 
 def _quoted(text: str) -> str:
@@ -204,15 +210,19 @@ class PortReservations:
         self._cursor = 0
         self._held: dict[tuple[str, str, int], socket.socket] = {}
 
-    def reserve(self, requests: Iterable[PortRequest], container_ip: str) -> tuple[PublishedPort, ...]:
+    def reserve(
+        self, requests: Iterable[PortRequest], container_ip: str, container_ip6: str = ""
+    ) -> tuple[PublishedPort, ...]:
         """The host ports for all requests, held from now on; for none of them if one fails.
+
+        The container's addresses are named in errors only.
 
         Raises: Internal in Docker's words, when a port is taken.
         """
         done: list[PublishedPort] = []
         try:
             for request in requests:
-                done.append(self._reserve_one(request, container_ip))
+                done += self._reserve_one(request, {False: container_ip, True: container_ip6})
         except BaseException:
             self.release(done)
             raise
@@ -243,26 +253,39 @@ class PortReservations:
             held.close()
         self._held.clear()
 
-    def _reserve_one(self, request: PortRequest, container_ip: str) -> PublishedPort:
+    def _reserve_one(self, request: PortRequest, targets: Mapping[bool, str]) -> list[PublishedPort]:
         candidates = self._random_order() if request.host_ports is None else request.host_ports
         failure: Internal | None = None
-        for port in candidates:
-            try:
-                self._bind(request.protocol, request.host_ip, port)
-            except OSError as error:
-                failure = self._port_error(request, port, container_ip, error)
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                    raise failure from None
-                continue
-            if request.host_ports is None:
-                self._cursor = port + 1
-            return PublishedPort(request.protocol, request.container_port, request.host_ip, port, request.guarded)
+        for number in candidates:
+            ports = [
+                PublishedPort(request.protocol, request.container_port, host_ip, number, request.guarded)
+                for host_ip in request.host_ips
+            ]
+            refused = self._bind_all(ports)
+            if refused is None:
+                if request.host_ports is None:
+                    self._cursor = number + 1
+                return ports
+            port, error = refused
+            failure = self._port_error(port, targets[port.is_ipv6], error)
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise failure from None
         if failure is not None and request.host_ports is not None and len(request.host_ports) == 1:
             raise failure
         raise Internal(
             f"Bind for {request.host_ip}:{_words(request.host_ports)} failed: all ports are allocated",
             fix="publish to another range, or stop containers that hold ports of this one",
         )
+
+    def _bind_all(self, ports: Sequence[PublishedPort]) -> tuple[PublishedPort, OSError] | None:
+        """Hold all of them, or none: the one that was refused, and why."""
+        for index, port in enumerate(ports):
+            try:
+                self._bind(port.protocol, port.host_ip, port.host_port)
+            except OSError as error:
+                self.release(ports[:index])
+                return port, error
+        return None
 
     def _random_order(self) -> Iterable[int]:
         """All ephemeral ports, starting behind the one given last: a port that was just freed rests a while."""
@@ -272,7 +295,7 @@ class PortReservations:
 
     def _bind(self, protocol: Protocol, ip: str, port: int) -> None:
         """Hold one port. Raises: OSError as bind(2)."""
-        if (protocol, ip, port) in self._held or (protocol, ANY_ADDRESS, port) in self._held:
+        if (protocol, ip, port) in self._held or (protocol, _any_like(ip), port) in self._held:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         try:
             holder = _bound(protocol, ip, port)
@@ -283,22 +306,30 @@ class PortReservations:
             holder = _bound(protocol, ip, port, reuse=True)
         self._held[protocol, ip, port] = holder
 
-    def _port_error(self, request: PortRequest, port: int, container_ip: str, error: OSError) -> Internal:
-        if error.errno == errno.EADDRINUSE and self._is_ours(request, port):
+    def _port_error(self, port: PublishedPort, container_ip: str, error: OSError) -> Internal:
+        number = port.host_port
+        if error.errno == errno.EADDRINUSE and self._is_ours(port):
             return Internal(
-                f"Bind for {request.host_ip}:{port} failed: port is already allocated",
-                fix=f"publish to another port, or stop the container that publishes {port}: `docker ps`",
+                f"Bind for {port.host_ip}:{number} failed: port is already allocated",
+                fix=f"publish to another port, or stop the container that publishes {number}: `docker ps`",
             )
-        target = f"{request.host_ip}:{port}:{container_ip}:{request.container_port}/{request.protocol}"
+        here, there = (f"[{ip}]" if ":" in ip else ip for ip in (port.host_ip, container_ip))
         reason = os.strerror(error.errno or errno.EIO)
         return Internal(
-            f"failed to bind host port for {target}: {reason[0].lower()}{reason[1:]}",
-            fix=f"publish to another port, or see who has it: `ss -lnp 'sport = :{port}'`",
+            f"failed to bind host port for {here}:{number}:{there}:{port.container_port}/{port.protocol}: "
+            f"{reason[0].lower()}{reason[1:]}",
+            fix=f"publish to another port, or see who has it: `ss -lnp 'sport = :{number}'`",
         )
 
-    def _is_ours(self, request: PortRequest, port: int) -> bool:
-        mine = (ip for protocol, ip, held in self._held if protocol == request.protocol and held == port)
-        return any(ip == request.host_ip or ANY_ADDRESS in (ip, request.host_ip) for ip in mine)
+    def _is_ours(self, port: PublishedPort) -> bool:
+        mine = (ip for protocol, ip, held in self._held if (protocol, held) == (port.protocol, port.host_port))
+        anywhere = _any_like(port.host_ip)
+        return any(ip == port.host_ip or anywhere in (ip, port.host_ip) for ip in mine if _any_like(ip) == anywhere)
+
+
+def _any_like(ip: str) -> str:
+    """All addresses of the family of this one."""
+    return ANY_ADDRESS6 if ":" in ip else ANY_ADDRESS
 
 
 def _bound(protocol: Protocol, ip: str, port: int, *, reuse: bool = False) -> socket.socket:
@@ -308,8 +339,12 @@ def _bound(protocol: Protocol, ip: str, port: int, *, reuse: bool = False) -> so
     with SO_REUSEADDR, though not to its listen. Raises: OSError as bind(2).
     """
     kind, number = _socket_type(protocol)
-    holder = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC, number)
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    holder = socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
     try:
+        if family == socket.AF_INET6:
+            # Else :: would take the port of 0.0.0.0 too, which is held on its own.
+            holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if protocol == "udp":
             # What comes in before the map element exists is thrown away, not kept.
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)

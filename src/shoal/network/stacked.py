@@ -162,13 +162,14 @@ class StackedNetwork:
         if endpoint is not None:
             await self._host.run(lambda _: _remove_interface(endpoint, pid))
 
-    async def route(self, container_id: str, pid: int) -> None:
+    async def route(self, container_id: str, pid: int, *, ipv6: bool = False) -> None:
         """Make this network the way outside of a running container that is in it. Raises: SyscallError."""
         endpoint = self._endpoints[container_id]
+        gateway = endpoint.gateway6 if ipv6 else endpoint.gateway
 
         def work(_: HostKernel) -> None:
             with _inside(pid) as inner:
-                lead_outside(inner, endpoint.gateway, _index_of(inner, endpoint))
+                lead_outside(inner, gateway, _index_of(inner, endpoint))
 
         await self._host.run(work)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
 from shoal.network.definition import NetworkDefinition
 from shoal.network.endpoint import Endpoint, PublishedPort
@@ -18,7 +18,12 @@ CREATE TABLE IF NOT EXISTS network_networks (
     driver TEXT NOT NULL,
     created_ns INTEGER NOT NULL,
     address TEXT NOT NULL,          -- the bridge's, with its prefix; '' before the first start
-    set_ip_forward INTEGER NOT NULL -- whether it was this daemon that switched forwarding on
+    set_ip_forward INTEGER NOT NULL, -- whether it was this daemon that switched forwarding on
+    address6 TEXT NOT NULL DEFAULT '' -- '' for a network without IPv6
+) STRICT;
+CREATE TABLE IF NOT EXISTS network_host_changes (
+    setting TEXT PRIMARY KEY,       -- below net.ipv6, in the order of the changes
+    value TEXT NOT NULL             -- what this daemon has written there
 ) STRICT;
 CREATE TABLE IF NOT EXISTS network_definitions (
     name TEXT PRIMARY KEY,
@@ -35,9 +40,19 @@ CREATE TABLE IF NOT EXISTS network_endpoints (
     mtu INTEGER NOT NULL,
     veth TEXT NOT NULL,
     ports TEXT NOT NULL,            -- JSON: [[protocol, container port, host ip, host port, guarded], …]
+    ip6 TEXT NOT NULL DEFAULT '',
+    prefix6 INTEGER NOT NULL DEFAULT 0,
+    gateway6 TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (network, container_id)
 ) STRICT;
 """
+# What tables of databases from before IPv6 lack.
+_ADDITIONS = (
+    ("network_networks", "address6 TEXT NOT NULL DEFAULT ''"),
+    ("network_endpoints", "ip6 TEXT NOT NULL DEFAULT ''"),
+    ("network_endpoints", "prefix6 INTEGER NOT NULL DEFAULT 0"),
+    ("network_endpoints", "gateway6 TEXT NOT NULL DEFAULT ''"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,7 @@ class NetworkRecord:
     created_ns: int
     address: str = ""
     set_ip_forward: bool = False
+    address6: str = ""
 
 
 class NetworkStore:
@@ -60,28 +76,64 @@ class NetworkStore:
         for statement in _SCHEMA.split(";\n"):
             if statement.strip():
                 database.execute(statement)
+        columns = {
+            (table, row[1])
+            for table in ("network_networks", "network_endpoints")
+            for row in database.execute(f"PRAGMA table_info({table})")
+        }
+        for table, column in _ADDITIONS:
+            if (table, column.split()[0]) not in columns:
+                database.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     def network(self, name: str) -> NetworkRecord | None:
         """The remembered network of this name."""
-        query = "SELECT name, id, driver, created_ns, address, set_ip_forward FROM network_networks WHERE name = ?"
-        row = self._database.execute(query, (name,)).fetchone()
+        columns = "name, id, driver, created_ns, address, set_ip_forward, address6"
+        row = self._database.execute(f"SELECT {columns} FROM network_networks WHERE name = ?", (name,)).fetchone()
         if row is None:
             return None
-        name, network_id, driver, created_ns, address, set_ip_forward = row
-        return NetworkRecord(name, network_id, driver, created_ns, address, bool(set_ip_forward))
+        name, network_id, driver, created_ns, address, set_ip_forward, address6 = row
+        return NetworkRecord(name, network_id, driver, created_ns, address, bool(set_ip_forward), address6)
 
     def save_network(self, record: NetworkRecord) -> None:
         """Remember the network, in place of what was remembered before."""
-        values = (record.name, record.id, record.driver, record.created_ns, record.address, int(record.set_ip_forward))
         with self._database:
-            self._database.execute("INSERT OR REPLACE INTO network_networks VALUES (?, ?, ?, ?, ?, ?)", values)
+            self._save_network(record)
+
+    def _save_network(self, record: NetworkRecord) -> None:
+        values = (
+            *(record.name, record.id, record.driver, record.created_ns, record.address),
+            *(int(record.set_ip_forward), record.address6),
+        )
+        self._database.execute("INSERT OR REPLACE INTO network_networks VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def subnets(self, *, besides: str) -> list[IPv4Network]:
         """What all networks have or are about to get, whether they work or not, but the one of this name."""
-        query = "SELECT address FROM network_networks WHERE name != ? AND address != ''"
-        found = [address for (address,) in self._database.execute(query, (besides,))]
+        found = self._texts("address", besides)
         found += [known.subnet for known in self.definitions() if known.subnet and known.name != besides]
         return [IPv4Interface(text).network for text in found]
+
+    def subnets6(self, *, besides: str) -> list[IPv6Network]:
+        """The same for IPv6."""
+        found = self._texts("address6", besides)
+        found += [known.subnet6 for known in self.definitions() if known.subnet6 and known.name != besides]
+        return [IPv6Interface(text).network for text in found]
+
+    def _texts(self, column: str, besides: str) -> list[str]:
+        query = f"SELECT {column} FROM network_networks WHERE name != ? AND {column} != ''"
+        return [text for (text,) in self._database.execute(query, (besides,))]
+
+    def host_changes(self) -> list[tuple[str, str]]:
+        """What this daemon has changed of the host's IPv6, in order: (setting, the value that it wrote)."""
+        return list(self._database.execute("SELECT setting, value FROM network_host_changes ORDER BY rowid"))
+
+    def save_host_changes(self, changes: Mapping[str, str]) -> None:
+        """Remember what is about to be changed; nothing to change: forget what was."""
+        with self._database:
+            self._database.execute("BEGIN")
+            if not changes:
+                self._database.execute("DELETE FROM network_host_changes")
+            for change in changes.items():
+                self._database.execute("INSERT OR REPLACE INTO network_host_changes VALUES (?, ?)", change)
 
     def definitions(self) -> list[NetworkDefinition]:
         """What users' own networks were made from, oldest first."""
@@ -94,8 +146,7 @@ class NetworkStore:
         with self._database:
             self._database.execute("BEGIN")
             self._database.execute("INSERT INTO network_definitions VALUES (?, ?)", (definition.name, text))
-            values = (definition.name, definition.id, definition.driver, definition.created_ns, "", 0)
-            self._database.execute("INSERT OR REPLACE INTO network_networks VALUES (?, ?, ?, ?, ?, ?)", values)
+            self._save_network(NetworkRecord(definition.name, definition.id, definition.driver, definition.created_ns))
 
     def delete_network(self, name: str) -> None:
         """Forget a network with all that belongs to it; harmless when it is not known."""
@@ -108,18 +159,22 @@ class NetworkStore:
     def endpoints(self, network: str) -> list[Endpoint]:
         """All endpoints of a network, in the order of their creation."""
         query = (
-            "SELECT container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports"
+            "SELECT container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports, ip6, prefix6, gateway6"
             " FROM network_endpoints WHERE network = ? ORDER BY rowid"
         )
         record = self.network(network)
         network_id = record.id if record else ""
         found: list[Endpoint] = []
         for row in self._database.execute(query, (network,)):
-            container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports = row
+            container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports, ip6, prefix6, gateway6 = row
             published = tuple(PublishedPort(*port) for port in json.loads(ports))
-            found.append(
-                Endpoint(network, network_id, container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, published)
+            known = Endpoint(
+                *(network, network_id, container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, published),
+                ip6=ip6,
+                prefix6=prefix6,
+                gateway6=gateway6,
             )
+            found.append(known)
         return found
 
     def save_endpoint(self, endpoint: Endpoint, also: Callable[[], None] | None = None) -> None:
@@ -136,13 +191,14 @@ class NetworkStore:
         values = (
             *(endpoint.network, endpoint.container_id, endpoint.endpoint_id, endpoint.ip, endpoint.prefix),
             *(endpoint.gateway, endpoint.mac, endpoint.mtu, endpoint.veth, ports),
+            *(endpoint.ip6, endpoint.prefix6, endpoint.gateway6),
         )
         with self._database:
             if also is not None:
                 self._database.execute("BEGIN")
                 also()
             self._database.execute(
-                "INSERT OR REPLACE INTO network_endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+                "INSERT OR REPLACE INTO network_endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
             )
 
     def delete_endpoint(self, network: str, container_id: str) -> None:

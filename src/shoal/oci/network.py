@@ -17,6 +17,9 @@ class InterfaceConfig(msgspec.Struct, frozen=True, kw_only=True):
     gateway: str | None = None
     gateway_mac: str | None = None
     """The gateway's, where the host knows it for good: the container needs no ARP to reach it."""
+    address6: str | None = None
+    """With its prefix, "fd00::2/64"; None for an interface without IPv6."""
+    gateway6: str | None = None
     mac: str | None = None
     """Already set by the host when it made the veth pair; here for inspection."""
     mtu: int | None = None

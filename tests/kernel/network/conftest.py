@@ -6,12 +6,16 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Coroutine, Iterator
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import pytest
 
 from shoal.linux.netlink import Netlink
-from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.bridge import BridgeNetwork
+from shoal.network.bridge_config import BridgeConfig
+from shoal.network.bridge_host import BridgeHost
+from shoal.network.bridge_options import PoolDefaults, bridge_config
+from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import EndpointRequest
 from shoal.network.endpoint import Endpoint
 from shoal.network.instance import bridge_name, table_name
@@ -49,16 +53,23 @@ class Site:
         self.notes += self.run(network.start())
         return network
 
-    def container(self, network: BridgeNetwork, *ports: PortRequest) -> tuple[Namespace, Endpoint]:
+    def container(self, network: BridgeNetwork, *ports: PortRequest, ip6: str = "") -> tuple[Namespace, Endpoint]:
         """A process in a namespace of its own, on the network, its interface configured."""
         self._count += 1
-        endpoint = self.run(network.allocate(f"{self._count:064x}", EndpointRequest(ports=ports)))
+        endpoint = self.run(network.allocate(f"{self._count:064x}", EndpointRequest(ports=ports, ip6=ip6)))
         namespace = self.process()
         self.run(network.connect(endpoint, namespace.pid))
         interface = endpoint.interface()
         assert interface is not None
         assert interface.address is not None
-        namespace.configure(interface.name, interface.address, interface.gateway, interface.gateway_mac)
+        namespace.configure(
+            interface.name,
+            interface.address,
+            interface.gateway,
+            interface.gateway_mac,
+            address6=interface.address6,
+            gateway6=interface.gateway6,
+        )
         return namespace, endpoint
 
     def process(self) -> Namespace:
@@ -121,3 +132,48 @@ def site(real_host_untouched: None) -> Iterator[Site]:  # noqa: ARG001 - the out
         assert {name for name in link_names() if not name.startswith("ve")} == links
         assert nft("list", "ruleset") == ruleset
         assert read_sysctl("net.ipv4.ip_forward") == "0"
+
+
+class Make(Protocol):
+    """Makes a network of a user's beside the default one; what is in `options` goes to the bridge driver."""
+
+    def __call__(
+        self, name: str, *, internal: bool = False, subnet: str = "", subnet6: str = "", **options: str
+    ) -> BridgeNetwork: ...
+
+
+@pytest.fixture
+def make(site: Site) -> Iterator[Make]:
+    """Makes networks of users beside the default one, as one daemon has them: one table, one worker."""
+    host = BridgeHost("shoal")
+    networks = [BridgeNetwork(BridgeConfig.for_daemon("/run/shoal"), site.database, host=host)]
+    defaults = PoolDefaults(pools6=(("fd5a::/48", 64),), ip_forward6=True)
+
+    def network(
+        name: str, *, internal: bool = False, subnet: str = "", subnet6: str = "", **options: str
+    ) -> BridgeNetwork:
+        options["name"] = f"br-{name}"
+        definition = NetworkDefinition(
+            id=f"{len(networks):064x}",
+            name=name,
+            created_ns=1,
+            subnet=subnet or f"10.77.{len(networks)}.0/24",
+            ipv6=bool(subnet6),
+            subnet6=subnet6.removeprefix("any"),
+            internal=internal,
+            options={f"com.docker.network.bridge.{option}": value for option, value in options.items()},
+        )
+        made = BridgeNetwork(bridge_config(definition, "shoal", defaults), site.database, host=host)
+        networks.append(made)
+        site.notes += site.run(made.start())
+        return made
+
+    site.run(networks[0].start())
+    site.run(host.bring_up())
+    try:
+        yield network
+    finally:
+        for known in reversed(networks):
+            site.run(known.stop(remove=True))
+        site.run(host.remove_table())
+        site.run(host.close())

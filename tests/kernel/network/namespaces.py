@@ -59,12 +59,21 @@ class Namespace:
             raise errors[0]
         return results[0]
 
-    def configure(self, name: str, address: str, gateway: str | None, gateway_mac: str | None = None) -> None:
+    def configure(
+        self,
+        name: str,
+        address: str,
+        gateway: str | None,
+        gateway_mac: str | None = None,
+        *,
+        address6: str | None = None,
+        gateway6: str | None = None,
+    ) -> None:
         """Bring up loopback and an interface, as the container's child does."""
 
         def work() -> None:
             with Netlink() as netlink:
-                netlink.configure_interface(name, address, gateway, gateway_mac)
+                netlink.configure_interface(name, address, gateway, gateway_mac, address6=address6, gateway6=gateway6)
 
         self.call(work)
 
@@ -116,18 +125,22 @@ def inside_new_namespace() -> Iterator[None]:
 
 
 def listen(ip: str, port: int) -> socket.socket:
-    """A listening TCP socket here."""
-    server = socket.create_server((ip, port))
+    """A listening TCP socket here; at :: for both families."""
+    server = socket.create_server((ip, port), family=_family(ip), dualstack_ipv6=":" in ip)
     server.settimeout(TIMEOUT_S)
     return server
 
 
 def udp(ip: str, port: int) -> socket.socket:
     """A bound UDP socket here."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bound = socket.socket(_family(ip), socket.SOCK_DGRAM)
     bound.settimeout(TIMEOUT_S)
     bound.bind((ip, port))
     return bound
+
+
+def _family(ip: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
 def write_sysctl(key: str, value: str) -> None:
@@ -168,7 +181,7 @@ def ping_udp(server: socket.socket, client: socket.socket, target: tuple[str, in
     assert data == b"ping"
     server.sendto(b"pong", peer)
     data, sender = client.recvfrom(100)
-    assert (data, sender) == (b"pong", target)
+    assert (data, sender[:2]) == (b"pong", target)
     return str(peer[0])
 
 

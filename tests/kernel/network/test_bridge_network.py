@@ -11,7 +11,8 @@ import pytest
 
 from shoal.errors import Conflict, Forbidden, InvalidArgument, SyscallError
 from shoal.linux.netlink import Netlink
-from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.bridge import BridgeNetwork
+from shoal.network.bridge_config import BridgeConfig
 from shoal.network.driver import EndpointRequest
 from shoal.network.ports import PortRequest
 from tests.kernel.network.conftest import HOST_IP, LAN_IP, Site

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from shoal.linux.netlink import Netlink
-from shoal.network.bridge import BridgeConfig, BridgeNetwork
+from shoal.network.bridge import BridgeNetwork
+from shoal.network.bridge_config import BridgeConfig
 from shoal.network.driver import EndpointRequest
 from shoal.network.ports import PortRequest
 from tests.kernel.network.namespaces import (

@@ -3,54 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from shoal.network.bridge import BridgeConfig, BridgeNetwork
-from shoal.network.bridge_host import BridgeHost
-from shoal.network.bridge_options import bridge_config
-from shoal.network.definition import NetworkDefinition
 from shoal.network.ports import PortRequest
-from tests.kernel.network.conftest import HOST_IP, LAN_IP, Site
+from tests.kernel.network.conftest import HOST_IP, LAN_IP, Make, Site
 from tests.kernel.network.namespaces import Namespace, exchange, nft, ping_udp, write_sysctl
 
 pytestmark = pytest.mark.root
 WEB = PortRequest("tcp", 80, "0.0.0.0", range(8080, 8081))
 SHORT_S = 0.4
-Make = Callable[..., BridgeNetwork]
-
-
-@pytest.fixture
-def make(site: Site) -> Iterator[Make]:
-    """Makes networks of users beside the default one, as one daemon has them: one table, one worker."""
-    host = BridgeHost("shoal")
-    networks = [BridgeNetwork(BridgeConfig.for_daemon("/run/shoal"), site.database, host=host)]
-
-    def network(name: str, *, internal: bool = False, subnet: str = "", **options: str) -> BridgeNetwork:
-        options["name"] = f"br-{name}"
-        definition = NetworkDefinition(
-            id=f"{len(networks):064x}",
-            name=name,
-            created_ns=1,
-            subnet=subnet or f"10.77.{len(networks)}.0/24",
-            internal=internal,
-            options={f"com.docker.network.bridge.{option}": value for option, value in options.items()},
-        )
-        made = BridgeNetwork(bridge_config(definition, "shoal"), site.database, host=host)
-        networks.append(made)
-        site.notes += site.run(made.start())
-        return made
-
-    site.run(networks[0].start())
-    site.run(host.bring_up())
-    try:
-        yield network
-    finally:
-        for known in reversed(networks):
-            site.run(known.stop(remove=True))
-        site.run(host.remove_table())
-        site.run(host.close())
 
 
 def _silent(client: Namespace, ip: str, port: int) -> None:

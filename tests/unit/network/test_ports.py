@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.api.host_config import PortBinding
-from shoal.errors import Internal, InvalidArgument, ShoalError, Unsupported
+from shoal.errors import Internal, InvalidArgument, ShoalError
 from shoal.network.endpoint import PublishedPort
 from shoal.network.ports import (
     PortRequest,
@@ -60,18 +60,21 @@ def test_parse_bindings_of_every_form() -> None:
         }
     )
     assert parsed == (
-        PortRequest("tcp", 80, "0.0.0.0", range(8080, 8081)),
+        PortRequest("tcp", 80, "0.0.0.0", range(8080, 8081), dual=True),
         PortRequest("tcp", 80, "127.0.0.1", range(8081, 8082)),
-        PortRequest("tcp", 443, "0.0.0.0", range(8000, 8011)),
-        PortRequest("udp", 53, "0.0.0.0", None),
-        PortRequest("tcp", 25, "0.0.0.0", None),
+        PortRequest("tcp", 443, "0.0.0.0", range(8000, 8011), dual=True),
+        PortRequest("udp", 53, "0.0.0.0", None, dual=True),
+        PortRequest("tcp", 25, "0.0.0.0", None, dual=True),
     )
 
 
 def test_parse_bindings_publish_all_adds_the_exposed_ones() -> None:
     """`-P` publishes what is exposed and not yet published."""
     parsed = parse_port_bindings({"80/tcp": [binding("8080")]}, exposed=["80/tcp", "53/udp"], publish_all=True)
-    assert parsed == (PortRequest("tcp", 80, "0.0.0.0", range(8080, 8081)), PortRequest("udp", 53))
+    assert parsed == (
+        PortRequest("tcp", 80, "0.0.0.0", range(8080, 8081), dual=True),
+        PortRequest("udp", 53, dual=True),
+    )
 
 
 def test_parse_bindings_without_publish_all_ignores_exposed_and_empty_ones() -> None:
@@ -108,12 +111,13 @@ def test_parse_bindings_malformed_host_ip_is_refused() -> None:
         parse_port_bindings({"80/tcp": [binding("80", "localhost")]})
 
 
-@pytest.mark.parametrize("host_ip", ["::", "::1", "[::1]"])
-def test_parse_bindings_ipv6_host_ip_is_unsupported(host_ip: str) -> None:
-    """501 with the address, instead of a port that silently answers elsewhere."""
-    with pytest.raises(Unsupported) as caught:
-        parse_port_bindings({"80/tcp": [binding("80", host_ip)]})
-    assert host_ip in caught.value.what
+@pytest.mark.parametrize(
+    ("host_ip", "read"), [("::", "::"), ("::1", "::1"), ("[::1]", "::1"), ("FD00:0::1", "fd00::1")]
+)
+def test_parse_bindings_ipv6_host_ip_is_for_ipv6_only(host_ip: str, read: str) -> None:
+    """In its usual form, so that equal addresses are the same, and at no IPv4 address besides."""
+    (parsed,) = parse_port_bindings({"80/tcp": [binding("80", host_ip)]})
+    assert parsed.host_ips == (read,)
 
 
 @given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))

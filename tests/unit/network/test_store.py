@@ -8,7 +8,7 @@ from pathlib import Path
 from shoal.network.endpoint import Endpoint, PublishedPort
 from shoal.network.store import NetworkRecord, NetworkStore
 
-RECORD = NetworkRecord("bridge", "n" * 64, "bridge", 5, "172.17.0.1/16", True)
+RECORD = NetworkRecord("bridge", "n" * 64, "bridge", 5, "172.17.0.1/16", True, "fd00::1/64")
 ENDPOINT = Endpoint(
     network="bridge",
     network_id="n" * 64,
@@ -21,6 +21,9 @@ ENDPOINT = Endpoint(
     mtu=1500,
     veth="vecccccccee",
     ports=(PublishedPort("tcp", 80, "0.0.0.0", 8080), PublishedPort("udp", 53, "127.0.0.1", 5353)),
+    ip6="fd00::2",
+    prefix6=64,
+    gateway6="fd00::1",
 )
 
 
@@ -57,4 +60,35 @@ def test_store_unknown_network_is_none() -> None:
     """Before the first start there is nothing."""
     database = sqlite3.connect(":memory:")
     assert NetworkStore(database).network("bridge") is None
+    database.close()
+
+
+def test_store_of_a_database_from_before_ipv6_goes_on() -> None:
+    """Its networks and endpoints are read as they were, and can be written."""
+    database = sqlite3.connect(":memory:")
+    columns = "name TEXT PRIMARY KEY, id TEXT, driver TEXT, created_ns INTEGER, address TEXT, set_ip_forward INTEGER"
+    database.execute(f"CREATE TABLE network_networks ({columns})")
+    database.execute("INSERT INTO network_networks VALUES ('net', 'i', 'bridge', 5, '10.0.0.1/24', 0)")
+    columns = "network, container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports"
+    database.execute(f"CREATE TABLE network_endpoints ({columns}, PRIMARY KEY (network, container_id))")
+    row = ("net", "c", "e", "10.0.0.2", 24, "10.0.0.1", "02:42:0a:00:00:02", 1500, "ve", "[]")
+    database.execute(f"INSERT INTO network_endpoints VALUES ({', '.join('?' * len(row))})", row)
+    store = NetworkStore(database)
+    record, (endpoint,) = store.network("net"), store.endpoints("net")
+    assert record == NetworkRecord("net", "i", "bridge", 5, "10.0.0.1/24")
+    assert (endpoint.ip, endpoint.ip6) == ("10.0.0.2", "")
+    store.save_network(RECORD)
+    store.save_endpoint(ENDPOINT)
+    assert NetworkStore(database).endpoints("bridge") == [ENDPOINT]
+    database.close()
+
+
+def test_store_host_changes_are_kept_in_order_until_forgotten() -> None:
+    """They are undone from the last to the first."""
+    database = sqlite3.connect(":memory:")
+    store = NetworkStore(database)
+    store.save_host_changes({"conf/eth0/accept_ra": "2", "conf/all/forwarding": "1"})
+    assert store.host_changes() == [("conf/eth0/accept_ra", "2"), ("conf/all/forwarding", "1")]
+    store.save_host_changes({})
+    assert store.host_changes() == []
     database.close()

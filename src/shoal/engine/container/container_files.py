@@ -55,7 +55,8 @@ class ContainerFiles:
                 host_gateway=self._gateway(),
                 links=links,
             )
-            resolv = _own_resolv_conf(host_resolv, resolver, has_resolver=has_resolver)
+            has_ipv6 = any(":" in address for address in addresses)
+            resolv = _own_resolv_conf(host_resolv, resolver, has_resolver=has_resolver, ipv6=has_ipv6)
         self._paths.hosts_file(record.id).write_text(hosts)
         self._paths.hostname_file(record.id).write_text(files.hostname_file(hostname))
         self._paths.resolv_conf_file(record.id).write_text(resolv)
@@ -74,7 +75,10 @@ class ContainerFiles:
         """
         path, host_resolv = self._paths.resolv_conf_file(record.id), _read(files.HOST_RESOLV_CONF)
         # In place, because it is this very file that is bound into the container.
-        if _beginning(path) == _own_resolv_conf(host_resolv, _asked(record), has_resolver=False):
+        written = [
+            _own_resolv_conf(host_resolv, _asked(record), has_resolver=False, ipv6=ipv6) for ipv6 in (False, True)
+        ]
+        if _beginning(path) in written:
             path.write_text(_own_resolv_conf(host_resolv, _asked(record), has_resolver=True))
 
     def names_resolver(self, record: ContainerRecord) -> bool:
@@ -87,13 +91,13 @@ def _asked(record: ContainerRecord) -> files.ResolverOptions:
     return files.ResolverOptions(host.dns, host.dns_search, host.dns_options)
 
 
-def _own_resolv_conf(host_resolv: str, asked: files.ResolverOptions, *, has_resolver: bool) -> str:
+def _own_resolv_conf(host_resolv: str, asked: files.ResolverOptions, *, has_resolver: bool, ipv6: bool = False) -> str:
     """The text of resolv.conf for a container with a network of its own."""
     source = files.resolv_conf_source(host_resolv)
     text = _read(source) if source != files.HOST_RESOLV_CONF else host_resolv
     if has_resolver:
         return files.resolver_conf_file(text, RESOLVER_ADDRESS, asked)
-    return files.resolv_conf_file(text, asked)
+    return files.resolv_conf_file(text, asked, ipv6=ipv6)
 
 
 def _beginning(path: Path) -> str:

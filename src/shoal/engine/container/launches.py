@@ -73,7 +73,7 @@ class LaunchBuilder:
             return
         self._files.write(
             record,
-            [place.endpoint.ip for place in places],
+            [address for place in places for address in place.endpoint.addresses],
             self._links.hosts(record),
             has_resolver=any(place.has_names for place in places),
         )

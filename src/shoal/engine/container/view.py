@@ -139,7 +139,9 @@ def _network_settings(record: ContainerRecord, network: NetworkView) -> NetworkS
     if bridge is not None:  # the fields of API 1.21 describe the default bridge
         settings.endpoint_id, settings.gateway = bridge.endpoint_id, bridge.gateway
         settings.ip_address, settings.ip_prefix_len = bridge.ip_address, bridge.ip_prefix_len
-        settings.mac_address = bridge.mac_address
+        settings.mac_address, settings.ipv6_gateway = bridge.mac_address, bridge.ipv6_gateway
+        settings.global_ipv6_address = bridge.global_ipv6_address
+        settings.global_ipv6_prefix_len = bridge.global_ipv6_prefix_len
     return settings
 
 
@@ -207,13 +209,17 @@ def command_text(path: str, args: Sequence[str]) -> str:
 
 
 def port_rows(network: NetworkView) -> list[Port]:
-    """The ports of a container that runs, as lists show them: published ones once for each address."""
+    """The ports of a container that runs, as lists show them: published ones once for each address.
+
+    In a routed network they have no number on the host, and look like ports that are only exposed.
+    """
     rows = []
     for name, bindings in network.ports.items():
         number, _, protocol = name.partition("/")
-        if not bindings:
+        published = [binding for binding in bindings or () if binding.host_port]
+        if not published:
             rows.append(Port(private_port=int(number), type=protocol))
-        for binding in bindings or ():
+        for binding in published:
             public = int(binding.host_port)
             rows.append(Port(ip=binding.host_ip, private_port=int(number), public_port=public, type=protocol))
     return sorted(rows, key=lambda row: (row.private_port, row.public_port))

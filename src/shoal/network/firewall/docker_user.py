@@ -13,18 +13,22 @@ import subprocess
 
 from shoal.network.firewall.nftables import Nftables, NftError
 
-_LEGACY_TABLES = "/proc/net/ip_tables_names"
-_LEGACY = "/usr/sbin/iptables-legacy"
+_IPTABLES = {"ip": "iptables", "ip6": "ip6tables"}
 _LEGACY_TIMEOUT_S = 10
 
 
 class ForwardException:
-    """Our accepts for one bridge in DOCKER-USER, for the one thread that owns `nft`. Blocking."""
+    """Our accepts for one bridge in DOCKER-USER, for the one thread that owns `nft`. Blocking.
 
-    def __init__(self, nft: Nftables, bridge: str) -> None:
+    `family` is "ip" or "ip6", each of which has a DOCKER-USER of its own.
+    """
+
+    def __init__(self, nft: Nftables, bridge: str, family: str = "ip") -> None:
         self._nft = nft
         self._bridge = bridge
+        self._family = family
         self._mark = f"shoal: {bridge}"
+        self._legacy_program = f"/usr/sbin/{_IPTABLES[family]}-legacy"
 
     def ensure(self) -> str:
         """Add the accepts where they are needed and possible; "" or a warning that tells what is dropped.
@@ -37,7 +41,7 @@ class ForwardException:
     def remove(self) -> None:
         """Take away every accept of ours; harmless when there is none. Raises: NftError."""
         for handle in self._handles():
-            self._nft.run(f"delete rule ip filter DOCKER-USER handle {handle}")
+            self._nft.run(f"delete rule {self._family} filter DOCKER-USER handle {handle}")
         if self._legacy_in_use():
             for flag in ("-i", "-o"):
                 while self._legacy("-D", "DOCKER-USER", *self._legacy_rule(flag)):
@@ -47,7 +51,7 @@ class ForwardException:
 
     def _chain(self, name: str) -> str:
         try:
-            return self._nft.run(f"list chain ip filter {name}")
+            return self._nft.run(f"list chain {self._family} filter {name}")
         except NftError as error:
             if error.missing:
                 return ""
@@ -61,9 +65,9 @@ class ForwardException:
         if "policy drop" not in self._chain("FORWARD"):
             return ""
         if not self._chain("DOCKER-USER"):
-            return _dropped_words(self._bridge, "iptables -I FORWARD")
+            return _dropped_words(self._bridge, f"{_IPTABLES[self._family]} -I FORWARD")
         if not self._handles():
-            rule = "insert rule ip filter DOCKER-USER"
+            rule = f"insert rule {self._family} filter DOCKER-USER"
             self._nft.run(
                 f'{rule} iifname "{self._bridge}" counter accept comment "{self._mark}"\n'
                 f'{rule} oifname "{self._bridge}" counter accept comment "{self._mark}"\n'
@@ -80,7 +84,7 @@ class ForwardException:
             if self._legacy("-C", "DOCKER-USER", *rule):
                 continue
             if not self._legacy("-I", "DOCKER-USER", *rule):
-                return _dropped_words(self._bridge, "iptables-legacy -I FORWARD")
+                return _dropped_words(self._bridge, f"{_IPTABLES[self._family]}-legacy -I FORWARD")
         return ""
 
     def _legacy_rule(self, flag: str) -> tuple[str, ...]:
@@ -89,14 +93,14 @@ class ForwardException:
     def _legacy_in_use(self) -> bool:
         """Whether the old filter table exists; asking `iptables-legacy` itself would create it."""
         try:
-            with open(_LEGACY_TABLES, encoding="ascii") as file:
-                return "filter" in file.read().split() and os.access(_LEGACY, os.X_OK)
+            with open(f"/proc/net/{self._family}_tables_names", encoding="ascii") as file:
+                return "filter" in file.read().split() and os.access(self._legacy_program, os.X_OK)
         except OSError:
             return False
 
     def _legacy_drops(self) -> bool:
         listed = subprocess.run(
-            [_LEGACY, "-w", "5", "-S", "FORWARD"],
+            [self._legacy_program, "-w", "5", "-S", "FORWARD"],
             capture_output=True,
             text=True,
             timeout=_LEGACY_TIMEOUT_S,
@@ -106,7 +110,7 @@ class ForwardException:
 
     def _legacy(self, *arguments: str) -> bool:
         done = subprocess.run(
-            [_LEGACY, "-w", "5", *arguments], capture_output=True, timeout=_LEGACY_TIMEOUT_S, check=False
+            [self._legacy_program, "-w", "5", *arguments], capture_output=True, timeout=_LEGACY_TIMEOUT_S, check=False
         )
         return done.returncode == 0
 

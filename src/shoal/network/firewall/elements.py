@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterable
 
 from shoal.network.firewall.nftables import NftError
-from shoal.network.firewall.ruleset import PUBLISHED_ANY, PUBLISHED_AT, Publication, map_of
+from shoal.network.firewall.ruleset import PUBLISHED6_AT, PUBLISHED_AT, Publication, map_of
 
 _NETLINK_NETFILTER, _SUBSYSTEM = 12, 10
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_CREATE = 0x1, 0x4, 0x400
@@ -58,13 +58,12 @@ class MapElements:
         self._socket.close()
 
     def _transact(self, kind: int, flags: int, publications: Iterable[Publication]) -> None:
-        by_map: dict[str, list[Publication]] = {PUBLISHED_AT: [], PUBLISHED_ANY: []}
+        by_map: dict[str, list[Publication]] = {}
         for publication in publications:
-            by_map[map_of(publication)].append(publication)
+            by_map.setdefault(map_of(publication), []).append(publication)
         bodies = [
             pack_elements(self._table, name, entries, with_data=kind == _NEW_ELEMENT)
             for name, entries in by_map.items()
-            if entries
         ]
         if not bodies:
             return
@@ -121,13 +120,17 @@ def _key(publication: Publication) -> bytes:
     """The parts of a concatenation, each padded to four bytes, in network order."""
     port = publication.port
     key = struct.pack(">B3x", _PROTOCOLS[port.protocol])
-    if map_of(publication) == PUBLISHED_AT:
-        key += socket.inet_aton(port.host_ip)
+    if map_of(publication) in (PUBLISHED_AT, PUBLISHED6_AT):
+        key += _address(port.host_ip)
     return key + struct.pack(">H2x", port.host_port)
 
 
 def _target(publication: Publication) -> bytes:
-    return socket.inet_aton(publication.container_ip) + struct.pack(">H2x", publication.port.container_port)
+    return _address(publication.container_ip) + struct.pack(">H2x", publication.port.container_port)
+
+
+def _address(text: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
 
 
 def _attribute(kind: int, payload: bytes) -> bytes:

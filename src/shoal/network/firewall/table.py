@@ -13,6 +13,7 @@ from shoal.network.firewall.ruleset import (
     render_permits_forgotten,
     render_table,
 )
+from shoal.network.ipv6_host import reaches_loopback
 
 
 class FirewallTable:
@@ -28,6 +29,7 @@ class FirewallTable:
         self._networks: dict[str, BridgedSubnet] = {}
         self._publications: dict[Publication, None] = {}
         self._is_up = False
+        self._reaches_loopback6 = True
 
     def rebuild(self, networks: Iterable[BridgedSubnet], publications: Iterable[Publication]) -> None:
         """Replace the table, in one transaction, by one that holds exactly this.
@@ -52,32 +54,44 @@ class FirewallTable:
         self._publications.update(dict.fromkeys(publications))
         self._render()
 
-    def leave(self, bridge: str) -> None:
-        """Serve a bridge no longer, whose publications have been removed; harmless when it is not served.
+    def leave(self, bridge: str, publications: Iterable[Publication] = ()) -> None:
+        """Serve a bridge no longer, and what of its publications has not been removed; harmless when it is not served.
 
         Raises: NftError.
         """
+        for publication in publications:
+            self._publications.pop(publication, None)
         if self._networks.pop(bridge, None) is not None:
             self._render()
 
     def _render(self) -> None:
         if self._is_up:
-            self._nft.run(render_table(self._name, self._networks.values(), self._publications))
+            self._reaches_loopback6 = reaches_loopback()
+            text = render_table(
+                self._name,
+                self._networks.values(),
+                self._publications,
+                reaches_loopback6=self._reaches_loopback6,
+            )
+            self._nft.run(text)
 
     def mend(self) -> bool:
         """Put the table back if it is gone; whether it was.
 
         Raises: NftError.
         """
-        if not self._is_up or self.exists():
+        if not self._is_up:
             return False
-        self._render()
-        return True
+        is_gone = not self.exists()
+        # Whoever changes the firewall may have loaded br_netfilter for it.
+        if is_gone or self._reaches_loopback6 != reaches_loopback():
+            self._render()
+        return is_gone
 
     def forget_permits(self) -> None:
         """Have the clients of guarded ports ask the host's firewall anew. Raises: NftError."""
         if self._is_up and any(publication.port.guarded for publication in self._publications):
-            self._nft.run(render_permits_forgotten(self._name))
+            self._nft.run(render_permits_forgotten(self._name, self._networks.values()))
 
     def add(self, publications: Sequence[Publication]) -> None:
         """Publish ports.
@@ -87,7 +101,7 @@ class FirewallTable:
         if not publications:
             return
         self._publications.update(dict.fromkeys(publications))
-        if any(publication.port.guarded for publication in publications):
+        if any(_needs_rules(publication) for publication in publications):
             self._render()
             return
         try:
@@ -106,7 +120,7 @@ class FirewallTable:
             return
         for publication in known:
             del self._publications[publication]
-        if any(publication.port.guarded for publication in known):
+        if any(_needs_rules(publication) for publication in known):
             self._render()
             return
         try:
@@ -133,3 +147,8 @@ class FirewallTable:
             if error.missing:
                 return False
             raise
+
+
+def _needs_rules(publication: Publication) -> bool:
+    """Whether it is more than an element of a map."""
+    return publication.port.guarded or publication.is_opened

@@ -165,7 +165,10 @@ def _network_steps(launch: Launch, own: set[str]) -> list[Step]:
         return []  # another's network is another's to configure
     if not launch.interfaces:
         return [ConfigureInterface("lo", None, None)]
-    configure = [ConfigureInterface(one.name, one.address, one.gateway, one.gateway_mac) for one in launch.interfaces]
+    configure = [
+        ConfigureInterface(one.name, one.address, one.gateway, one.gateway_mac, one.address6, one.gateway6)
+        for one in launch.interfaces
+    ]
     return [WaitBarrier("network"), *configure]
 
 

@@ -1,0 +1,113 @@
+"""The addresses of a bridge network in both families: which its bridge gets, and who of its containers has which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from typing import TypeVar
+
+from shoal.errors import InvalidArgument, ShoalError
+from shoal.network.bridge_config import BridgeConfig
+from shoal.network.ipam import Pool
+
+Interface = TypeVar("Interface", IPv4Interface, IPv6Interface)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeAddresses:
+    """The gateways of a network with their subnets, which the bridge mostly has as its own addresses."""
+
+    ipv4: IPv4Interface
+    ipv6: IPv6Interface | None = None
+
+
+def adopted_addresses(found: Collection[IPv4Interface | IPv6Interface], config: BridgeConfig) -> BridgeAddresses:
+    """The first of each family that an operator's bridge has. Raises: InvalidArgument when it lacks one."""
+    ipv4 = next(address for address in found if isinstance(address, IPv4Interface))
+    if config.ipv6 is None:
+        return BridgeAddresses(ipv4)
+    ipv6 = next((address for address in found if isinstance(address, IPv6Interface)), None)
+    if ipv6 is None:
+        raise InvalidArgument(
+            f"the bridge {config.bridge} has no IPv6 address",
+            fix=f"ip address add fd00:1:2:3::1/64 dev {config.bridge}, or start shoald without --ipv6",
+        )
+    return BridgeAddresses(ipv4, ipv6)
+
+
+class AddressPools:
+    """The addresses of a network's containers."""
+
+    def __init__(self, config: BridgeConfig, addresses: BridgeAddresses) -> None:
+        self._name = config.name
+        self.addresses = addresses
+        self.ipv4 = _pool(addresses.ipv4, config.ip_range, config.reserved)
+        self.ipv6: Pool | None = None
+        if addresses.ipv6 is not None and config.ipv6 is not None:
+            self.ipv6 = _pool(addresses.ipv6, config.ipv6.ip_range, config.ipv6.reserved)
+
+    def take(self, ip: str, ip6: str) -> tuple[str, str]:
+        """The asked addresses, or the lowest free ones for "", held from now on; both or none.
+
+        The second is "" in a network without IPv6. Raises: Unavailable, InvalidArgument, Forbidden.
+        """
+        if ip6 and self.ipv6 is None:
+            raise InvalidArgument(
+                f"no configured subnet or ip-range contain the IP address {ip6}",
+                why=f"the network {self._name} has no IPv6",
+                fix="docker network create --ipv6 --subnet fd00:1:2:3::/64 NAME",
+            )
+        first = _take(self.ipv4, ip)
+        try:
+            return first, _take(self.ipv6, ip6) if self.ipv6 is not None else ""
+        except ShoalError:
+            self.ipv4.release(first)
+            raise
+
+    def give_back(self, ip: str, ip6: str) -> None:
+        """Free addresses; harmless for those that are not held."""
+        self.ipv4.release(ip)
+        if self.ipv6 is not None and ip6:
+            self.ipv6.release(ip6)
+
+
+def _take(pool: Pool, address: str) -> str:
+    return pool.reserve(address) if address else pool.allocate()
+
+
+def _pool(address: IPv4Interface | IPv6Interface, ip_range: str | None, reserved: tuple[str, ...]) -> Pool:
+    return Pool(address.network, address.ip, within=ip_range, reserved=reserved)
+
+
+def choose_address(
+    wanted: Interface | None,
+    before: Interface | None,
+    claimed: Collection[IPv4Network | IPv6Network],
+    pick: Callable[[], Interface],
+    *,
+    in_use: bool,
+) -> tuple[Interface, list[str]]:
+    """The address of a bridge: the one that is `wanted`, or that it had `before`, or one of a free subnet; and notes.
+
+    `claimed` is what the host uses itself; `in_use`: containers that live have addresses of `before`.
+    """
+    if before is not None and in_use and wanted not in (None, before):
+        return before, [f"--bip {wanted} waits until no container of {before.network} is left"]
+    if wanted is not None:
+        return wanted, [] if before == wanted else _overlaps(wanted.network, claimed)
+    if before is not None and (in_use or not _overlaps(before.network, claimed)):
+        return before, []
+    return pick(), []
+
+
+def _overlaps(subnet: IPv4Network | IPv6Network, claimed: Collection[IPv4Network | IPv6Network]) -> list[str]:
+    """A sentence about what the host would no longer reach through this subnet."""
+    lost = next((claim for claim in claimed if claim.prefixlen > 0 and _meet(claim, subnet)), None)
+    return (
+        [f"the subnet {subnet} overlaps with {lost}, which the host uses: part of it is out of reach"] if lost else []
+    )
+
+
+def _meet(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
