@@ -7,6 +7,8 @@ import os
 from shoal.cli.arguments import UsageError
 from shoal.cli.container.flags import ContainerOptions
 from shoal.cli.context import Context
+from shoal.cli.endpoint import default_address
+from shoal.cli.proxies import proxy_variables
 from shoal.cli.references import split_tag, with_default_tag
 from shoal.client.document import Json
 from shoal.errors import InvalidArgument, NotFound
@@ -29,6 +31,10 @@ def create_container(options: ContainerOptions, body: Mapping[str, Json], contex
         raise InvalidArgument(
             f"container ID file found, make sure the other container isn't running or delete {options.cidfile}"
         )
+    given = body.get("Env")
+    env = [str(each) for each in given] if isinstance(given, list) else []
+    if proxies := proxy_variables(context.config_directory, default_address(context), env):
+        body = {**body, "Env": [*env, *proxies]}
     if options.pull == "always":
         _pull(options, context)
     containers = context.client.containers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import threading
@@ -17,7 +18,7 @@ from shoal.image.registry.failures import Cancelled
 from shoal.image.registry.progress import Told
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
-from tests.engines.bad_registry import INDEX, MANIFEST, BadRegistry, Exchange, digest_of
+from tests.engines.bad_registry import INDEX, MANIFEST, BadRegistry, Exchange, digest_of, layer_tar
 from tests.kernel.image.pulls import AMD64, BIG, SMALL, Puller, on_blob
 
 
@@ -47,6 +48,42 @@ def test_pull_takes_plain_and_zstd_layers(puller: Puller, pack: Callable[[bytes]
     puller.registry.image(SMALL, tag="2", pack=pack, kind=kind)
     puller.pull("2")
     assert puller.store.layers_size() == 4
+
+
+def estargz(tar: bytes) -> bytes:
+    """The layer as eStargz has it: a gzip member for each piece, one for the table of contents, and a footer."""
+    table = layer_tar("stargz.index.json", b'{"version": 1, "entries": []}')
+    size = -(-len(tar.rstrip(b"\0")) // 512) * 512  # the end of the archive comes behind the table
+    pieces = [tar[at : at + 512] for at in range(0, size, 512)]
+    footer = bytes.fromhex("1f8b08040000000000ff1a0053471600") + b"%016xSTARGZ" % len(tar)
+    return b"".join(map(gzip.compress, [*pieces, table])) + footer + bytes.fromhex("010000ffff0000000000000000")
+
+
+def zstd_chunked(tar: bytes) -> bytes:
+    """The layer as zstd:chunked has it: a frame for each piece, the table of contents in frames that are skipped."""
+
+    def skipped(data: bytes) -> bytes:
+        return (0x184D2A50).to_bytes(4, "little") + len(data).to_bytes(4, "little") + data
+
+    compress = zstandard.ZstdCompressor().compress
+    pieces = [compress(tar[at : at + 512]) for at in range(0, len(tar), 512)]
+    return b"".join(pieces) + skipped(compress(b'{"version": 1, "entries": []}')) + skipped(bytes(56) + b"GNUlInUx")
+
+
+def test_pull_takes_zstd_chunked_as_an_ordinary_layer(puller: Puller) -> None:
+    """Several frames, and some that are to be skipped: the tar is what the diff ID says."""
+    puller.registry.image(SMALL, tag="2", pack=zstd_chunked, kind="+zstd")
+    puller.pull("2")
+    assert puller.store.layers_size() == 4
+
+
+def test_pull_takes_estargz_as_an_ordinary_layer(puller: Puller) -> None:
+    """Several gzip members, of which the last is empty; the table of contents is a file of the layer."""
+    blob = estargz(SMALL)
+    tar = gzip.decompress(blob)
+    puller.registry.image(tar, tag="2", pack=lambda _: blob)
+    puller.pull("2")
+    assert puller.store.layers_size() == 4 + len(b'{"version": 1, "entries": []}')
 
 
 def test_pull_of_an_index_takes_the_platform(puller: Puller) -> None:

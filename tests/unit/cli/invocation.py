@@ -34,7 +34,9 @@ def shoal(
     given, out, err = io.BytesIO(stdin), io.BytesIO(), io.BytesIO()
     streams = [io.TextIOWrapper(buffer, encoding="utf-8") for buffer in (given, out, err)]
     client = Client(transport, version="1.50")
-    context = Context(lambda _: client, streams[0], streams[1], streams[2], environment or {})
+    context = Context(
+        lambda _: client, streams[0], streams[1], streams[2], {"HOME": "/nonexistent", **(environment or {})}
+    )
     code = run_words(words, context)
     for stream in streams[1:]:
         stream.flush()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shoal.cli.registry_auth import HUB, RegistryAuth, server_of
-from shoal.errors import InvalidArgument
+from shoal.errors import Internal, InvalidArgument
 
 HELPER = """#!/bin/sh
 case $1 in
@@ -84,6 +84,29 @@ def test_login_with_a_helper_keeps_no_secret_in_the_file(tmp_path: Path, monkeyp
     assert sent(auth, "quay.io/a") == {"username": "ann", "password": "secret", "serveraddress": "quay.io"}
     assert auth.forget("quay.io")
     assert sent(auth, "quay.io/a") == {}
+
+
+def test_login_of_one_registry_may_have_a_helper_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`credHelpers` goes before `credsStore`, for its registry alone; a token is a token there too."""
+    program = tmp_path / "docker-credential-one"
+    program.write_text(HELPER)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    file = tmp_path / "config.json"
+    file.write_text('{"credHelpers": {"quay.io": "one"}, "credsStore": "not-installed"}')
+    auth = RegistryAuth(str(tmp_path))
+    auth.keep("quay.io", "ann", "", "identity")
+    assert json.loads((tmp_path / "kept").read_text()) == {
+        "ServerURL": "quay.io",
+        "Username": "<token>",
+        "Secret": "identity",
+    }
+    assert sent(auth, "quay.io/a") == {"identitytoken": "identity", "serveraddress": "quay.io"}
+    assert sent(auth, "ghcr.io/a") == {}
+    with pytest.raises(Internal) as caught:
+        auth.keep("ghcr.io", "ann", "secret", "")
+    assert "docker-credential-not-installed" in caught.value.what
+    assert "secret" not in file.read_text()
 
 
 def test_file_that_is_no_json_is_named(tmp_path: Path) -> None:

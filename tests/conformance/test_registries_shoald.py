@@ -1,0 +1,100 @@
+"""shoald's own settings of registries: mirrors and proxies from flags, and secrets that its log never sees."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.engines.bad_registry import BadRegistry, Exchange, layer_tar
+from tests.engines.proxy import Proxy
+from tests.engines.shoald import Shoald
+
+SECRETS = {"password": "pw-5up3r", "identitytoken": "id-t0ken", "registrytoken": "reg-t0ken"}
+
+
+@pytest.fixture(scope="module")
+def places() -> Iterator[tuple[BadRegistry, BadRegistry, Proxy]]:
+    """A registry, a mirror of one, and a proxy."""
+    with BadRegistry() as registry, BadRegistry() as mirror, Proxy("pam:proxy-pw") as proxy:
+        yield registry, mirror, proxy
+
+
+@pytest.fixture(scope="module")
+def engine(places: tuple[BadRegistry, BadRegistry, Proxy]) -> Iterator[Shoald]:
+    """A shoald that tells everything, with a mirror for a registry that there is not, and a proxy from its file."""
+    registry, mirror, proxy = places
+    made = Shoald("--debug", "--registry-mirror", f"far.test:5000=http://{mirror.host}/copies/far")
+    made.flags += ("--config-file", str(Path(made.directory) / "daemon.json"))
+    port = registry.host.rpartition(":")[2]
+    made.flags += ("--insecure-registry", f"behind.test:{port}")
+    (Path(made.directory) / "daemon.json").write_text(
+        json.dumps({"proxies": {"http-proxy": f"http://pam:proxy-pw@{proxy.host}", "no-proxy": "spared.test"}})
+    )
+    with closing(made):
+        made.start()
+        yield made
+
+
+def pull(engine: Shoald, image: str, auth: dict[str, str] | None = None) -> str:
+    """What a pull over the API says, whole."""
+    header = base64.urlsafe_b64encode(json.dumps(auth or {}).encode()).decode()
+    answer = engine.request("POST", f"/images/create?fromImage={image}&tag=1", headers={"X-Registry-Auth": header})
+    return answer.body.decode()
+
+
+def test_mirror_of_a_registry_is_a_flag(engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
+    """The image has the registry's name, comes from the mirror, and `info` tells of it."""
+    _, mirror, _ = places
+    mirror.image(layer_tar("file", b"data"))
+    assert "Status: Downloaded newer image for far.test:5000/x/y:1" in pull(engine, "far.test:5000/x/y")
+    assert mirror.asked("/v2/copies/far/x/y/manifests/1")
+    info = engine.request("GET", "/info").json
+    assert info["RegistryConfig"]["IndexConfigs"]["far.test:5000"]["Mirrors"] == [f"http://{mirror.host}/copies/far"]
+    engine.ok("rmi", "far.test:5000/x/y:1")
+
+
+def test_proxy_of_the_configuration_file_is_used(
+    engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
+) -> None:
+    """A host that only the proxy can reach is pulled from; `info` shows the proxy without its password."""
+    registry, _, proxy = places
+    registry.tricks.clear()
+    registry.image(layer_tar("file", b"data"))
+    host = f"behind.test:{registry.host.rpartition(':')[2]}"
+    assert f"Downloaded newer image for {host}/x/y:1" in pull(engine, f"{host}/x/y")
+    assert f"GET http://{host}/v2/x/y/manifests/1" in proxy.passed
+    info = engine.request("GET", "/info").json
+    assert (info["HttpProxy"], info["NoProxy"]) == (f"http://xxxxx:xxxxx@{proxy.host}", "spared.test")
+    engine.ok("rmi", f"{host}/x/y:1")
+
+
+def test_no_secret_is_told_or_logged(engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
+    """A registry that gives back what it hears, a token server that does so too: neither answers nor log have it."""
+    registry, _, _ = places
+
+    def gives_back(exchange: Exchange) -> bool:
+        heard = f"{exchange.headers.get('Authorization', '')} {exchange.body.decode()}"
+        problem = json.dumps({"errors": [{"code": "DENIED", "message": f"you said {heard}"}]}).encode()
+        if exchange.path.startswith("/token"):
+            exchange.answer(403, problem)
+        elif "Authorization" in exchange.headers:
+            exchange.answer(403, problem, Location="http://127.0.0.1:1/?signature=s1gned")
+        else:
+            exchange.answer(401, problem, Www_Authenticate=f'Bearer realm="http://{registry.host}/token",service="s"')
+        return True
+
+    registry.tricks.append(gives_back)
+    told = ""
+    for name, secret in SECRETS.items():
+        told += pull(engine, f"{registry.host}/x/z", {"username": "ann", name: secret})
+        engine.request("POST", "/auth", {"username": "ann", name: secret, "serveraddress": registry.host})
+    assert told.count("you said") >= 2
+    hidden = [*SECRETS.values(), base64.b64encode(b"ann:pw-5up3r").decode(), "s1gned", "proxy-pw"]
+    for secret in hidden:
+        assert secret not in told
+        assert secret not in engine.log
