@@ -15,8 +15,12 @@ class MachinePart(Wire, kw_only=True):
 
 
 class MachinesStatus(Wire, kw_only=True):
-    """Whether `--isolation vm` works here. `warnings` tell what works, and is slow or lacks something."""
+    """Whether `--isolation vm` works here. `warnings` tell what works, and is slow or lacks something.
+
+    `accelerator` is "kvm", "tcg" (every instruction is emulated), or "" where that has not been tried yet.
+    """
 
     ready: bool
+    accelerator: str = ""
     parts: list[MachinePart]
     warnings: list[str] = []

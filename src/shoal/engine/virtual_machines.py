@@ -36,7 +36,14 @@ class VirtualMachines:
 def shown(status: Status) -> MachinesStatus:
     """The status on the wire."""
     parts = [_part(finding) for finding in status.findings]
-    return MachinesStatus(ready=all(part.present for part in parts), parts=parts, warnings=_warnings(status))
+    is_ready = all(part.present for part in parts)
+    return MachinesStatus(ready=is_ready, accelerator=_accelerator(status), parts=parts, warnings=_warnings(status))
+
+
+def _accelerator(status: Status) -> str:
+    if status.without_kvm or status.kvm_boots is False:
+        return "tcg"
+    return "kvm" if status.kvm_boots else ""
 
 
 def _part(finding: Finding) -> MachinePart:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 
 from shoal.client.client import Client
+from shoal.errors import NotFound
+
+_ACCELERATORS = {"kvm": "KVM", "tcg": "TCG (every instruction is emulated)"}
 
 
 def facts(client: Client) -> dict[str, str]:
-    """Processor, memory, kernel and engine, in words, by name."""
+    """Processor, memory, kernel, engine, and what virtual machines run with, in words, by name."""
     version = client.system.version()
-    return {
+    facts = {
         "processor": f"{_line('/proc/cpuinfo', 'model name')} ({os.cpu_count()})",
         "memory": f"{int(_line('/proc/meminfo', 'MemTotal').split()[0]) // 1024} MiB",
         "kernel": os.uname().release,
         "engine": f"{version.text('Platform', 'Name') or 'engine'} {version.text('Version')}",
     }
+    try:
+        accelerator = client.system.vm_status().text("Accelerator")
+    except NotFound:
+        return facts  # another engine than shoald
+    if accelerator:
+        facts["accelerator"] = _ACCELERATORS.get(accelerator, accelerator)
+    return facts
 
 
 def _line(path: str, name: str) -> str:
