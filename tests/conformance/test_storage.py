@@ -89,6 +89,22 @@ def test_disk_users_are_who_they_are(stored: Engine) -> None:
     assert written < 1 << 20  # a hole takes nothing, a second name neither
 
 
+def test_disk_users_have_the_build_cache_among_them(stored: Engine) -> None:
+    """Layers that only the builder keeps, and what RUNs mounted; the sum is still that of `du`."""
+    mount = "--mount=type=cache,target=/cache"
+    text = f"FROM busybox\nRUN {mount} dd if=/dev/zero of=/cache/f bs=1k count=600; dd if=/dev/zero of=/g bs=1k count=900\n"
+    context = layer(file("Dockerfile", text.encode()))
+    answer = stored.request("POST", "/build?t=built:1", context, {"Content-Type": "application/x-tar"})
+    assert (answer.status, b"errorDetail" in answer.body) == (200, False), answer.body
+    stored.ok("rmi", "built:1")
+    told, counted = ledger(stored), du(stored)
+    cached = sorted(user["Size"] >> 10 for user in told["Users"] if user["Kind"] == "build-cache")
+    assert (len(cached), cached[0] // 100, cached[1] // 100) == (2, 6, 9)
+    assert abs(told["Size"] - counted) <= counted / 100
+    shoal(stored, "system", "prune", "-f")
+    assert "build-cache" not in {user["Kind"] for user in ledger(stored)["Users"]}
+
+
 def test_prune_gives_back_what_it_says(stored: Engine) -> None:
     """After a prune of all, the books are what they were before, but for the database's log."""
     before = ledger(stored)

@@ -23,7 +23,7 @@ from shoal.engine.ledger import Ledger
 from shoal.engine.paths import Paths
 from shoal.engine.threads import Outlet, produced_by
 from shoal.errors import Conflict
-from shoal.image.claims import CONTAINER, IMAGE, Claim
+from shoal.image.claims import BUILD_CACHE, CONTAINER, IMAGE, Claim
 from shoal.image.difference import Difference, config_differences
 from shoal.image.fsck import Checked, Finding
 from shoal.image.stack import StackedLayer as FoundLayer
@@ -60,7 +60,7 @@ class Storage:
         """Whose every byte of the data root is."""
         async with self._reading:
             stored = await asyncio.to_thread(self._store.claims)
-            claims = [*self._with_containers(stored), *self._directories()]
+            claims = [*self._with_containers(stored), *self._directories(), *self._build_caches()]
             return await asyncio.to_thread(self._ledger.read, claims)
 
     async def stack(self, ref: str) -> ImageStack:
@@ -140,6 +140,12 @@ class Storage:
         for volume in self._volumes:
             in_use = not self._of_containers.is_free(volume.name)
             yield Claim("volume", volume.name, (volume.name,), str(self._paths.volumes / volume.name), in_use)
+
+    def _build_caches(self) -> Iterator[Claim]:
+        """What RUNs of builds have mounted as caches."""
+        if self._paths.build_caches.is_dir():
+            for directory in self._paths.build_caches.iterdir():
+                yield Claim(BUILD_CACHE, directory.name, (), str(directory), in_use=False)
 
     def _of_container(self, id: str, path: str) -> Claim:
         record = self._registry.get(id)

@@ -14,7 +14,7 @@ from shoal.image.layers import Layer
 from shoal.image.partials import KeptBlob
 from shoal.oci.digest import Digest, hex_of, short_id
 
-IMAGE, LAYER, CONTAINER, PARTIAL_PULL = "image", "image-layer", "container", "partial-pull"
+IMAGE, LAYER, CONTAINER, PARTIAL_PULL, BUILD_CACHE = "image", "image-layer", "container", "partial-pull", "build-cache"
 
 
 class Claim(NamedTuple):
@@ -46,7 +46,8 @@ def store_claims(
 ) -> Iterator[Claim]:
     """The claims of images, layers and snapshots.
 
-    `leased` says what layers under leases are for, `snapshots` which layers each one stands on.
+    `leased` says what layers under leases are for, `snapshots` which layers each one stands on. A layer of none of
+    them is the build cache's.
     """
     users: dict[str, list[str]] = {}
     for image in images:
@@ -58,10 +59,13 @@ def store_claims(
     for layer in layers:
         chain_id = Digest(layer.chain_id)
         path = os.path.join(directories.layers, hex_of(chain_id))
-        is_partial = chain_id not in users and chain_id not in below
-        kind = PARTIAL_PULL if is_partial and chain_id in leased else LAYER
-        names = tuple(users.get(chain_id, [leased[chain_id]] if kind == PARTIAL_PULL else ()))
-        yield Claim(kind, chain_id, names, path, in_use=chain_id in below, is_fixed=True)
+        if chain_id in users or chain_id in below:
+            kind, names = LAYER, users.get(chain_id, [])
+        elif chain_id in leased:
+            kind, names = PARTIAL_PULL, [leased[chain_id]]
+        else:
+            kind, names = BUILD_CACHE, []
+        yield Claim(kind, chain_id, tuple(names), path, in_use=chain_id in below, is_fixed=True)
     for key in snapshots:
         yield Claim(CONTAINER, key, (), os.path.join(directories.snapshots, key), in_use=True)
 

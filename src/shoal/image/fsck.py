@@ -152,6 +152,9 @@ class Fsck:
             return Finding("layer-lost", chain_id, sentence, f"shoal fsck --repair, then {again}", is_mended=False)
         for image in images:
             self._give_up(image.id)
+        if chain_id in self._known():
+            hint = f"shoal system prune, for the build cache has it too; then {again}".removesuffix("; then ")
+            return Finding("layer-lost", chain_id, f"{sentence}; its images are removed", hint, is_mended=False)
         return Finding("layer-lost", chain_id, f"{sentence}; its images are removed", again, is_mended=True)
 
     def _called(self, chain_id: Digest) -> str:
