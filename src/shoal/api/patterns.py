@@ -6,7 +6,7 @@ for hours. This is RE2's one door; it is loaded at the first expression, because
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from shoal.errors import InvalidArgument
 
@@ -52,6 +52,10 @@ class Pattern:
         """Where the first match begins and ends, None where there is none."""
         match = self._regexp.search(_shown(text))
         return match.span() if match else None
+
+    def each(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where the matches begin and end, one behind the other; those without length too."""
+        return (match.span() for match in self._regexp.finditer(_shown(text)))
 
     def is_all_of(self, text: str) -> bool:
         """Whether the whole of `text` matches."""

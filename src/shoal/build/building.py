@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shoal.build.cache import BuildCache, Inputs, Row, differences
 from shoal.build.cache_mounts import CacheMounts
 from shoal.build.dockerfile.arguments import declared_arguments, predefined_arguments, unconsumed
+from shoal.build.dockerfile.checks import check, refuse_findings
 from shoal.build.dockerfile.expansion import expand
 from shoal.build.dockerfile.instructions import Add, Arg, Copy, Dockerfile, Instruction, Run, Stage, Workdir
 from shoal.build.dockerfile.parser import parse_trigger
@@ -64,6 +65,7 @@ class Build:
         self._context = Origin(context)
         self._reporter = reporter
         self._held: list[Sequence[Digest]] = []
+        self._environments: dict[int, Mapping[str, str]] = {}
         self._stages: dict[int, asyncio.Task[State]] = {}
         self._files = FileSteps(tools.layers)
         mounting = Mounting(tools.layers, tools.caches, self._origin, request.secrets, request.ssh)
@@ -77,13 +79,17 @@ class Build:
         """
         request = self._request
         self._graph = make_graph(self._file, request.target, request.arguments, request.platforms)
+        refuse_findings(self._file, check(self._file))
         try:
             await self._report_arguments()
             state = await self._run_stages()
+            findings = check(self._file, base_environments=self._environments)
+            refuse_findings(self._file, findings)
             state = self._labelled(state)
             document = state.document()
             image_id = await self._tools.images.keep(document, request.tags)
-            return Built(image_id, document, tuple(unconsumed(self._file, request.arguments)))
+            unused = tuple(unconsumed(self._file, request.arguments))
+            return Built(image_id, document, unused, tuple(findings))
         finally:
             for chain_ids in self._held:
                 self._tools.layers.release(chain_ids)
@@ -146,6 +152,7 @@ class Build:
             image = await self._tools.images.base(node.image, wanted, tell)
             self._held.append(image.chain_ids)
             state = State.of_image(image.id, image.chain_ids, image.document, self._request.time_ns)
+            self._environments[node.stage.index] = state.variables
         arguments = predefined_arguments(self._request.arguments)
         return await self._triggered(node, replace(state.with_path(), arguments=arguments))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shoal.build.dockerfile.checks import Finding
 from shoal.oci.platform import Platform
 
 
@@ -35,3 +36,5 @@ class Built:
     image_id: str
     document: bytes
     unused_arguments: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """What the checks say of the Dockerfile."""

@@ -56,6 +56,7 @@ def test_pattern_is_found_where_its_first_match_is() -> None:
     assert Pattern("b+").find("äbbab") == (1, 3)
     assert Pattern("b").find("\udcffb") == (1, 2)
     assert Pattern("x").find("b") is None
+    assert list(Pattern("b+").each("äbbabä")) == [(1, 3), (4, 5)]
 
 
 def test_pattern_set_finds_all_that_match() -> None:

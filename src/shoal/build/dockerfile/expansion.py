@@ -23,6 +23,9 @@ from shoal.errors import InvalidArgument
 _SPECIAL_PARAMETERS = "@*#?-$!0"
 # Deeper nesting than this is no Dockerfile's; it would end in Python's own limit.
 _DEEPEST = 100
+_SHOWN_CHARACTERS = 200
+# What variables may add to one word: values that are made of values grow without end.
+_MOST_CHARACTERS = 1 << 20
 
 
 def expand(word: str, environment: Mapping[str, str], escape: str = "\\") -> str:
@@ -81,6 +84,7 @@ class Expansion:
         self._unset_as_written = raw or unset_as_written
         self._at = 0
         self._depth = 0
+        self._added = 0
 
     def whole(self) -> str:
         """The meaning as one word."""
@@ -107,7 +111,7 @@ class Expansion:
         try:
             return self._until("")
         except _SyntaxError as problem:
-            quoted = json.dumps(self._word, ensure_ascii=False)  # as Go's %q
+            quoted = json.dumps(self._word[:_SHOWN_CHARACTERS], ensure_ascii=False)  # as Go's %q
             raise InvalidArgument(f"failed to process {quoted}", why=str(problem)) from None
 
     def _peek(self) -> str:
@@ -176,9 +180,13 @@ class Expansion:
             self._depth += 1
             value = self._braced(start)
             self._depth -= 1
-            return value
-        name = self._name()
-        return self._plain(name, start) if name else "$"
+        else:
+            name = self._name()
+            value = self._plain(name, start) if name else "$"
+        self._added += len(value)
+        if self._added > _MOST_CHARACTERS:
+            raise _SyntaxError("the variables are too long")
+        return value
 
     def _name(self) -> str:
         """The variable's name at this point: letters, digits and underscores, only digits, or one special sign."""

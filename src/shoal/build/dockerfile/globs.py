@@ -10,6 +10,8 @@ import re
 from shoal.api.patterns import Pattern
 from shoal.errors import InvalidArgument
 
+_MOST_CHARACTERS = 1 << 20
+
 
 def without_prefix(value: str, glob: str, *, greedy: bool) -> str:
     """`value` without the shortest (or the longest) beginning that `glob` matches.
@@ -37,14 +39,19 @@ def replace_glob(value: str, glob: str, replacement: str, *, every: bool) -> str
     """
     if not glob:
         return value
-    pattern = Pattern(_expression(_tokens(glob), greedy=True))
-    done = ""
-    while (found := pattern.find(value)) and found[1]:
-        done += value[: found[0]] + replacement
-        value = value[found[1] :]
+    done: list[str] = []
+    end = size = 0
+    for start, stop in Pattern(_expression(_tokens(glob), greedy=True)).each(value):
+        if start == stop:
+            continue
+        done += (value[end:start], replacement)
+        end = stop
+        size += len(replacement)
+        if size > _MOST_CHARACTERS:
+            raise InvalidArgument("a replacement in a variable is too long")
         if not every:
             break
-    return done + value
+    return "".join(done) + value[end:]
 
 
 def _tokens(glob: str) -> list[str]:

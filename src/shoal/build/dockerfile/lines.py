@@ -21,6 +21,11 @@ _ONLY_STRINGS = "when using JSON array syntax, arrays must be comprised of strin
 _WITH_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
 
 
+# Whose bytes matter; of others they are text, where Docker too keeps nothing of what is no UTF-8.
+_EXACT = frozenset({*_WITH_HEREDOCS, "ONBUILD"})
+_NO_UTF8 = re.compile("[\ud800-\udfff]")
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One instruction as it stands in the file: its keyword as written, its flags, and the rest of the joined line."""
@@ -63,11 +68,11 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """All statements of a file, what its directives say, and the last line, for problems of the file as a whole."""
+    """All statements of a file, what its directives say, and its text, bytes that are no UTF-8 replaced by U+FFFD."""
 
     statements: tuple[Statement, ...]
     directives: dict[str, str]
-    last_line: int
+    text: str
 
 
 def place(text: str, span: Span, part: str) -> Span:
@@ -80,10 +85,15 @@ def place(text: str, span: Span, part: str) -> Span:
     return Span(span.first, span.first)
 
 
-def read_statements(name: str, text: str) -> Statements:
-    """The statements of the file called `name`.
+def _readable(text: str) -> str:
+    return text if text.isascii() else _NO_UTF8.sub("\ufffd", text)
 
-    Raises: DockerfileError, for a wrong directive or a heredoc without an end.
+
+def read_statements(name: str, text: str) -> Statements:
+    """The statements of the file called `name`. Bytes that are no UTF-8 stand in `text` as surrogates.
+
+    Raises: DockerfileError, for a wrong directive, a heredoc without an end, and what would not be executed or copied
+    as it is written.
     """
     return _Reader(name, text.removeprefix("\ufeff")).read()
 
@@ -91,7 +101,7 @@ def read_statements(name: str, text: str) -> Statements:
 class _Reader:
     def __init__(self, name: str, text: str) -> None:
         self._name = name
-        self._text = text
+        self._text = _readable(text)
         # The ends of the lines stay: they are content where a heredoc is.
         self._lines = re.findall(r"[^\n]*\n|[^\n]+", text)
         self._at = 0
@@ -106,7 +116,7 @@ class _Reader:
                 self._at += 1
             else:
                 self._read_statement()
-        return Statements(tuple(self._statements), self._directives, len(self._lines))
+        return Statements(tuple(self._statements), self._directives, self._text)
 
     def _read_directives(self) -> None:
         """Directives are the first lines; the first other line, a comment too, ends them."""
@@ -131,13 +141,13 @@ class _Reader:
         joined, blank_lines = self._join(escape)
         if not joined.strip():
             return
-        keyword, rest = split_first(joined)
+        keyword, rest = split_first(_readable(joined))
         flags, argument = split_flags(rest)
         statement = Statement(
             self._name,
             self._text,
             Span(first, self._at),
-            original=joined.strip(),
+            original=_readable(joined).strip(),
             keyword=keyword,
             flags=tuple(flags),
             argument=argument,
@@ -145,6 +155,8 @@ class _Reader:
             blank_lines=tuple(blank_lines),
         )
         heredocs = tuple(self._read_heredoc(statement, heredoc) for heredoc in _announced(statement))
+        if statement.name in _EXACT and _NO_UTF8.search(joined + "".join(heredoc.written for heredoc in heredocs)):
+            raise statement.refuse(f"{statement.name} has bytes that are not UTF-8", fix="save the file as UTF-8")
         self._statements.append(replace(statement, span=Span(first, self._at), heredocs=heredocs))
 
     def _join(self, escape: str) -> tuple[str, list[int]]:

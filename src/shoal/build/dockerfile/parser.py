@@ -27,11 +27,12 @@ def parse(text: str, name: str = _DEFAULT_NAME) -> Dockerfile:
     """
     read = read_statements(name, text)
     if not read.statements:
-        raise parse_error(name, text, Span(max(1, read.last_line), max(1, read.last_line)), "file with no instructions")
+        last = max(1, len(text.splitlines()))
+        raise parse_error(name, read.text, Span(last, last), "file with no instructions")
     arguments, stages = _stages(read.statements)
     return Dockerfile(
         name=name,
-        text=text,
+        text=read.text,
         arguments=tuple(arguments),
         stages=tuple(stages),
         escape=read.directives.get("escape", "\\"),

@@ -27,17 +27,28 @@ class DockerfileError(InvalidArgument):
 def parse_error(name: str, text: str, span: Span, sentence: str, *, fix: str = "") -> DockerfileError:
     """The refusal of a part of the file called `name`, in the sentence that Docker's builder has for it."""
     what = f"dockerfile parse error line {span.first}: {sentence}"
-    return DockerfileError(what, span=span, excerpt=excerpt(name, text, span), fix=fix)
+    return DockerfileError(what, span=span, excerpt=excerpt(name, text, span, fix), fix=fix)
 
 
 def pointed(file: Dockerfile, span: Span, error: ShoalError) -> DockerfileError:
-    """The same problem, for one that an instruction met in the build: its sentence stays, the place is added."""
-    shown = excerpt(file.name, file.text, span)
+    """The same problem, for one that an instruction met in the build: its sentence stays, the place is added.
+
+    Within the instruction that is the longest word which the sentence names.
+    """
+    lines = file.text.split("\n")[span.first - 1 : span.last]
+    words = [
+        (len(found[0]), Span(number, number, found.start(), found.end()))
+        for number, line in enumerate(lines, span.first)
+        for found in re.finditer(r"\S+", line)
+        if found[0] in str(error) and (number > span.first or line[: found.start()].strip())
+    ]
+    place = max(words, key=lambda word: word[0])[1] if words else span
+    shown = excerpt(file.name, file.text, place, error.fix)
     return DockerfileError(error.what, span=span, excerpt=shown, why=error.why, fix=error.fix)
 
 
-def excerpt(name: str, text: str, span: Span) -> str:
-    """The lines of `span` and their neighbours, numbered, with a mark below the part that is meant."""
+def excerpt(name: str, text: str, span: Span, note: str = "") -> str:
+    """The lines of `span` and their neighbours, numbered, with a mark and a note below the part that is meant."""
     lines = text.split("\n")
     first, last = max(1, span.first - _LINES_AROUND), min(len(lines), span.last + _LINES_AROUND)
     width = len(str(last))
@@ -49,8 +60,9 @@ def excerpt(name: str, text: str, span: Span) -> str:
         if number == span.first and span.end is not None and span.start <= len(line):
             indent = re.sub(r"[^\t]", " ", line[: span.start])
             marks = "^" * max(1, min(span.end, len(line)) - span.start)
-            shown.append(f"  {'':{width}} | {indent}{marks}")
-    return "\n".join(shown)
+            shown.append(f"  {'':{width}} | {indent}{marks} {note}".rstrip())
+            note = ""
+    return "\n".join([*shown, f"  {'':{width}} | {note}"] if note else shown)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

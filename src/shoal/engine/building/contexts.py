@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from shoal.build.dockerfile.ignore import IgnoreRules, ignore_files
 from shoal.build.dockerfile.instructions import Dockerfile
 from shoal.build.dockerfile.parser import parse
-from shoal.build.dockerfile.problems import did_you_mean
+from shoal.build.dockerfile.problems import DockerfileError, did_you_mean
 from shoal.build.files import clean, leads_out, resolve
 from shoal.engine.building.fetching import Fetching
 from shoal.engine.building.layers import BuildLayers
@@ -97,7 +97,11 @@ def _read(files: ArchiveFiles, name: str) -> Dockerfile:
         raise InvalidArgument(f"the Dockerfile ({name}) is too large", why=f"{entry.size} bytes")
     text = files.head(path, entry.size).decode(errors="surrogateescape")
     _ignore(files, path)
-    return parse(text, os.fsdecode(name))
+    try:
+        return parse(text, os.fsdecode(name))
+    except DockerfileError as problem:
+        # Nothing has been sent yet: the answer is one sentence, and all that a client shows.
+        raise InvalidArgument(f"{problem.what}\n{problem.excerpt}", fix=problem.fix) from problem
 
 
 def _ignore(files: ArchiveFiles, dockerfile: bytes) -> None:

@@ -117,7 +117,7 @@ class BuildService:
 
         async def emit(text: str) -> None:
             if not options.quiet:
-                await messages.put(JSONMessage(stream=text))
+                await messages.put(JSONMessage(stream=_readable(text)))
 
         try:
             build = self._prepared(options, context, emit)
@@ -128,9 +128,9 @@ class BuildService:
             await messages.put(JSONMessage(error=failure.what, error_detail=detail))
         except DockerfileError as problem:
             await emit(f"{problem.excerpt}\n")
-            await messages.put(JSONMessage.failure(str(problem)))
+            await messages.put(JSONMessage.failure(_readable(str(problem))))
         except ShoalError as problem:
-            await messages.put(JSONMessage.failure(str(problem)))
+            await messages.put(JSONMessage.failure(_readable(str(problem))))
         finally:
             await asyncio.shield(messages.put(None))
 
@@ -173,11 +173,19 @@ class BuildService:
             names = " ".join(built.unused_arguments)
             text = f"[Warning] One or more build-args [{names}] were not consumed\n"
             await messages.put(JSONMessage(stream=text))
+        for finding in built.findings:
+            text = f"[Warning] {finding.rule}: {finding.text} (line {finding.span.first})\n"
+            await messages.put(JSONMessage(stream=text))
         await messages.put(JSONMessage(aux={"ID": built.image_id}))
         await messages.put(JSONMessage(stream=f"Successfully built {short_id(built.image_id)}\n"))
         for name in _normalised(options.tags):
             familiar = Reference.parse(name).familiar()
             await messages.put(JSONMessage(stream=f"Successfully tagged {familiar}\n"))
+
+
+def _readable(text: str) -> str:
+    """The text with a question mark for each byte that is no UTF-8, as names of files may have them."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _check(options: BuildOptions) -> None:

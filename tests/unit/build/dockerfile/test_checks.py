@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shoal.build.dockerfile.checks import check
+from shoal.build.dockerfile.checks import check, refuse_findings
 from shoal.build.dockerfile.ignore import IgnoreRules
 from shoal.build.dockerfile.parser import parse
+from shoal.build.dockerfile.problems import DockerfileError
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,16 @@ def test_check_knows_the_environment_of_a_base_image() -> None:
     assert check(file) == []
     (found,) = check(file, base_environments={0: {"PYTHON_VERSION": "3"}})
     assert found.text == "nothing sets OTHER"
+
+
+def test_refuse_findings_only_where_the_file_wants_it() -> None:
+    """With `error=true` a finding ends the build, and points to its place."""
+    plain = parse("FROM a\nMAINTAINER me\n")
+    refuse_findings(plain, check(plain))
+    strict = parse("# check=error=true\nFROM a\nMAINTAINER me\n")
+    with pytest.raises(DockerfileError) as refused:
+        refuse_findings(strict, check(strict))
+    assert refused.value.what == "lint violation found for rules: MaintainerDeprecated"
+    assert "> 3 | MAINTAINER me" in refused.value.excerpt
+    skipping = parse("# check=skip=MaintainerDeprecated;error=true\nFROM a\nMAINTAINER me\n")
+    refuse_findings(skipping, check(skipping))

@@ -11,7 +11,7 @@ from tests.build_corpus.corpus import Case, cases
 
 # Mistakes that only the build can see.
 _OF_THE_BUILD = (
-    *("copy-from-missing-stage", "copy-missing", "copy-outside", "expose-port", "expose-protocol"),
+    *("check-error", "copy-from-missing-stage", "copy-missing", "copy-outside", "expose-port", "expose-protocol"),
     *("from-empty-variable", "quote-open", "run-fails", "stopsignal-unknown", "target-missing"),
     *("variable-modifier", "variable-open"),
 )

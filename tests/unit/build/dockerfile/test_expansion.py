@@ -101,8 +101,19 @@ def test_expand_wrong_word_is_refused_with_its_reason(word: str, why: str) -> No
     """What is no word, or asks for a variable that is not there, says which word and why."""
     with pytest.raises(InvalidArgument) as refused:
         expand(word, ENVIRONMENT)
-    quoted = word.replace('"', '\\"')
+    quoted = word[:200].replace('"', '\\"')
     assert str(refused.value) == f'failed to process "{quoted}": {why}'
+
+
+def test_expand_grows_within_bounds() -> None:
+    """Values that are made of values, and replacements of every letter, end with a refusal, not with the memory."""
+    environment = {"v": "x" * 1000}
+    for _ in range(2):
+        environment["v"] = expand("$v" * 30, environment)
+    for word in ("$v" * 30, "${v//x/" + "y" * 1000 + "}", "${none:-" + "$v" * 30 + "}"):
+        with pytest.raises(InvalidArgument, match="too long"):
+            expand(word, environment)
+    assert len(expand("${v//x/yy}", {"v": "x" * 100_000})) == 200_000
 
 
 def test_expand_other_escape_takes_its_place() -> None:

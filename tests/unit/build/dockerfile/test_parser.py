@@ -23,13 +23,15 @@ from shoal.build.dockerfile.instructions import (
     Onbuild,
     Run,
     Shell,
+    Span,
     StopSignal,
     User,
     Volume,
     Workdir,
 )
 from shoal.build.dockerfile.parser import parse, parse_trigger
-from shoal.build.dockerfile.problems import DockerfileError
+from shoal.build.dockerfile.problems import DockerfileError, pointed
+from shoal.errors import InvalidArgument
 
 
 def only(line: str) -> Instruction:
@@ -182,6 +184,17 @@ def test_parse_byte_order_mark_and_crlf_change_nothing() -> None:
     assert run.heredocs[0].content == "x\r\n"
 
 
+def test_parse_bytes_that_are_no_utf8_are_replaced_where_they_are_text() -> None:
+    """Comments and texts of another encoding are no obstacle, but nothing is executed or copied that is not meant."""
+    file = parse("# caf\udce9\nFROM a\nMAINTAINER Jos\udce9\nRUN a \\\n# \udce9\n b\n")
+    assert file.text.startswith("# caf\ufffd\n")
+    maintainer, run = file.stages[0].instructions
+    assert (maintainer.original, run.original) == ("MAINTAINER Jos\ufffd", "RUN a  b")
+    for line in ("RUN \udce9", "COPY \udce9 /", "ADD <<E /\n\udce9\nE", "ONBUILD RUN \udce9"):
+        with pytest.raises(DockerfileError, match="bytes that are not UTF-8"):
+            parse("FROM a\n" + line)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "sentence", "fix"),
     [
@@ -281,9 +294,25 @@ def test_parse_mistake_is_shown_in_its_line() -> None:
         "app.Dockerfile:5",
         "  4 | \t--network=none \\",
         "> 5 | \t--mont=x \\",
-        "    | \t^^^^^^",
+        "    | \t^^^^^^ did you mean --mount?",
         "  6 | \techo",
     ]
+
+
+def test_pointed_marks_the_word_that_the_sentence_is_about() -> None:
+    """What an instruction meets in the build is shown in the file, by the longest word that the sentence names."""
+    file = parse("FROM a\nCOPY x \\\n  lib/nothing /d/\nEXPOSE 80\n")
+    problem = pointed(file, Span(2, 3), InvalidArgument("COPY failed", why="stat lib/nothing", fix="put it there"))
+    assert str(problem) == "COPY failed: stat lib/nothing"
+    assert problem.excerpt.split("\n") == [
+        "Dockerfile:3",
+        "  2 | COPY x \\",
+        "> 3 |   lib/nothing /d/",
+        "    |   ^^^^^^^^^^^ put it there",
+        "  4 | EXPOSE 80",
+    ]
+    elsewhere = pointed(file, Span(4, 4), InvalidArgument("no such thing", fix="think"))
+    assert elsewhere.excerpt.split("\n")[1:] == ["  3 |   lib/nothing /d/", "> 4 | EXPOSE 80", "  5 |", "    | think"]
 
 
 def test_parse_flags_of_copy_and_add() -> None:

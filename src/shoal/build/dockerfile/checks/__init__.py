@@ -5,7 +5,7 @@ Pure. https://docs.docker.com/reference/build-checks/. `check` runs those that t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from shoal.build.dockerfile.checks.casing import casing_findings
 from shoal.build.dockerfile.checks.context import context_findings
@@ -15,8 +15,9 @@ from shoal.build.dockerfile.checks.steps import step_findings
 from shoal.build.dockerfile.checks.variables import variable_findings
 from shoal.build.dockerfile.ignore import IgnoreRules
 from shoal.build.dockerfile.instructions import Dockerfile
+from shoal.build.dockerfile.problems import DockerfileError, excerpt
 
-__all__ = ["Finding", "check"]
+__all__ = ["Finding", "check", "refuse_findings"]
 
 _EXPERIMENTAL = frozenset({"CopyIgnoredFile"})
 
@@ -41,6 +42,18 @@ def check(
     ]
     asked = [finding for finding in findings if _is_asked(file, finding.rule)]
     return sorted(asked, key=lambda finding: (finding.span.first, finding.span.start, finding.rule))
+
+
+def refuse_findings(file: Dockerfile, findings: Sequence[Finding]) -> None:
+    """Nothing, unless the file wants findings to be errors (`# check=error=true`).
+
+    Raises: DockerfileError, for the first of them.
+    """
+    if findings and file.checks.error:
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
+        first = findings[0]
+        shown = excerpt(file.name, file.text, first.span, first.text)
+        raise DockerfileError(f"lint violation found for rules: {rules}", span=first.span, excerpt=shown)
 
 
 def _is_asked(file: Dockerfile, rule: str) -> bool:
