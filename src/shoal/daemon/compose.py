@@ -15,11 +15,7 @@ from shoal.daemon.builds import load_builder
 from shoal.daemon.config import Config
 from shoal.daemon.facts import host_facts, machine_facts
 from shoal.daemon.host_devices import HostDevices
-<<<<<<< HEAD
 from shoal.daemon.networks import network_catalog
-=======
-from shoal.daemon.network_catalog import network_catalog
->>>>>>> bff7b83 (network: IPv6 on bridges, with NAT66, published ports and gateway modes of both families)
 from shoal.daemon.supervisor_log import log_of_supervisor
 from shoal.engine.background import Background
 from shoal.engine.boots import Boots
