@@ -65,6 +65,7 @@ def run(options: Options, context: Context) -> int:
                 effort=QUICK if options.quick else Effort(),
             )
             comparison.run(modes)
+            report.machine.update(facts(context.client))  # now it is known how virtual machines run
     except KeyboardInterrupt:
         return 130
     finally:
