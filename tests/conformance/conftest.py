@@ -26,6 +26,11 @@ def chosen_engines(config: pytest.Config) -> list[str]:
     return ["dockerd", "shoald"] if dockerd.is_installed() else ["shoald"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--killed-pulls N`: how many pulls a shoald that is killed again and again has to bring home."""
+    parser.addoption("--killed-pulls", type=int, default=20, help="pulls of test_pulls_killed.py")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Says which engines and clients the cases ran with, and what was missing for the rest."""
     engines = " and ".join(chosen_engines(config))

@@ -12,15 +12,17 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from shoal.image.failures import MORE_ROOM, DiskFull
 from shoal.image.partial_blob import PartialBlob
 from shoal.oci.descriptor import Descriptor
 from shoal.oci.digest import algorithm_of, hex_of, parse_digest
 
 KEPT_S = 3600.0
+_UNPACKED_RATIO = 3  # what files are to their compressed archive, as a rule
 
 
 class KeptBlob(NamedTuple):
@@ -70,6 +72,16 @@ class Partials:
         for descriptor in descriptors:
             self._discard(_name(descriptor))
 
+    def without_room(self, descriptors: Sequence[Descriptor]) -> DiskFull:
+        """The error of a disk that these blobs, and what is unpacked of them, do not fit on."""
+        packed = sum({_name(descriptor): descriptor.size for descriptor in descriptors}.values())
+        status = os.statvfs(self._root)
+        needed, free = packed * (1 + _UNPACKED_RATIO), status.f_bfree * status.f_frsize
+        why = f"about {_megabytes(needed)} are needed ({_megabytes(packed)} of layers, and their files)"
+        return DiskFull(
+            "failed to pull image", why=f"no space left on device: {why}, {_megabytes(free)} are free", fix=MORE_ROOM
+        )
+
     def sweep(self, *, kept_s: float = KEPT_S) -> None:
         """Delete what nobody has used for `kept_s` seconds, nor uses now."""
         before_s = self._clock_s() - kept_s
@@ -97,6 +109,10 @@ class Partials:
         with self._lock, suppress(OSError):
             if name not in self._shared:
                 os.unlink(os.path.join(self._root, name))
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 10**6:.1f}MB"
 
 
 def _name(descriptor: Descriptor) -> str:

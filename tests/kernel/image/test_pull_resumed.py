@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -14,51 +15,33 @@ from shoal.errors import ShoalError
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.progress import Told
+from shoal.linux.mounts import MS_REMOUNT, mount
 from shoal.oci.reference import Reference
 from tests.engines.bad_registry import Exchange, digest_of
+from tests.engines.paced import CHUNK_BYTES, Paced
 from tests.kernel.image.pulls import AMD64, Puller, open_store
-
-PIECE_BYTES = 64 << 10
-WINDOW_BYTES = 256 << 10
-CHUNK_BYTES = WINDOW_BYTES + PIECE_BYTES  # what can be on its way between the registry and the disk
 
 
 class Meter:
-    """Serves the big blob at the pace at which it gets to the disk, and counts what it sends.
-
-    Without that pace the kernel would buffer megabytes of it, which nobody has asked for twice when they are lost.
-    """
+    """The big blob, what is sent of it, and where the connection is cut."""
 
     def __init__(self, puller: Puller) -> None:
         self.blob = max(puller.registry.blobs.values(), key=len)
-        self.sent = 0
         self.cut_at = len(self.blob)
-        self._puller = puller
-        puller.registry.tricks.append(self._serve)
+        self._paced = Paced(puller.registry, puller.partial)
+        self._paced.before = lambda _digest, position: position < self.cut_at
+        puller.registry.tricks.insert(0, self._refuse)
 
-    def _serve(self, exchange: Exchange) -> bool:
-        if not exchange.path.endswith(digest_of(self.blob)):
+    @property
+    def sent(self) -> int:
+        """How many bytes the registry has sent of it."""
+        return self._paced.sent[digest_of(self.blob)]
+
+    def _refuse(self, exchange: Exchange) -> bool:
+        """404 for the rest behind a cut, which is not tried again."""
+        if f"bytes={self.cut_at}-" != exchange.headers.get("Range"):
             return False
-        begin = int(exchange.headers.get("Range", "bytes=0-")[6:].rstrip("-"))
-        if begin >= self.cut_at:
-            exchange.answer(404)  # which is not tried again
-            return True
-        span = f"bytes {begin}-{len(self.blob) - 1}/{len(self.blob)}"
-        send = exchange.begin(206 if begin else 200, len(self.blob) - begin, Content_Range=span)
-        for position in range(begin, len(self.blob), PIECE_BYTES):
-            if position >= self.cut_at or not self._is_wanted(exchange, position):
-                exchange.cut()
-                break
-            piece = self.blob[position : position + PIECE_BYTES]
-            self.sent += len(piece)
-            send(piece)
-        return True
-
-    def _is_wanted(self, exchange: Exchange, position: int) -> bool:
-        """Whether the client is still there when all but a window of the bytes before `position` are on the disk."""
-        while self._puller.kept_bytes() < position - WINDOW_BYTES:
-            if exchange.is_left(0.001):
-                return False
+        exchange.answer(404)
         return True
 
 
@@ -83,9 +66,9 @@ def test_pull_goes_on_after_a_restart(puller: Puller) -> None:
     assert puller.store.images() == []
     assert puller.kept_bytes() == 2 << 20
     puller.restart()
-    meter.cut_at, meter.sent = len(meter.blob), 0
+    meter.cut_at = len(meter.blob)
     puller.pull()
-    assert meter.sent == len(meter.blob) - (2 << 20)
+    assert meter.sent == len(meter.blob)
     assert puller.kept_bytes() == 0
 
 
@@ -165,3 +148,25 @@ def test_second_pull_goes_on_when_the_first_is_abandoned(puller: Puller) -> None
     leaving.join(10)
     assert meter.sent <= len(meter.blob) + CHUNK_BYTES
     assert len(puller.store.images()) == 1
+
+
+def test_pull_onto_a_full_disk_says_what_it_takes_and_leaves_nothing(
+    puller: Puller, in_mount_namespace: Callable[[Callable[[], None]], None]
+) -> None:
+    """No blob stays, and no layer but one that is whole; with room the image comes, into the same store."""
+
+    def pull() -> None:
+        root = puller.scratch.parent.parent
+        mount("tmpfs", str(root), "tmpfs", 0, "size=5m")
+        puller.store = open_store(root)
+        with pytest.raises(ShoalError, match=r"no space left on device: about 12\.6MB are needed") as caught:
+            puller.pull()
+        assert "are free" in str(caught.value)
+        assert puller.kept_bytes() == 0
+        assert puller.store.images() == []
+        assert puller.store.layers_size() <= 4
+        mount("tmpfs", str(root), "tmpfs", MS_REMOUNT, "size=50m")
+        puller.pull()
+        puller.store.close()
+
+    in_mount_namespace(pull)

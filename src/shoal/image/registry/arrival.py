@@ -16,6 +16,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
 from shoal.errors import InvalidArgument, ShoalError
+from shoal.image.failures import DiskFull
 from shoal.image.layers import LayerStore
 from shoal.image.partial_blob import OtherContent, PartialBlob
 from shoal.image.partials import Partials
@@ -62,6 +63,7 @@ class Arrival:
         self._session = session
         self._teller = teller
         self._stop = _Stop(transport)
+        self._has_no_room = False
 
     def make(self, blobs: Sequence[Descriptor], diff_ids: Sequence[Digest], chain_ids: Sequence[Digest]) -> None:
         """Nothing, once all of `chain_ids`, which the caller holds, exist. No thread is left, however it ends.
@@ -80,11 +82,15 @@ class Arrival:
                 has_arrived = arrived.setdefault(_key(blobs[index]), threading.Event())
                 below = chain_ids[:index]
                 missing.append(_Missing(blobs[index], blob, below, chain_ids[index], diff_ids[index], has_arrived))
-            self._make(missing)
+            try:
+                self._make(missing)
+            except DiskFull as error:
+                self._has_no_room = True
+                raise self._partials.without_room([layer.descriptor for layer in missing]) from error
 
     def _discard_needless(self, missing: Sequence[_Missing]) -> None:
-        """A layer that exists needs its blob no more, whatever became of the others."""
-        self._partials.discard(layer.descriptor for layer in missing if layer.is_made.is_set())
+        """A layer that exists needs its blob no more, whatever became of the others. Nor do we fill a disk with any."""
+        self._partials.discard(layer.descriptor for layer in missing if layer.is_made.is_set() or self._has_no_room)
 
     def _tell_plan(self, blobs: Sequence[Descriptor], missing: set[int]) -> None:
         for index, blob in enumerate(blobs):
