@@ -245,3 +245,20 @@ def test_stop_and_start_of_a_machine_keep_its_files(shoald: Shoald, pair: dict[s
     assert logged.stdout.splitlines() == ["up", "asked", "up"]
     assert logged.stderr.splitlines() == ["bad", "bad"]
     assert shoald.ok("exec", pair["vm"], "cat", "/root/stays") == "stays"
+
+
+def test_move_keeps_everything_but_the_kernel(shoald: Shoald, pair: dict[str, str]) -> None:
+    """A container goes into a machine and comes back: id, address, port, files and volume are what they were."""
+    name = pair["default"]
+    shown = "{{.Id}} {{.NetworkSettings.Networks.together.IPAddress}}"
+    before, port = shoald.ok("inspect", "-f", shown, name), shoald.ok("port", name)
+    shoald.ok("exec", name, "sh", "-c", "echo mine >/root/mine; echo ours >/kept/ours")
+    for isolation, release in (("vm", "cloud"), ("default", os.uname().release)):
+        moved = shoald.request("POST", f"/containers/{name}/move?isolation={isolation}")
+        assert moved.status == 204, moved.body
+        assert release in shoald.ok("exec", name, "uname", "-r")
+        assert shoald.ok("exec", name, "cat", "/root/mine", "/kept/ours") == "mine\nours"
+        assert shoald.ok("inspect", "-f", shown, name) == before
+    assert shoald.ok("port", name).partition(":")[0] == port.partition(":")[0]
+    assert shoald.request("POST", f"/containers/{name}/move?isolation=default").status == 304
+    assert shoald.request("POST", f"/containers/{name}/move?isolation=jail").status == 400

@@ -98,6 +98,13 @@ class Containers:
         except NotModified:
             pass
 
+    def move(self, ref: str, isolation: str) -> None:
+        """Stops it, and starts it again in a virtual machine ("vm") or as a container ("default"): shoal's own."""
+        try:
+            self._caller.perform("POST", f"/containers/{ref}/move", query={"isolation": isolation})
+        except NotModified:
+            pass
+
     def kill(self, ref: str, *, signal: str = "") -> None:
         """Sends `signal` (name or number, "" means SIGKILL) to its PID 1."""
         self._caller.perform("POST", f"/containers/{ref}/kill", query={"signal": signal} if signal else None)

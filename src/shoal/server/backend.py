@@ -110,6 +110,9 @@ class ContainerBackend(Protocol):
         """Nothing, once it runs again. Raises: NotFound."""
         ...
 
+    async def move(self, ref: str, *, isolation: str) -> None:
+        """Nothing, once it runs under that isolation, if it ran. Raises: NotFound, NotModified, InvalidArgument."""
+
     async def kill(self, ref: str, *, signal: str | None) -> None:
         """Nothing, once the signal is sent (and, for SIGKILL, the container has ended). Raises: NotFound, Conflict."""
         ...

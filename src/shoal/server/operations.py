@@ -163,6 +163,7 @@ UNPUBLISHED: tuple[Operation, ...] = (
     Operation("POST", "/build/cancel", "BuildCancel", since=_1_31),
     Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),
     Operation("GET", "/vm", "ShoalVmStatus"),
+    Operation("POST", "/containers/{id}/move", "ShoalContainerMove"),
     Operation("POST", "/vm/setup", "ShoalVmSetup"),
     Operation("GET", "/containers/{id}/exits", "ShoalContainerExits"),
     Operation("GET", "/containers/{id}/why/dns", "ShoalContainerWhyDns"),

@@ -74,6 +74,7 @@ VERBS = (
     VerbEntry("why exit", "[OPTIONS] CONTAINER", "Tell what ended a container, in plain words"),
     VerbEntry("why port", "[OPTIONS] CONTAINER PORT[/PROTO]", "Tell what keeps clients from a container's port"),
     VerbEntry("why dns", "[OPTIONS] CONTAINER NAME", "Tell what keeps a container from finding a name"),
+    VerbEntry("move", "[OPTIONS] CONTAINER [CONTAINER...]", "Move containers into virtual machines, or out of them"),
     VerbEntry("vm setup", "[OPTIONS]", "Get a kernel for containers in virtual machines"),
     VerbEntry("vm status", "[OPTIONS]", "Tell what --isolation vm needs of this host, and what is missing"),
     VerbEntry("container prune", "[OPTIONS]", "Remove all stopped containers"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import msgspec
 
-from shoal.api.container import ContainerCreateRequest
 from shoal.api.host_config import HostConfig
 from shoal.errors import InvalidArgument
 from shoal.runtime.driver import MachineSize
@@ -33,9 +32,8 @@ def machine_size(host: HostConfig) -> MachineSize | None:
     return MachineSize(memory_mib=memory, processors=_processors(host))
 
 
-def check_isolation(request: ContainerCreateRequest) -> None:
+def check_isolation(host: HostConfig) -> None:
     """Raises: InvalidArgument for an unknown isolation, and for options that a virtual machine gives no meaning."""
-    host = request.host_config
     if host.isolation in CONTAINER:
         return
     if host.isolation != VM:
@@ -61,7 +59,6 @@ def _meaningless(host: HostConfig) -> tuple[tuple[bool, str, str], ...]:
         (host.pid_mode not in ("", "private"), f"--pid {host.pid_mode}", own),
         (host.ipc_mode == "host" or host.ipc_mode.startswith("container:"), f"--ipc {host.ipc_mode}", own),
         (host.uts_mode == "host", "--uts host", own),
-        (host.cgroupns_mode == "host", "--cgroupns host", own),
         (bool(host.devices), "--device", "the host's devices are not in the machine"),
         (bool(host.device_cgroup_rules), "--device-cgroup-rule", "the host's devices are not in the machine"),
         (bool(host.cpuset_cpus or host.cpuset_mems), "--cpuset-cpus", "the machine's processors are its own"),

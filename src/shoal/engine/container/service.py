@@ -29,6 +29,7 @@ from shoal.engine.container.lifecycle import Lifecycle
 from shoal.engine.container.links import Links
 from shoal.engine.container.listing import select
 from shoal.engine.container.locks import ContainerLocks
+from shoal.engine.container.moving import Mover
 from shoal.engine.container.names import normalise_name
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -157,6 +158,11 @@ class Containers:
             except NotModified:
                 pass  # somebody else was quicker
         self.events.publish("container", "restart", record.id, record.attributes())
+
+    async def move(self, ref: str, *, isolation: str) -> None:
+        """Returns when the container runs under that isolation, if it ran. Raises: NotFound, and as Mover.move."""
+        mover = Mover(self.registry, self.lifecycle, self.stopper, self.locks, self.events)
+        await self.background.complete(mover.move(self.registry.find(ref), isolation))
 
     async def kill(self, ref: str, *, signal: str | None) -> None:
         """Sends a signal; SIGKILL returns when the container has ended. Raises: NotFound, Conflict, InvalidArgument."""

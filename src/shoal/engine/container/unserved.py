@@ -18,7 +18,7 @@ _BUILT_IN = (_DEFAULT_NETWORK, "host", "none")
 def check_served(request: ContainerCreateRequest) -> None:
     """Raises: InvalidArgument, in Docker's words."""
     host = request.host_config
-    check_isolation(request)
+    check_isolation(host)
     if host.runtime not in ("", "shoal"):
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     if host.device_requests:

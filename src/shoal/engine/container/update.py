@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from shoal.api.update import ContainerUpdateRequest
+from shoal.engine.container.isolation import VM
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -62,6 +63,8 @@ class Updater:
             raise Conflict('container is marked for removal and cannot be "update"')
         before = record.host_config
         updated, limits = self._generator.update(before, request)
+        if before.isolation == VM:
+            limits = _of_machine(record, limits)
         if record.is_running and limits != Resources():
             await asyncio.to_thread(self._apply, record, limits)
         record.host_config = updated
@@ -78,3 +81,14 @@ class Updater:
             if problem.errno not in (errno.EINVAL, errno.EBUSY, errno.ERANGE):
                 raise
             raise Conflict(problem.what, why=problem.why, fix=problem.fix) from problem
+
+
+def _of_machine(record: ContainerRecord, limits: Resources) -> Resources:
+    """What of the new limits a machine that runs can be held to. Raises: Conflict."""
+    if record.is_running and limits.memory is not None and limits.memory.limit is not None:
+        raise Conflict(
+            "the memory of a virtual machine cannot be changed while it runs",
+            why="it is the machine's size",
+            fix=f"docker stop {record.name}, then update it, then start it",
+        )
+    return Resources(cpu=limits.cpu, block_io=limits.block_io)

@@ -58,6 +58,10 @@ class Parts:
     initramfs: Path
     accelerator: str
 
+    def are_there(self) -> bool:
+        """Whether nobody has taken the files away."""
+        return self.kernel.image.exists() and self.initramfs.exists()
+
 
 class Machines:
     """The machines of one daemon, whose kernel is kept under `directory` (DATA_ROOT/vm)."""
@@ -86,7 +90,7 @@ class Machines:
 
     async def _found(self) -> Parts:
         async with self._looking:
-            if self._parts is None or not self._parts.initramfs.exists():
+            if self._parts is None or not self._parts.are_there():
                 self._parts = await asyncio.to_thread(self._find)
             return self._parts
 

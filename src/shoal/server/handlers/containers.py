@@ -99,6 +99,12 @@ async def restart(backend: Backend, request: Request) -> Reply:
     return NO_CONTENT
 
 
+async def move(backend: Backend, request: Request) -> Reply:
+    """Another isolation for a container that exists: an addition of shoal's."""
+    await backend.containers.move(request.name, isolation=request.query.text("isolation"))
+    return NO_CONTENT
+
+
 def _signal(request: Request) -> str | None:
     """The signal to stop with, which came with API 1.42."""
     return request.query.optional("signal") if request.version >= V1_42 else None
@@ -246,6 +252,7 @@ HANDLERS: Mapping[str, Handler] = {
     "ContainerStart": start,
     "ContainerStop": stop,
     "ContainerRestart": restart,
+    "ShoalContainerMove": move,
     "ContainerKill": kill,
     "ContainerRename": rename,
     "ContainerPause": pause,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _KEPT_BYTES = 8192
 _SHOWN_LINES = 12
+_CAUSES = ("Kernel panic", "BUG:", "Out of memory")
 _READ_BYTES = 65536
 
 
@@ -80,9 +81,10 @@ class Console:
             pass
 
     def last_words(self) -> str:
-        """The last lines."""
-        lines = [line.rstrip() for line in self._kept.decode("utf-8", "replace").splitlines()]
-        return "\n".join([line for line in lines if line][-_SHOWN_LINES:])
+        """The last lines; before them those that say what a kernel died of, which dumps its registers behind it."""
+        lines = [line.rstrip() for line in self._kept.decode("utf-8", "replace").splitlines() if line.strip()]
+        causes = [line for line in lines[:-_SHOWN_LINES] if any(word in line for word in _CAUSES)]
+        return "\n".join([*causes, *lines[-_SHOWN_LINES:]])
 
     def _readable(self, _events: int) -> None:
         self._take()
