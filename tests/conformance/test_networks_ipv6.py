@@ -11,6 +11,7 @@ import pytest
 
 from tests.conformance.commands import refused, run, shown, started
 from tests.engines.engine import Engine
+from tests.engines.shoald import Shoald
 
 pytestmark = pytest.mark.usefixtures("cli")
 SUBNET = "fd00:77::/64"
@@ -188,3 +189,33 @@ def test_gateway_modes(shoald: Engine) -> None:
     assert "gateway mode 'isolated' can only be used for an internal network" in told
     told = refused(shoald, "network", "create", "-o", f"{mode}6=nope", "--ipv6", "net2", code=1)
     assert f"failed to parse {mode}6 value: nope (unknown gateway mode nope)" in told
+
+
+def test_default_bridge_with_ipv6() -> None:
+    """--ipv6 and --fixed-cidr-v6: addresses, shown also where old clients look, and ports; the same after a kill."""
+    engine = Shoald("--ipv6", "--fixed-cidr-v6", "fd00:99::/64")
+    try:
+        engine.start()
+        engine.import_busybox()
+        started(engine, "box", "-p", "80", script="while :; do echo hello | nc -l -p 80; done")
+        settings = shown(engine, "box", "{{json .NetworkSettings}}")
+        assert (settings["GlobalIPv6Address"], settings["IPv6Gateway"]) == ("fd00:99::2", "fd00:99::1")
+        assert settings["GlobalIPv6PrefixLen"] == settings["Networks"]["bridge"]["GlobalIPv6PrefixLen"] == 64
+        assert network(engine, "bridge")["EnableIPv6"] is True
+        number = settings["Ports"]["80/tcp"][1]["HostPort"]
+        assert answered(engine, "fd00:99::1", int(number)) == b"hello\n"
+        engine.kill9()
+        engine.start()
+        assert shown(engine, "box", "{{json .NetworkSettings.GlobalIPv6Address}}") == "fd00:99::2"
+        assert answered(engine, "fd00:99::1", int(number)) == b"hello\n"
+    finally:
+        engine.clear()
+        engine.close()
+
+
+def test_an_mtu_that_ipv6_cannot_use(shoald: Engine) -> None:
+    """Every link of IPv6 has 1280."""
+    told = refused(shoald, "network", "create", "--ipv6", "-o", "com.docker.network.driver.mtu=1279", "net", code=1)
+    assert "invalid MTU number: 1279" in told
+    shoald.ok("network", "create", "--ipv6", "-o", "com.docker.network.driver.mtu=1280", "net")
+    assert "\n1280" in run(shoald, "--network", "net", script="echo; cat /sys/class/net/eth0/mtu")

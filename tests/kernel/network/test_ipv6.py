@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import subprocess
 from dataclasses import replace
 from functools import partial
@@ -310,3 +311,55 @@ def test_guarded_port_obeys_the_hosts_firewall_in_each_family(site: Site, make: 
         nft("insert", "rule", "inet", "x", "i", "ip6", "saddr", LAN_IP6, "tcp", "dport", "8080", "accept")
         assert exchange(server, site.lan.connect(HOST_IP6, 8080)) == LAN_IP6
     nft("delete", "table", "inet", "x")
+
+
+def _advertise(site: Site) -> None:
+    """The LAN's machine tells everybody on its link that it is a router, for half an hour."""
+
+    def work() -> None:
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+            index = socket.if_nametoindex("eth0")
+            raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+            raw.bind(("fe80::1", 0, 0, index))
+            message = struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
+            raw.sendto(message, ("ff02::1", 0, 0, index))
+
+    site.lan.call(work)
+
+
+def _default_routes() -> list[str]:
+    with Netlink() as netlink:
+        routes = [route for route in netlink.route_list() if route.family == socket.AF_INET6]
+    return [route.gateway for route in routes if route.prefix == 0 and route.gateway]
+
+
+def test_host_keeps_the_default_route_that_it_learnt_from_a_router(site: Site, make: Make) -> None:
+    """An advertised route outlives that forwarding is switched on, and goes on to be renewed."""
+    site.lan.ip("-6", "address", "add", "fe80::1/64", "dev", "eth0", "nodad")
+    with Netlink() as netlink:
+        netlink.addr_add("eth0", "fe80::2", 64)
+    _advertise(site)
+    assert _default_routes() == ["fe80::1"]
+    make("one", subnet6=SUBNET)
+    assert _default_routes() == ["fe80::1"]
+    with Netlink() as netlink:
+        netlink.route_del("::", 0)
+    _advertise(site)
+    assert _default_routes() == ["fe80::1"]
+
+
+def test_interface_with_ipv6_switched_off_has_ipv4_alone(site: Site, make: Make) -> None:
+    """Whoever asks for net.ipv6.conf.all.disable_ipv6=1 in a container gets what he asks for, and an IPv4 network."""
+    network = make("one", subnet6=SUBNET)
+    endpoint = site.run(network.allocate("f" * 64))
+    container = site.process()
+    site.run(network.connect(endpoint, container.pid))
+    container.write_sysctl("net.ipv6.conf.all.disable_ipv6", "1")
+    interface = endpoint.interface()
+    assert interface is not None
+    assert interface.address is not None
+    container.configure(
+        "eth0", interface.address, interface.gateway, interface.gateway_mac, address6=interface.address6
+    )
+    with container.listen("0.0.0.0", 80) as server:
+        exchange(server, socket.create_connection((endpoint.ip, 80), timeout=3))

@@ -137,3 +137,31 @@ def test_parse_address_pools_come_from_flag_or_file(tmp_path: Path) -> None:
     file = _file(tmp_path, default_address_pools=[{"base": "10.66.0.0/16", "size": 24}])
     assert parse(["--config-file", file]).config.address_pools == (("10.66.0.0/16", 24),)
     assert parse(["--config-file", _file(tmp_path)]).config.address_pools[0] == ("172.17.0.0/16", 16)
+
+
+def test_parse_ipv6_of_the_default_bridge(tmp_path: Path) -> None:
+    """Off unless asked for; a subnet of its own, or one of the pools; each family has the pools of its own."""
+    none = _file(tmp_path)
+    plain = parse(["--config-file", none]).config
+    assert (plain.ipv6, plain.bridge_address6, plain.address_pools6) == (False, None, ())
+    words = ["--ipv6", "--fixed-cidr-v6", "fd00:1:2:3::/64", "--default-address-pool", "base=fd00:1:2::/48,size=64"]
+    asked = parse(["--config-file", none, *words]).config
+    assert (asked.ipv6, asked.bridge_address6) == (True, "fd00:1:2:3::1/64")
+    assert (asked.address_pools, asked.address_pools6) == (plain.address_pools, (("fd00:1:2::/48", 64),))
+    file = _file(tmp_path, ipv6=True, fixed_cidr_v6="fd00:1:2:3::/64")
+    assert parse(["--config-file", file]).config.bridge_address6 == "fd00:1:2:3::1/64"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--fixed-cidr-v6", "fd00::/64"],
+        ["--ipv6", "--fixed-cidr-v6", "10.0.0.0/24"],
+        ["--ipv6", "--fixed-cidr-v6", "fd00::/127"],
+        ["--default-address-pool", "base=fd00::/64,size=127"],
+    ],
+)
+def test_parse_ipv6_that_cannot_be_is_refused(words: list[str], tmp_path: Path) -> None:
+    """A subnet without --ipv6, of the other family, or without room."""
+    with pytest.raises(InvalidArgument):
+        parse(["--config-file", _file(tmp_path), *words])
