@@ -27,7 +27,7 @@ LEVELS = {
 NARROW = {
     "aio": {"client", "api"},
     "sync": {"client", "api"},
-    "cli": {"client", "api", "oci", "linux"},
+    "cli": {"client", "api", "oci", "linux", "build"},  # of build: which files a context leaves out
     "oci_runtime": {"runtime", "supervisor", "linux", "oci"},
     "client": {"api", "oci", "linux"},
     "supervisor": {"linux"},

@@ -13,10 +13,24 @@ class ProgressDetail(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ErrorDetail(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An error that ended a stream whose status line had gone out already."""
+    """An error that ended a stream whose status line had gone out already; `image` is a failed build's state."""
 
     code: int = 0
     message: str = ""
+    image: str = ""
+
+
+class BuildStep(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What happens to a step of a build, for clients that ask for `events`: an addition of shoal's.
+
+    `event` is began, cached, missed, running, wrote, ran or finished; steps tell in any order.
+    """
+
+    step: int
+    event: str
+    total: int = 0
+    text: str = ""
+    reasons: list[str] = []
 
 
 class JSONMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -30,6 +44,9 @@ class JSONMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
     error_detail: ErrorDetail | None = msgspec.field(default=None, name="errorDetail")
     error: str = ""
     aux: dict[str, str | int] | None = None
+    build_step: BuildStep | None = msgspec.field(default=None, name="buildStep")
+    why: str = ""
+    fix: str = ""
 
     @classmethod
     def failure(cls, message: str) -> JSONMessage:

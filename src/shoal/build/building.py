@@ -106,8 +106,10 @@ class Build:
                 for index, node in self._graph.nodes.items():
                     self._stages[index] = group.create_task(self._stage(node))
         except BaseExceptionGroup as failures:
-            expected = failures.subgroup(ShoalError)
-            raise _first(expected or failures) from None
+            failure = _first(failures.subgroup(ShoalError) or failures)
+            if isinstance(failure, CommandFailed) and failure.state is not None:
+                failure.image = await self._tools.images.keep(failure.state.document(), ())
+            raise failure from None
         return self._stages[self._graph.target].result()
 
     async def _state_of(self, index: int) -> State:
@@ -277,7 +279,12 @@ class Build:
         return row
 
     async def _make(self, work: Work, state: State) -> State:
-        made = await work.make()
+        try:
+            made = await work.make()
+        except CommandFailed as failure:
+            if failure.state is not None:
+                self._held.append(failure.state.chain_ids[len(state.chain_ids) :])
+            raise
         if made is None:
             after = state.after(work.created_by)
         else:

@@ -72,6 +72,7 @@ class Images(Protocol):
     async def keep(self, document: bytes, names: Sequence[str]) -> Digest:
         """The id of the image of this configuration, whose layers are held; it gets the names.
 
+        One without a name is what a failed command left.
         Raises: InvalidArgument, Internal for a full disk.
         """
 
@@ -92,10 +93,14 @@ class StepMount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What a RUN runs, decided. `network` is default, none, host, or the name of a network."""
+    """What a RUN runs, decided. `network` is default, none, host, or the name of a network.
+
+    `hidden` are further variables, of which nothing is kept: they may be secrets.
+    """
 
     arguments: tuple[str, ...]
     environment: tuple[str, ...]
+    hidden: tuple[str, ...] = field(default=(), repr=False)
     user: str
     directory: str
     network: str

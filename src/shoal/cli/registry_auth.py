@@ -40,6 +40,13 @@ class RegistryAuth:
         found = self._find(server_of(image))
         return base64.urlsafe_b64encode(json.dumps(found).encode()).decode()
 
+    def every_header(self) -> str:
+        """The value of X-Registry-Config: who the user is to each registry that the file names."""
+        document = self._read()
+        servers = {**_mapping(document, "auths"), **_mapping(document, "credHelpers")}
+        found = {server: self._find(server) for server in servers}
+        return base64.urlsafe_b64encode(json.dumps(found).encode()).decode()
+
     def keep(self, server: str, username: str, password: str, identity_token: str) -> None:
         """Keeps a login. Raises: Internal if it can't be written, or the helper fails."""
         document = self._read()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from shoal.client.caller import Caller
 from shoal.client.containers import Filters, filters_query
@@ -66,6 +66,22 @@ class Images:
     def save(self, refs: Sequence[str]) -> Response:
         """An archive of the images, as a stream."""
         return self._caller.call("GET", "/images/get", query={"names": refs})
+
+    def files(self, ref: str) -> Response:
+        """All files of an image as one tar, as a stream. Of shoal alone: else NotFound."""
+        return self._caller.call("GET", f"/images/{ref}/files")
+
+    def build(
+        self,
+        context: bytes | Iterable[bytes] | None,
+        query: Mapping[str, str | Sequence[str]],
+        headers: Mapping[str, str],
+    ) -> Iterator[Document]:
+        """The messages of a build; one that reports an error is the last, and is not raised: it has more to tell."""
+        sent = {"Content-Type": "application/x-tar", **headers}
+        response = self._caller.call("POST", "/build", query=query, body=context, headers=sent)
+        for line in response.lines():
+            yield parse_document(line, "a message of a build")
 
     def import_archive(
         self,

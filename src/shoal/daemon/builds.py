@@ -8,6 +8,7 @@ from shoal.engine.building.step_containers import StepContainers
 from shoal.engine.clock import system_clock
 from shoal.engine.database import Database
 from shoal.engine.events import EventLog
+from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
 from shoal.image.store import ImageStore
 from shoal.oci.platform import Platform
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def load_builder(
     store: ImageStore,
+    images: Images,
     containers: StepContainers,
     transfers: ImageTransfers,
     database: Database,
@@ -33,6 +35,7 @@ def load_builder(
     layers = BuildLayers(store.layer_store, store.scratch)
     return BuildService(
         store=store,
+        images=images,
         transfers=transfers,
         containers=containers,
         cache=BuildCache(database.connection, layers),

@@ -220,7 +220,7 @@ class _Parts:
             self.events,
             ImageExpiry(self.store, self.background, system_clock),
         )
-        load = partial(load_builder, self.store, steps, transfers, database, self.events, platform)
+        load = partial(load_builder, self.store, images, steps, transfers, database, self.events, platform)
         builds = Builds(load, str(config.data_root), self.events, system_clock)
         names = ImageNames(self.store, platform)
         containers = self._containers(lifecycle, remover, execs, networks, links, names, health)

@@ -195,6 +195,19 @@ class Images:
         for image in images:
             self._tell("save", image.id, image.id)
 
+    async def files(self, ref: str) -> AsyncIterator[bytes]:
+        """All files of an image as one tar. Raises (before the first piece): NotFound."""
+        image = self._store.get(ref)
+
+        def work(outlet: Outlet[bytes]) -> None:
+            writer = PieceWriter(outlet)
+            self._store.write_files(image.id, writer)
+            writer.flush()
+
+        async with aclosing(produced_by(work)) as pieces:
+            async for piece in pieces:
+                yield piece
+
     async def import_(
         self,
         body: AsyncIterator[bytes],

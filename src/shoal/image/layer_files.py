@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
+from typing import BinaryIO
 
 from shoal.image.merged import MergedView
 from shoal.image.snapshot.diff import read_xattrs
@@ -63,6 +64,10 @@ class LayerFiles:
         """The first `count` bytes of the file at `path`. Raises: OSError."""
         with open(self._real(path), "rb", buffering=0) as file:
             return file.read(count)
+
+    def open(self, path: bytes) -> BinaryIO:
+        """The file at `path`, opened. Raises: OSError."""
+        return open(self._real(path), "rb", buffering=0)
 
     def _real(self, path: bytes) -> bytes:
         found = self._view.find(path)

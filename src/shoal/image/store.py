@@ -39,6 +39,7 @@ from shoal.image.image import (
 from shoal.image.layers import Layer, LayerStore
 from shoal.image.leases import Leases
 from shoal.image.making import ImageMaker, spool_stream, spool_written
+from shoal.image.merged_tar import write_merged
 from shoal.image.partials import Partials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.sources import Sources
@@ -389,6 +390,12 @@ class ImageStore:
         Raises: InvalidArgument; Internal for a full disk.
         """
         return self._catalog.add(document, references, self._clock_ns())[0]
+
+    def write_files(self, text: str, out: ByteSink) -> None:
+        """Write all files of an image to `out` as one tar. Raises: NotFound, InvalidArgument; what writing raises."""
+        image = self.get(text)
+        with self._layers.held(image.chain_ids):
+            write_merged([self._layers.tree(chain_id) for chain_id in reversed(image.chain_ids)], out.write)
 
     # -- archives -----------------------------------------------------------------------------------------------
 

@@ -283,6 +283,10 @@ class ImageBackend(Protocol):
         """A tar archive of images. Raises (before the first piece): NotFound."""
         ...
 
+    def files(self, ref: str) -> AsyncIterator[bytes]:
+        """All files of an image as one tar. Raises (before the first piece): NotFound."""
+        ...
+
     def import_(
         self,
         body: AsyncIterator[bytes],

@@ -171,6 +171,7 @@ UNPUBLISHED: tuple[Operation, ...] = (
     Operation("GET", "/containers/{id}/why/port", "ShoalContainerWhyPort"),
     Operation("GET", "/system/df/users", "ShoalDiskUsers"),
     Operation("GET", "/images/{name}/tree", "ShoalImageTree"),
+    Operation("GET", "/images/{name}/files", "ShoalImageFiles"),
     Operation("GET", "/images/{name}/diff", "ShoalImageDiff"),
     Operation("POST", "/system/fsck", "ShoalFsck"),
 )

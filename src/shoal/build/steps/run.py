@@ -27,13 +27,15 @@ _KEPT_CHARACTERS = 4096
 
 
 class CommandFailed(ShoalError):
-    """A RUN whose command did not end well; `last` is the end of what it wrote."""
+    """A RUN whose command did not end well: the end of what it wrote, and what it left behind, as an image's id too."""
 
     def __init__(self, command: str, code: int, last: str, *, oom_killed: bool) -> None:
         why = "it used more memory than there is for it, and the OOM killer ended it" if oom_killed else ""
         super().__init__(f"The command '{command}' returned a non-zero code: {code}", why=why)
         self.code = code
         self.last = last
+        self.state: State | None = None
+        self.image = ""
 
 
 class Reports(Protocol):
@@ -103,7 +105,8 @@ class RunSteps:
             async with self._mounting.taken(prepared) as mounted:
                 command = Command(
                     arguments=words,
-                    environment=(*environment, *mounted.environment),
+                    environment=tuple(environment),
+                    hidden=mounted.environment,
                     user=state.config.user,
                     directory=state.config.working_dir or "/",
                     network=mode,
@@ -116,15 +119,26 @@ class RunSteps:
     async def _make(self, command: Command, text: str, state: State, reports: Reports) -> MadeLayer | None:
         output = _Output(reports)
         async with self._runner.run(command, state.chain_ids, reports.running, output.write) as ended:
+            targets = [mount.target for mount in command.mounts]
             if ended.code != 0:
-                raise CommandFailed(text, ended.code, output.last, oom_killed=ended.oom_killed)
+                failure = CommandFailed(text, ended.code, output.last, oom_killed=ended.oom_killed)
+                left = await asyncio.to_thread(self._adopt, ended.tree, state, targets)
+                failure.state = _left_behind(state, command, left)
+                raise failure
             await reports.ran(ended.id)
-            return await asyncio.to_thread(self._adopt, ended.tree, state, [mount.target for mount in command.mounts])
+            return await asyncio.to_thread(self._adopt, ended.tree, state, targets)
 
     def _adopt(self, tree: str, state: State, targets: Sequence[str]) -> MadeLayer | None:
         if targets:
             _remove_stubs(tree, self._layers.view(state.chain_ids), targets)
         return self._layers.adopt(tree, state.chain_ids, latest_ns=state.time_ns)
+
+
+def _left_behind(state: State, command: Command, layer: MadeLayer | None) -> State:
+    """What a failed command leaves, as an image in which a shell finds what the command found, but for its mounts."""
+    env = list(command.environment)
+    config = state.with_config(env=env, entrypoint=None, cmd=[state.shell[0]], healthcheck=None)
+    return config.after(" ".join(command.arguments), (layer.chain_id, layer.diff_id) if layer else None)
 
 
 def _used(state: State) -> Mapping[str, str]:

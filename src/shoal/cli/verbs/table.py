@@ -66,6 +66,8 @@ VERBS = (
     VerbEntry("attach", "[OPTIONS] CONTAINER", "Attach to the streams of a running container"),
     VerbEntry("cp", "[OPTIONS] CONTAINER:SRC DEST|- | SRC|- CONTAINER:DEST", "Copy files from or to a container"),
     VerbEntry("export", "[OPTIONS] CONTAINER", "Write the root file system of a container to an archive"),
+    VerbEntry("build", "[OPTIONS] PATH|URL|-", "Build an image from a Dockerfile"),
+    VerbEntry("debug", "STATE", "Open a shell in what a failed step of a build left"),
     VerbEntry("commit", "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]", "Make an image of what a container changed"),
     VerbEntry("top", "CONTAINER [ps OPTIONS]", "Show the processes of a container", takes_command=True),
     VerbEntry("stats", "[OPTIONS] [CONTAINER...]", "Show what containers use of CPU, memory, network and disk"),
@@ -166,7 +168,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "prune": "image prune",
         "tree": "image tree",
         "diff": "image diff",
-        **{name: name for name in ("load", "save", "import", "tag", "history", "pull", "push")},
+        **{name: name for name in ("build", "load", "save", "import", "tag", "history", "pull", "push")},
     },
     "volume": {
         **{name: f"volume {name}" for name in ("create", "ls", "inspect", "rm", "prune")},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 
 from shoal.client.aio.caller import Caller
 from shoal.client.aio.containers import Filters, filters_query
@@ -65,6 +65,22 @@ class Images:
     async def save(self, refs: Sequence[str]) -> Response:
         """An archive of the images, as a stream."""
         return await self._caller.call("GET", "/images/get", query={"names": refs})
+
+    async def files(self, ref: str) -> Response:
+        """All files of an image as one tar, as a stream. Of shoal alone: else NotFound."""
+        return await self._caller.call("GET", f"/images/{ref}/files")
+
+    async def build(
+        self,
+        context: bytes | AsyncIterable[bytes] | None,
+        query: Mapping[str, str | Sequence[str]],
+        headers: Mapping[str, str],
+    ) -> AsyncIterator[Document]:
+        """The messages of a build; one that reports an error is the last, and is not raised: it has more to tell."""
+        sent = {"Content-Type": "application/x-tar", **headers}
+        response = await self._caller.call("POST", "/build", query=query, body=context, headers=sent)
+        async for line in response.lines():
+            yield parse_document(line, "a message of a build")
 
     async def import_archive(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from shoal.client.copies.places import Arrival, split_entry
 from shoal.errors import InvalidArgument
@@ -46,6 +46,35 @@ def pack(source: str, arriving: Arrival) -> Iterator[bytes]:
     except OSError as error:
         raise InvalidArgument(f"can't read {error.filename or source}", why=error.strerror or str(error)) from None
     yield bytes(2 * _BLOCK)
+
+
+def pack_tree(directory: str, leaves_out: Callable[[str, bool], bool], *, changed_s: int = 0) -> Iterator[bytes]:
+    """A tar of what is in `directory`, names relative to it; without what `leaves_out` says of a name, and whether it
+    is a directory: nothing in that one is looked at then. `changed_s` is added to every time.
+
+    Raises while iterating: InvalidArgument for what can't be read.
+    """
+    links: dict[tuple[int, int], str] = {}
+    pending = [(os.path.join(directory, name), name) for name in _names(directory)]
+    try:
+        while pending:
+            path, name = pending.pop()
+            entry = _entry(path, name, links)
+            if entry is None or leaves_out(name, entry.isdir()):
+                continue
+            entry.mtime += changed_s
+            yield entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+            if entry.isreg():
+                yield from _content(path, entry.size)
+            elif entry.isdir():
+                pending.extend((os.path.join(path, child), f"{name}/{child}") for child in _names(path))
+    except OSError as error:
+        raise InvalidArgument(f"can't read {error.filename or directory}", why=error.strerror or str(error)) from None
+    yield bytes(2 * _BLOCK)
+
+
+def _names(directory: str) -> list[str]:
+    return sorted(os.listdir(directory), reverse=True)
 
 
 def _entry(path: str, name: str, links: dict[tuple[int, int], str]) -> tarfile.TarInfo | None:

@@ -27,6 +27,7 @@ from shoal.image.tar.writer import encode_entry
 
 _DOCKERFILE_MAX = 4 << 20
 _DEFAULT = "Dockerfile"
+EXTRA = ".shoal.dockerfile"  # a Dockerfile from outside of the context, which shoal's client puts into it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,9 @@ def _read(files: ArchiveFiles, name: str) -> Dockerfile:
         raise InvalidArgument(f"the Dockerfile ({name}) is too large", why=f"{entry.size} bytes")
     text = files.head(path, entry.size).decode(errors="surrogateescape")
     _ignore(files, path)
+    if name == EXTRA:
+        files.leave_out(lambda path: path == os.fsencode(EXTRA))
+        name = _DEFAULT
     try:
         return parse(text, os.fsdecode(name))
     except DockerfileError as problem:

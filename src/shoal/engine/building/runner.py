@@ -121,7 +121,7 @@ class StepRunner:
             config=ContainerConfig(
                 hostname=HOSTNAME,
                 user=command.user,
-                env=list(command.environment),
+                env=[*command.environment, *command.hidden],
                 cmd=list(command.arguments),
                 working_dir=command.directory,
                 network_disabled=network == "none",

@@ -13,19 +13,22 @@ from shoal.build.cache import BuildCache
 from shoal.build.cache_mounts import CacheDirectory, CacheMounts
 from shoal.build.dockerfile.problems import DockerfileError
 from shoal.build.keyed_locks import KeyedLocks
-from shoal.build.reporting import ClassicReporter, Emit
+from shoal.build.reporting import ClassicReporter, Emit, Reporter
 from shoal.build.request import BuildRequest, Built
 from shoal.build.steps.run import CommandFailed
 from shoal.engine.background import Background
 from shoal.engine.building.contexts import Context, Contexts
+from shoal.engine.building.events import EventReporter
 from shoal.engine.building.fetching import Fetching
 from shoal.engine.building.images import BuildImages
 from shoal.engine.building.layers import BuildLayers
+from shoal.engine.building.left_images import LeftImages
 from shoal.engine.building.registry_config import decode_registry_config
 from shoal.engine.building.runner import StepRunner
 from shoal.engine.building.step_containers import StepContainers
 from shoal.engine.clock import Clock
 from shoal.engine.events import EventLog
+from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
 from shoal.errors import InvalidArgument, ShoalError, Unsupported
 from shoal.image.snapshot.records import tree_usage
@@ -45,6 +48,7 @@ class BuildService:
         self,
         *,
         store: ImageStore,
+        images: Images,
         transfers: ImageTransfers,
         containers: StepContainers,
         cache: BuildCache,
@@ -68,6 +72,7 @@ class BuildService:
         self._fetching = Fetching(layers)
         self._contexts = Contexts(layers, self._fetching)
         self._making = KeyedLocks()
+        self._left = LeftImages(images)
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncGenerator[JSONMessage, None]:
@@ -120,21 +125,35 @@ class BuildService:
                 await messages.put(JSONMessage(stream=_readable(text)))
 
         try:
-            build = self._prepared(options, context, emit)
+            reporter = EventReporter(messages.put) if options.events else ClassicReporter(emit)
+            build = self._prepared(options, context, reporter)
             built = await build.run()
             await self._tell_result(options, built, messages)
         except CommandFailed as failure:
-            detail = ErrorDetail(code=failure.code, message=failure.what)
-            await messages.put(JSONMessage(error=failure.what, error_detail=detail))
-        except DockerfileError as problem:
-            await emit(f"{problem.excerpt}\n")
-            await messages.put(JSONMessage.failure(_readable(str(problem))))
+            await self._tell_failure(failure, emit, messages)
         except ShoalError as problem:
-            await messages.put(JSONMessage.failure(_readable(str(problem))))
+            if isinstance(problem, DockerfileError):
+                await emit(f"{problem.excerpt}\n")
+            text = _readable(str(problem))
+            await messages.put(JSONMessage(error=text, error_detail=ErrorDetail(message=text), fix=problem.fix))
         finally:
             await asyncio.shield(messages.put(None))
 
-    def _prepared(self, options: BuildOptions, context: Context, emit: Emit) -> Build:
+    async def _tell_failure(
+        self, failure: CommandFailed, emit: Emit, messages: asyncio.Queue[JSONMessage | None]
+    ) -> None:
+        """What failed, why, and how to look around in what it left."""
+        image = short_id(failure.image)
+        fix = ""
+        if image:
+            fix = f"docker run -it --rm {image}"
+            await emit(f"A shell in what the command left: {fix}\n")
+            await self._left.add(failure.image)
+        what = f"{failure.what}: {failure.why}" if failure.why else failure.what
+        detail = ErrorDetail(code=failure.code, message=what, image=failure.image)
+        await messages.put(JSONMessage(error=what, error_detail=detail, why=failure.last, fix=fix))
+
+    def _prepared(self, options: BuildOptions, context: Context, reporter: Reporter) -> Build:
         arguments = {name: value for name, value in options.arguments.items() if value is not None}
         target = Platform.parse(options.platform, host=self._platform) if options.platform else self._platform
         request = BuildRequest(
@@ -161,7 +180,7 @@ class BuildService:
             making=self._making,
             clock_ns=self._clock,
         )
-        return Build(tools, request, context.dockerfile, context.files, ClassicReporter(emit))
+        return Build(tools, request, context.dockerfile, context.files, reporter)
 
     async def _tell_result(
         self, options: BuildOptions, built: Built, messages: asyncio.Queue[JSONMessage | None]

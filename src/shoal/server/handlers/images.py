@@ -106,6 +106,11 @@ async def save_several(backend: Backend, request: Request) -> StreamReply:
     return StreamReply(await begun(backend.images.save(request.query.all("names"))), TAR)
 
 
+async def files(backend: Backend, request: Request) -> StreamReply:
+    """What the image's containers would see, as one tar."""
+    return StreamReply(await begun(backend.images.files(request.name)), TAR)
+
+
 async def prune(backend: Backend, request: Request) -> Reply:
     """ImagePrune."""
     return json_reply(await backend.images.prune(request.query.filters()))
@@ -122,4 +127,5 @@ HANDLERS: Mapping[str, Handler] = {
     "ImageGet": save_one,
     "ImageGetAll": save_several,
     "ImagePrune": prune,
+    "ShoalImageFiles": files,
 }
