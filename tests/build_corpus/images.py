@@ -82,9 +82,10 @@ def _content(archive: tarfile.TarFile, name: str) -> bytes:
     return file.read()
 
 
-def outcome(engine: Engine, tag: str, base: dict[str, str]) -> dict[str, Any]:
-    """All of it: configuration, history, and the files in which the image differs from those of `base`."""
+def outcome(engine: Engine, tag: str, base: dict[str, str], built: Built) -> dict[str, Any]:
+    """All of it: what was printed of the steps, and the image, of its files those in which it differs from `base`."""
     return {
+        "steps": re.findall(r"Step \d+/\d+ : .*", built.output),
         "configuration": configuration(engine, tag),
         "history": history(engine, tag),
         "files": changes(engine, tag, base),

@@ -21,7 +21,7 @@ def recorded(path: Path, engine: Engine, case: Case, base: dict[str, str]) -> st
     built = build(engine, case, case.name)
     if built.error:
         raise RuntimeError(f"{path.name}: {built.error}")
-    return json.dumps(outcome(engine, case.name, base), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(outcome(engine, case.name, base, built), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def main(arguments: list[str]) -> int:

@@ -113,6 +113,12 @@ class Build:
         return self._stages[self._graph.target].result()
 
     async def _state_of(self, index: int) -> State:
+        if index not in self._stages:
+            name = self._file.stages[index].name or str(index)
+            raise InvalidArgument(
+                f"a trigger of the base image needs the stage {name}, which this build does not reach",
+                fix=f"name it in the stage itself, as in `RUN --mount=from={name},target=/mnt true`",
+            )
         return await asyncio.shield(self._stages[index])
 
     # -- a stage ------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from shoal.build.dockerfile.arguments import global_arguments, platform_arguments
 from shoal.build.dockerfile.expansion import expand
-from shoal.build.dockerfile.instructions import Copy, Dockerfile, Run, Stage
+from shoal.build.dockerfile.instructions import Copy, Dockerfile, Onbuild, Run, Stage
 from shoal.build.dockerfile.mounts import mount_from
+from shoal.build.dockerfile.parser import parse_trigger
 from shoal.build.dockerfile.problems import did_you_mean
 from shoal.errors import InvalidArgument
 from shoal.oci.platform import Platform
@@ -63,7 +64,7 @@ def make_graph(file: Dockerfile, target: str, given: Mapping[str, str], platform
     `platforms` are those of the machine and of the target. Raises: InvalidArgument for a target that there is not,
     circles, and words that can't be expanded.
     """
-    arguments = global_arguments(file, given, platform_arguments(*platforms))
+    arguments = global_arguments(file, given, platform_arguments(*platforms, target or "default"))
     goal = _target(file, target)
     bases = {stage.index: _base(file, stage, arguments) for stage in file.stages}
     needed = _needed(file, goal, bases)
@@ -134,7 +135,12 @@ def _needed(file: Dockerfile, goal: int, bases: Mapping[int, tuple[int | None, s
 def _sources(file: Dockerfile, stage: Stage, base: int | None) -> Sequence[int]:
     """The stages that one reads: its base, and those of `--from` and `RUN --mount`."""
     found = [base] if base is not None else []
-    for instruction in stage.instructions:
+    triggers = [
+        parse_trigger(entry.trigger)
+        for entry in (file.stages[base].instructions if base is not None else ())
+        if isinstance(entry, Onbuild)
+    ]
+    for instruction in (*triggers, *stage.instructions):
         names: list[str] = []
         if isinstance(instruction, Copy) and instruction.from_name:
             names = [instruction.from_name]

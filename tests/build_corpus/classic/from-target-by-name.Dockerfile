@@ -1,6 +1,6 @@
 FROM busybox AS one
 ENV which=one
-FROM busybox AS two
+FROM one AS two
 ENV which=two
 FROM two AS three
 ENV which=three

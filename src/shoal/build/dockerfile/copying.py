@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from shoal.build.dockerfile.flags import Flags, Kind
@@ -21,6 +22,9 @@ def read_copy(statement: Statement) -> Copy:
     Raises: DockerfileError.
     """
     flags = Flags(statement, _COPY)
+    if re.search(r"\$.", flags.text("from")):
+        sentence = f"'{flags.text('from')}' doesn't support variable expansion, define alias stage instead"
+        raise statement.refuse(sentence, at="--from", fix="begin a stage with `FROM $variable AS name`")
     sources, heredocs, destination = _paths(statement)
     return Copy(
         span=statement.span,

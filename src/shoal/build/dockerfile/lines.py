@@ -21,6 +21,8 @@ _ONLY_STRINGS = "when using JSON array syntax, arrays must be comprised of strin
 _WITH_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
 
 
+# A history of more would be no image that anything can read.
+_MOST_STATEMENTS = 10_000
 # Whose bytes matter; of others they are text, where Docker too keeps nothing of what is no UTF-8.
 _EXACT = frozenset({*_WITH_HEREDOCS, "ONBUILD"})
 _NO_UTF8 = re.compile("[\ud800-\udfff]")
@@ -111,6 +113,8 @@ class _Reader:
     def read(self) -> Statements:
         self._read_directives()
         while self._at < len(self._lines):
+            if len(self._statements) > _MOST_STATEMENTS:
+                raise self._refuse(f"more than {_MOST_STATEMENTS} instructions")
             line = self._lines[self._at].strip()
             if not line or line.startswith("#"):
                 self._at += 1

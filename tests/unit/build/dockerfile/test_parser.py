@@ -225,6 +225,12 @@ def test_parse_bytes_that_are_no_utf8_are_replaced_where_they_are_text() -> None
             "ADD requires at least two arguments, but only one was provided. Destination could not be determined",
             "",
         ),
+        (
+            *("FROM a\nCOPY --from=$x a b", 2),
+            "'$x' doesn't support variable expansion, define alias stage instead",
+            "begin a stage with `FROM $variable AS name`",
+        ),
+        ("FROM a\n" + "USER x\n" * 10_001, 10_001, "more than 10000 instructions", ""),
         ("FROM a\nCOPY a <<E\nE", 2, "COPY cannot accept a heredoc as a destination", ""),
         ("FROM a\nRUN <<E\nx", 2, "unterminated heredoc", "end the document with a line that is E alone"),
         ("FROM a\nENV", 2, "ENV requires at least one argument", ""),
