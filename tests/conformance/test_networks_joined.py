@@ -193,6 +193,19 @@ def test_networks_survive_the_daemon(engine: Engine) -> None:
     assert interfaces(engine) == {"eth0": ["10.241.1.9/24"], "eth1": ["10.241.2.2/24"]}
 
 
+def test_link_local_addresses_are_the_interfaces_too(engine: Engine) -> None:
+    """At the start and when it joins, shown as they were asked for; what is no address is refused."""
+    started(engine, "box", "--network", "n1", "--link-local-ip", "169.254.8.8")
+    assert "169.254.8.8/16" in interfaces(engine)["eth0"]
+    assert len(interfaces(engine)["eth0"]) == 2
+    assert "default via 10.241.1.1" in gateway(engine)
+    engine.ok("network", "connect", "--link-local-ip", "169.254.9.9", "n2", "box")
+    assert "169.254.9.9/16" in interfaces(engine)["eth1"]
+    assert memberships(engine)["n1"]["IPAMConfig"]["LinkLocalIPs"] == ["169.254.8.8"]
+    body = {"Container": "box", "EndpointConfig": {"IPAMConfig": {"LinkLocalIPs": ["nope"]}}}
+    assert engine.request("POST", "/networks/chosen/connect", body).status >= 400
+
+
 def test_run_with_several_networks(shoald: Engine) -> None:
     """The first is eth0; the way outside is the first by name, or that of the highest priority; MACs are each one's."""
     options = ("--network", "n2", "--network", "name=n1,ip=10.241.1.7,mac-address=02:42:ac:11:00:07")

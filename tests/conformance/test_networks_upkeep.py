@@ -5,12 +5,15 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import http.client
+import json
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from shoal.network.instance import table_name
 from tests.conformance.commands import run
 from tests.engines.engine import Engine
 from tests.engines.shoald import Shoald
@@ -78,7 +81,7 @@ def test_kill_while_a_container_joins_and_leaves(shoald: Engine, delay_ms: int) 
 
 
 def test_many_containers_leave_nothing_in_their_network(shoald: Engine) -> None:
-    """Two hundred, sixteen at a time, with published ports: no interface, no address, no port stays."""
+    """Two hundred, sixteen at a time, with published ports: no interface, address, port, map element or veth stays."""
     shoald.ok("network", "create", "--subnet", "10.242.0.0/24", "net")
     (id,) = own_networks(shoald)
     host = {"NetworkMode": "net", "PortBindings": {"80/tcp": [{}]}}
@@ -92,6 +95,10 @@ def test_many_containers_leave_nothing_in_their_network(shoald: Engine) -> None:
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(one, range(200)))
     assert shoald.request("GET", f"/networks/{id}").json["Containers"] == {}
+    ruleset = subprocess.run(["nft", "-j", "list", "table", "inet", table_name(shoald.exec_root)], capture_output=True)
+    maps = [entry["map"] for entry in json.loads(ruleset.stdout)["nftables"] if "map" in entry]
+    assert {known["name"] for known in maps} >= {"published_any", "published_at"}
+    assert not any(known.get("elem") for known in maps)
     deadline = time.monotonic() + 10
     while list(Path(f"/sys/class/net/br-{id[:12]}/brif").iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)  # the kernel takes interfaces down a moment after their namespaces

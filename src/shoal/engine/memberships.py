@@ -11,8 +11,8 @@ from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.network_catalog import NetworkCatalog
-from shoal.engine.networking import ContainerNetworks, check_endpoint
-from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound
+from shoal.engine.networking import ContainerNetworks, check_endpoint, link_local_addresses
+from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound, ShoalError
 from shoal.linux.procfs import process_exists
 from shoal.network.driver import LinkedNetwork, NetworkDriver, PublishingNetwork
 
@@ -51,14 +51,18 @@ class Memberships:
             joined = self.of(record)
             if driver.name in joined and record.is_running and driver.endpoint(record.id) is not None:
                 raise Forbidden(f"endpoint with name {record.name} already exists in network {driver.name}")
-            before = self._gateways(record, joined)
+            was, before = joined, self._gateways(record, joined)
             # A stopped one that is in it already keeps what it asked for first, as with Docker.
             joined = {driver.name: settings, **joined} if driver.name in joined else {**joined, driver.name: settings}
             if record.is_running:
                 await self._plug(record, linked, settings)
                 self._networks.announce_one(record, driver, "connect")
             self._save(record, joined)
-            await self._follow_gateway(record, before, joined)
+            try:
+                await self._follow_gateway(record, before, joined)
+            except ShoalError:
+                await self._leave_again(record, linked, joined, was)
+                raise
             if record.is_running and self._catalog.is_own(driver.name):
                 await self._networks.resolving.joined(record)
 
@@ -71,10 +75,25 @@ class Memberships:
         endpoint = await self._networks.reserve(record, driver, settings, [])
         try:
             await driver.plug(endpoint, record.state.pid)
+            await self._networks.add_link_local(endpoint, record.state.pid, link_local_addresses(settings))
             _check_alive(record)  # else its number may be another's by now, who must not keep the interface
         except BaseException:
             await self._unplug(record, driver)
             raise
+
+    async def _leave_again(
+        self,
+        record: ContainerRecord,
+        driver: LinkedNetwork,
+        joined: dict[str, EndpointSettings],
+        was: dict[str, EndpointSettings],
+    ) -> None:
+        """As before a `connect` after which the ports could not move: out of the network, the ports where they were."""
+        before = self._gateways(record, joined)
+        await self._unplug(record, driver)
+        self._networks.announce_one(record, driver, "disconnect")
+        self._save(record, was)
+        await self._follow_gateway(record, before, was)
 
     async def _unplug(self, record: ContainerRecord, driver: NetworkDriver) -> None:
         """First the interface, which lives as long as the container: its address may be another's a moment later."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from shoal.api.network import EndpointIPAMConfig, EndpointSettings
 from shoal.engine.container.listing import network_name
@@ -15,6 +16,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.resolving import Resolving
 from shoal.errors import InvalidArgument, ShoalError
+from shoal.network.container_side import add_addresses
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import EndpointRequest, NetworkDriver, PublishingNetwork
 from shoal.network.endpoint import ANY_ADDRESS, Endpoint, PublishedPort
@@ -29,13 +31,14 @@ _FAILED = "driver failed programming external connectivity on endpoint"
 class Place:
     """A container in one network: `interface` is what it configures for it, None on host and none.
 
-    `has_names`: its containers find each other by name.
+    `has_names`: its containers find each other by name. `link_local`: further addresses, with their prefixes.
     """
 
     driver: NetworkDriver
     endpoint: Endpoint
     interface: InterfaceConfig | None = None
     has_names: bool = False
+    link_local: Sequence[str] = ()
 
 
 class ContainerNetworks:
@@ -86,7 +89,9 @@ class ContainerNetworks:
         places: list[Place] = []
         for name, endpoint in endpoints.items():
             interface = endpoint.interface(f"eth{len(places)}", routes=name == gateway, routes6=name == gateway6)
-            places.append(Place(self._catalog.find(name), endpoint, interface, self._catalog.is_own(name)))
+            link_local = link_local_addresses(wanted[name])
+            place = Place(self._catalog.find(name), endpoint, interface, self._catalog.is_own(name), link_local)
+            places.append(place)
         return tuple(places)
 
     async def reserve(
@@ -152,10 +157,16 @@ class ContainerNetworks:
             for place in connected:
                 assert place.interface is not None
                 await place.driver.connect(place.endpoint, pid, place.interface.name)
+                await self.add_link_local(place.endpoint, pid, place.link_local, place.interface.name)
             if any(place.has_names for place in connected):
                 await self.resolving.begin(connected[0].endpoint.container_id, pid)
 
         return connect
+
+    async def add_link_local(self, endpoint: Endpoint, pid: int, addresses: Sequence[str], name: str = "") -> None:
+        """Gives the container's interface in a network these addresses besides. Raises: SyscallError."""
+        if addresses:
+            await self._catalog.host.run(lambda _: add_addresses(pid, name, endpoint.ip, addresses))
 
     def announce(self, record: ContainerRecord, action: str) -> None:
         """Tells of a container that was connected to its networks, or disconnected."""
@@ -260,6 +271,7 @@ def _port_words(record: ContainerRecord) -> Iterator[None]:
 def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | None) -> None:
     """Raises: InvalidArgument, in Docker's words, for an address that only another kind of network gives."""
     asked = settings.ipam_config
+    link_local_addresses(settings)
     if definition is None and settings.aliases:
         raise InvalidArgument(
             "network-scoped alias is supported only for containers in user defined networks",
@@ -275,6 +287,18 @@ def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | N
                 "user specified IP address is supported only when connecting to networks with user configured subnets",
                 fix=f"make the network with --subnet: docker network create {_example(address)} {definition.name}",
             )
+
+
+def link_local_addresses(settings: EndpointSettings) -> list[str]:
+    """The addresses of `--link-local-ip` with their prefixes, Docker's. Raises: InvalidArgument."""
+    found = []
+    for text in settings.ipam_config.link_local_ips if settings.ipam_config else ():
+        try:
+            address = ip_address(text)
+        except ValueError as error:
+            raise InvalidArgument(f"invalid link-local IP address: {text}", why=str(error)) from None
+        found.append(f"{address}/{16 if address.version == 4 else 64}")
+    return found
 
 
 def _example(address: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from shoal.errors import SyscallError
 from shoal.linux.fd import Fd
-from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, setns
+from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, open_namespace, setns
 from shoal.linux.netlink import Netlink
 from shoal.linux.rtnetlink import everything
 from shoal.network.ipv6_host import quieten
@@ -39,6 +39,29 @@ def _inside(pid: int, home: Fd, work: Callable[[], T]) -> T:
             return work()
         finally:
             setns(home, CLONE_NEWNET)
+
+
+def inside(pid: int) -> Netlink:
+    """As `netlink_inside`, for a thread that keeps no descriptor of its own namespace."""
+    with open_namespace("/proc/thread-self/ns/net") as home:
+        return netlink_inside(pid, home)
+
+
+def holder_of(inner: Netlink, address: str) -> int | None:
+    """The index of the interface that has this address, whatever the container calls it. Raises: SyscallError."""
+    return next((known.index for known in inner.addr_list() if known.address == address), None)
+
+
+def add_addresses(pid: int, name: str, beside: str, addresses: Sequence[str]) -> None:
+    """Give the interface that has the address `beside`, else the one of this name, more addresses ("169.254.8.8/16").
+
+    Raises: SyscallError.
+    """
+    with inside(pid) as inner:
+        link = holder_of(inner, beside) or name
+        for text in addresses:
+            address, _, prefix = text.partition("/")
+            inner.addr_add(link, address, int(prefix))
 
 
 def free_name(inner: Netlink) -> str:

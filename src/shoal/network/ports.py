@@ -208,7 +208,7 @@ class PortReservations:
     def __init__(self, ephemeral_range: Callable[[], range] = read_ephemeral_range) -> None:
         self._ephemeral_range = ephemeral_range
         self._cursor = 0
-        self._held: dict[tuple[str, str, int], socket.socket] = {}
+        self._held: dict[tuple[str, str, int], socket.socket | None] = {}
 
     def reserve(
         self, requests: Iterable[PortRequest], container_ip: str, container_ip6: str = ""
@@ -250,7 +250,8 @@ class PortReservations:
     def close(self) -> None:
         """Let go of everything."""
         for held in self._held.values():
-            held.close()
+            if held is not None:
+                held.close()
         self._held.clear()
 
     def _reserve_one(self, request: PortRequest, targets: Mapping[bool, str]) -> list[PublishedPort]:
@@ -332,15 +333,22 @@ def _any_like(ip: str) -> str:
     return ANY_ADDRESS6 if ":" in ip else ANY_ADDRESS
 
 
-def _bound(protocol: Protocol, ip: str, port: int, *, reuse: bool = False) -> socket.socket:
+def _bound(protocol: Protocol, ip: str, port: int, *, reuse: bool = False) -> socket.socket | None:
     """A bound socket that keeps every other one from the port, one with SO_REUSEADDR too.
+
+    None for SCTP where the kernel has no such sockets: then nobody can have the port, and it is translated as ever.
 
     `reuse` gets it beside connections in TIME_WAIT. On older kernels (6.1) the port then stays open to a later bind
     with SO_REUSEADDR, though not to its listen. Raises: OSError as bind(2).
     """
     kind, number = _socket_type(protocol)
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    holder = socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
+    try:
+        holder = socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
+    except OSError as error:
+        if protocol == "sctp" and error.errno == errno.EPROTONOSUPPORT:
+            return None
+        raise
     try:
         if family == socket.AF_INET6:
             # Else :: would take the port of 0.0.0.0 too, which is held on its own.

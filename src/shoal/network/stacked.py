@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 from shoal.errors import Conflict, Internal, InvalidArgument, ShoalError, SyscallError
 from shoal.linux.link_kinds import add_ipvlan, add_macvlan
-from shoal.linux.namespaces import open_namespace
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge_host import BridgeHost, HostKernel
-from shoal.network.container_side import free_name, lead_outside, netlink_inside
+from shoal.network.container_side import free_name, holder_of, inside, lead_outside
 from shoal.network.driver import NOTHING_ASKED, EndpointRequest
 from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, default_mac
 from shoal.network.host_claims import host_claims, pool_choice
@@ -149,7 +148,7 @@ class StackedNetwork:
         """As `connect`, for a container that runs: with its address, under the next free name. Raises: as `connect`."""
 
         def work(kernel: HostKernel) -> None:
-            with _inside(pid) as inner:
+            with inside(pid) as inner:
                 name = free_name(inner)
                 self._add_interface(kernel.netlink, endpoint, pid, name)
                 inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None)
@@ -168,8 +167,8 @@ class StackedNetwork:
         gateway = endpoint.gateway6 if ipv6 else endpoint.gateway
 
         def work(_: HostKernel) -> None:
-            with _inside(pid) as inner:
-                lead_outside(inner, gateway, _index_of(inner, endpoint))
+            with inside(pid) as inner:
+                lead_outside(inner, gateway, holder_of(inner, endpoint.ip))
 
         await self._host.run(work)
 
@@ -233,20 +232,10 @@ class StackedNetwork:
             raise
 
 
-def _inside(pid: int) -> Netlink:
-    with open_namespace("/proc/thread-self/ns/net") as home:
-        return netlink_inside(pid, home)
-
-
-def _index_of(inner: Netlink, endpoint: Endpoint) -> int | None:
-    """The container's interface in the network, which it may have renamed."""
-    return next((address.index for address in inner.addr_list() if address.address == endpoint.ip), None)
-
-
 def _remove_interface(endpoint: Endpoint, pid: int) -> None:
     try:
-        with _inside(pid) as inner:
-            index = _index_of(inner, endpoint)
+        with inside(pid) as inner:
+            index = holder_of(inner, endpoint.ip)
             if index is not None:
                 inner.link_del(index)
     except SyscallError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 import pytest
 
@@ -46,6 +47,36 @@ def test_published_udp_from_the_lan_reaches_the_container_with_its_source(site: 
     container, _ = site.container(site.network(), dns())
     with container.udp("0.0.0.0", 53) as server, site.lan.udp(LAN_IP, 0) as client:
         assert ping_udp(server, client, (HOST_IP, 5353)) == LAN_IP
+
+
+def _sctp_init(source_port: int, port: int) -> bytes:
+    """The first packet of an association, RFC 9260: INIT in a packet whose checksum is right, or conntrack drops it."""
+    chunk = struct.pack(">BBHIIHHI", 1, 0, 20, 0x1234, 65536, 1, 1, 1)
+    header = struct.pack(">HHI", source_port, port, 0)
+    checksum = 0xFFFFFFFF
+    for byte in header + bytes(4) + chunk:
+        checksum ^= byte
+        for _ in range(8):
+            checksum = checksum >> 1 ^ (0x82F63B78 if checksum & 1 else 0)
+    return header + struct.pack("<I", checksum ^ 0xFFFFFFFF) + chunk
+
+
+def test_published_sctp_from_the_lan_reaches_the_container_with_its_source(site: Site) -> None:
+    """By raw sockets, because kernels may have no SCTP of their own, and translate it all the same."""
+
+    def raw() -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+        made.settimeout(3)
+        return made
+
+    container, _ = site.container(site.network(), PortRequest("sctp", 80, "0.0.0.0", range(8080, 8081)))
+    with container.call(raw) as server, site.lan.call(raw) as client:
+        client.sendto(_sctp_init(4000, 8080), (HOST_IP, 0))
+        packet, peer = server.recvfrom(2048)
+    header = (packet[0] & 15) * 4
+    assert peer[0] == LAN_IP
+    assert struct.unpack_from(">HH", packet, header) == (4000, 80)
+    assert packet[header:] == _sctp_init(4000, 80)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", HOST_IP])

@@ -31,6 +31,7 @@ class FakeNetwork:
     start_failure: Exception | None = None
     plug_failure: Exception | None = None
     release_failure: Exception | None = None
+    publish_failure: Exception | None = None
     done: list[str] = field(default_factory=list)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
 
@@ -76,6 +77,8 @@ class FakeNetwork:
 
     async def publish(self, container_id: str, ports: Sequence[PortRequest]) -> None:
         del container_id
+        if self.publish_failure is not None:
+            raise self.publish_failure
         self.done.append(f"publish {len(ports)}")
 
     async def release(self, container_id: str) -> None:

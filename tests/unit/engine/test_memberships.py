@@ -128,6 +128,22 @@ def test_connect_that_fails_leaves_no_interface_behind() -> None:
     asyncio.run(scenario())
 
 
+def test_connect_after_which_the_ports_cannot_move_is_undone() -> None:
+    """The container is out of the network again, and its ports and its way outside are where they were."""
+
+    async def scenario() -> None:
+        bench = await _bench()
+        await _running(bench)
+        bench.net.publish_failure = unavailable()
+        with pytest.raises(type(unavailable())):
+            await bench.memberships.connect(bench.record, bench.catalog.find("net"), EndpointSettings(gw_priority=1))
+        assert bench.net.done == ["start", "plug", "route", "unplug", "release"]
+        assert bench.bridge.done[-3:] == ["publish 0", "route", "publish 0"]
+        assert list(bench.networks.wanted(bench.record)) == ["bridge"]
+
+    asyncio.run(scenario())
+
+
 def test_connect_to_one_that_has_just_ended_touches_no_other_process() -> None:
     """The number of its process may be another's already."""
 
