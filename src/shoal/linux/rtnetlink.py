@@ -52,7 +52,8 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 1
 IFLA_NET_NS_PID, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_NET_NS_FD = 19, 20, 26, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
-IFLA_BRPORT_STATE, IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED, BR_STATE_FORWARDING = 1, 4, 33, 3
+IFLA_BRPORT_STATE, IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_LOCKED = 1, 4, 33, 39
+BR_STATE_FORWARDING = 3
 IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
 IFA_F_NODAD = 0x02
@@ -208,11 +209,12 @@ def add_veth(name: str, own: bytes, peer_name: str, peer: bytes, *, up: bool) ->
 def set_port(name: str, *, hairpin: bool | None = None, isolated: bool = False, forwarding: bool = False) -> Request:
     """Let a bridge's port send back what came in by it, or forward at once; the latter needs a carrier.
 
-    Isolated ports get nothing from each other (Linux 4.18).
+    Isolated ports get nothing from each other (Linux 4.18). Who sends into a port from a MAC that is not pinned to it
+    (`pin_mac`) is not heard (5.18; older kernels pass over what they do not know).
     """
     port = attribute(IFLA_BRPORT_STATE, bytes([BR_STATE_FORWARDING])) if forwarding else b""
     if hairpin is not None:
-        port += attribute(IFLA_BRPORT_MODE, bytes([hairpin]))
+        port += attribute(IFLA_BRPORT_MODE, bytes([hairpin])) + attribute(IFLA_BRPORT_LOCKED, b"\1")
     if isolated:
         port += attribute(IFLA_BRPORT_ISOLATED, b"\1")
     info = string(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, port)

@@ -90,6 +90,22 @@ def test_container_does_not_speak_with_the_address_of_another_machine(site: Site
             assert server.recv(10) == b"truth"
 
 
+def test_container_does_not_speak_with_the_mac_of_another_container(site: Site) -> None:
+    """Nothing of it gets anywhere, and the other one is reached as before."""
+    network = site.network()
+    honest, endpoint = site.container(network)
+    liar, other = site.container(network)
+    with udp("0.0.0.0", 9000) as host, honest.udp("0.0.0.0", 9001) as neighbour, liar.udp("0.0.0.0", 0) as client:
+        liar.ip("link", "set", "eth0", "address", endpoint.mac)
+        liar.ip("neigh", "replace", other.gateway, "lladdr", other.gateway_mac, "dev", "eth0")
+        client.sendto(b"lie", (other.gateway, 9000))
+        liar.ip("link", "set", "eth0", "address", other.mac)
+        client.sendto(b"truth", (other.gateway, 9000))
+        assert host.recv(10) == b"truth"
+        client.sendto(b"hello", (endpoint.ip, 9001))
+        assert neighbour.recv(10) == b"hello"
+
+
 def test_container_that_routes_for_others_may_pass_their_packets_on(site: Site) -> None:
     """What the host itself routes to a container, a VPN's network for one, may answer through it."""
     container, endpoint = site.container(site.network())
