@@ -134,7 +134,7 @@ def test_ports_bad_request_is_refused(shoald: Engine) -> None:
         ("web", "70000/tcp", {}, 400),
         ("web", "80/tcp", {"HostPort": "9-8"}, 400),
         ("web", "80/tcp", {"HostIp": "not an address", "HostPort": "8080"}, 400),
-        ("web", "80/tcp", {"HostIp": "::1", "HostPort": "8080"}, 501),
+        ("web", "80/tcp", {"HostIp": "::1", "HostPort": "8080"}, 400),
     ):
         answer = shoald.request("POST", f"/containers/{target}/ports", {"Add": {key: [binding]}})
         assert answer.status == status, answer.body
