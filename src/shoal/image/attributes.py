@@ -51,6 +51,17 @@ class Attributes:
         os.utime(path, ns=(self.mtime_ns, self.mtime_ns))
 
 
+def apply_to_fresh_file(entry: TarEntry, fd: int, owner: tuple[int, int]) -> None:
+    """Set those of `entry` on a file that this process has just made, and that is `owner`'s so far. Raises: OSError."""
+    if (entry.uid, entry.gid) != owner:
+        os.fchown(fd, entry.uid, entry.gid)
+    os.fchmod(fd, entry.mode & 0o7777)
+    if entry.xattrs:
+        _set_xattrs(fd, entry.xattrs)
+    time_ns = _clamped(entry.mtime_ns)
+    os.utime(fd, ns=(time_ns, time_ns))
+
+
 def apply_special(entry: TarEntry, dir_fd: int, name: bytes) -> None:
     """Set those of `entry` on the link, device or FIFO `name`, which nobody else knows yet. Raises: OSError."""
     os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)

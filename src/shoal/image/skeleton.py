@@ -34,28 +34,40 @@ class SkeletonWriter:
         self._out = zstd_writer(out)
         self._raw: list[bytes] = []
         self._raw_size = 0
+        self._records: list[bytes] = []
+        self._size = 0
 
     def raw(self, data: bytes | memoryview) -> None:
         """Note bytes that are not in any unpacked file."""
         self._raw.append(bytes(data))
         self._raw_size += len(data)
         if self._raw_size >= _FLUSH_AT:
-            self._flush()
+            self._end_raw()
+            self._write()
 
     def file(self, path: bytes, size: int) -> None:
         """Note that `size` bytes follow in the stream, which are the file at `path`."""
-        self._flush()
-        self._out.write(_FILE.pack(b"F", len(path), size) + path)
+        self._end_raw()
+        self._records.append(_FILE.pack(b"F", len(path), size) + path)
+        # Compressed for many files at once: each call lets go of the interpreter's lock, and takes it again.
+        if self._size >= _FLUSH_AT:
+            self._write()
 
     def close(self) -> None:
         """Write what is left. The stream given to the constructor stays open."""
-        self._flush()
+        self._end_raw()
+        self._write()
         self._out.close()
 
-    def _flush(self) -> None:
+    def _end_raw(self) -> None:
         if self._raw:
-            self._out.write(_RAW.pack(b"R", self._raw_size) + b"".join(self._raw))
+            self._records += (_RAW.pack(b"R", self._raw_size), *self._raw)
+            self._size += self._raw_size
             self._raw, self._raw_size = [], 0
+
+    def _write(self) -> None:
+        self._out.write(b"".join(self._records))
+        self._records, self._size = [], 0
 
 
 def rebuild(skeleton: BinaryIO, tree: str) -> Iterator[bytes]:

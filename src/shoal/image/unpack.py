@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shoal.errors import InvalidArgument
-from shoal.image.attributes import Attributes, apply_special
+from shoal.image.attributes import Attributes, apply_special, apply_to_fresh_file
 from shoal.image.entry_names import clean_name
 from shoal.image.failures import explained
 from shoal.image.layer_tree import LayerTree
@@ -64,6 +64,7 @@ class Unpacker:
         self._wait_lower = wait_lower
         self._skeleton = skeleton
         self._size = 0
+        self._owner = (os.geteuid(), os.getegid())
 
     def __enter__(self) -> Unpacker:
         self._tree.__enter__()
@@ -135,7 +136,7 @@ class Unpacker:
                 reader.copy_data(fd)
                 self._skeleton.file(path, entry.size)
             self._size += entry.size
-            Attributes.of(entry).apply(fd)
+            apply_to_fresh_file(entry, fd, self._owner)
         finally:
             os.close(fd)
 
