@@ -92,7 +92,8 @@ def test_disk_users_are_who_they_are(stored: Engine) -> None:
 def test_disk_users_have_the_build_cache_among_them(stored: Engine) -> None:
     """Layers that only the builder keeps, and what RUNs mounted; the sum is still that of `du`."""
     mount = "--mount=type=cache,target=/cache"
-    text = f"FROM busybox\nRUN {mount} dd if=/dev/zero of=/cache/f bs=1k count=600; dd if=/dev/zero of=/g bs=1k count=900\n"
+    command = "dd if=/dev/zero of=/cache/f bs=1k count=600; dd if=/dev/zero of=/g bs=1k count=900"
+    text = f"FROM busybox\nRUN {mount} {command}\n"
     context = layer(file("Dockerfile", text.encode()))
     answer = stored.request("POST", "/build?t=built:1", context, {"Content-Type": "application/x-tar"})
     assert (answer.status, b"errorDetail" in answer.body) == (200, False), answer.body
