@@ -44,7 +44,7 @@ def network_catalog(config: Config, database: Database) -> NetworkCatalog:
 
     def make(definition: NetworkDefinition) -> LinkedNetwork:
         if definition.driver in ("macvlan", "ipvlan"):
-            stacked = stacked_config(definition, config.address_pools)
+            stacked = stacked_config(definition, defaults)
             return StackedNetwork(stacked, database.connection, host, parents)
         return BridgeNetwork(bridge_config(definition, bridge.table, defaults), database.connection, host=host)
 

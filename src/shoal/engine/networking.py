@@ -19,7 +19,7 @@ from shoal.errors import InvalidArgument, ShoalError
 from shoal.network.container_side import add_addresses
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import EndpointRequest, NetworkDriver, PublishingNetwork
-from shoal.network.endpoint import ANY_ADDRESS, Endpoint, PublishedPort
+from shoal.network.endpoint import ANY_ADDRESS, ANY_ADDRESS6, Endpoint, PublishedPort
 from shoal.network.ports import HOST_FIREWALL, OPEN, PUBLISHED_PORTS, PortRequest, parse_port_bindings, show_ports
 from shoal.oci.network import InterfaceConfig
 from shoal.runtime.driver import Wire
@@ -247,7 +247,7 @@ class ContainerNetworks:
             settings.gateway = "" if endpoint.gateway == ANY_ADDRESS else endpoint.gateway
             settings.mac_address = endpoint.mac
             settings.ip_address, settings.ip_prefix_len = endpoint.ip, endpoint.prefix
-            settings.ipv6_gateway = endpoint.gateway6
+            settings.ipv6_gateway = "" if endpoint.gateway6 == ANY_ADDRESS6 else endpoint.gateway6
             settings.global_ipv6_address, settings.global_ipv6_prefix_len = endpoint.ip6, endpoint.prefix6
         return settings
 

@@ -270,12 +270,12 @@ def change_address(kind: int, index: int, address: str, prefix: int, words: str)
 
 
 def change_route(kind: int, destination: str, prefix: int, gateway: str | None, index: int | None) -> Request:
-    """Add (RTM_NEWROUTE) or remove (RTM_DELROUTE) a route of the main table; the gateway 0.0.0.0 is none.
+    """Add (RTM_NEWROUTE) or remove (RTM_DELROUTE) a route of the main table; the gateway 0.0.0.0, or ::, is none.
 
     Raises: SyscallError (EINVAL).
     """
     family, packed = pack_address(destination)
-    gateway = None if gateway == "0.0.0.0" else gateway
+    gateway = None if gateway in ("0.0.0.0", "::") else gateway
     if kind == RTM_NEWROUTE:
         create = NLM_F_CREATE | NLM_F_EXCL
         scope = RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else RT_SCOPE_LINK

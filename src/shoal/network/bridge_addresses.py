@@ -1,14 +1,14 @@
-"""The addresses of a bridge network in both families: which its bridge gets, and who of its containers has which."""
+"""The addresses of a network in both families: which its gateway has, and who of its containers has which."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from shoal.errors import InvalidArgument, ShoalError
-from shoal.network.bridge_config import BridgeConfig
+from shoal.network.bridge_config import BridgeConfig, Ipv6Config
 from shoal.network.ipam import Pool
 
 Interface = TypeVar("Interface", IPv4Interface, IPv6Interface)
@@ -36,10 +36,30 @@ def adopted_addresses(found: Collection[IPv4Interface | IPv6Interface], config: 
     return BridgeAddresses(ipv4, ipv6)
 
 
+class Addressed(Protocol):
+    """What a network's configuration says of its containers' addresses."""
+
+    @property
+    def name(self) -> str:
+        """The network's."""
+
+    @property
+    def ip_range(self) -> str | None:
+        """The part of its subnet that is handed out, if not all of it is."""
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """Addresses that are never handed out."""
+
+    @property
+    def ipv6(self) -> Ipv6Config | None:
+        """The same for IPv6, where the network has it."""
+
+
 class AddressPools:
     """The addresses of a network's containers."""
 
-    def __init__(self, config: BridgeConfig, addresses: BridgeAddresses) -> None:
+    def __init__(self, config: Addressed, addresses: BridgeAddresses) -> None:
         self._name = config.name
         self.addresses = addresses
         self.ipv4 = _pool(addresses.ipv4, config.ip_range, config.reserved)

@@ -11,18 +11,22 @@ import errno
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import TYPE_CHECKING
 
 from shoal.errors import Conflict, Internal, InvalidArgument, ShoalError, SyscallError
 from shoal.linux.link_kinds import add_ipvlan, add_macvlan
+from shoal.linux.namespaces import open_namespace
 from shoal.linux.netlink import Netlink
+from shoal.network.bridge_addresses import AddressPools, BridgeAddresses
 from shoal.network.bridge_host import BridgeHost, HostKernel
-from shoal.network.container_side import free_name, holder_of, inside, lead_outside
+from shoal.network.container_side import free_name, holder_of, inside, lead_outside, ready_for_ipv6
 from shoal.network.driver import NOTHING_ASKED, EndpointRequest
-from shoal.network.endpoint import ANY_ADDRESS, Endpoint, NetworkInfo, default_mac
-from shoal.network.host_claims import host_claims, pool_choice
-from shoal.network.ipam import Pool, parse_mac, pick_pool
+from shoal.network.endpoint import ANY_ADDRESS, ANY_ADDRESS6, Endpoint, NetworkInfo, default_mac
+from shoal.network.host_claims import host_claims, host_claims6, pool_choice
+from shoal.network.ipam import Pool, first_gateway, parse_mac, pick_pool
+from shoal.network.ipam6 import first_gateway6, pick_subnet6
+from shoal.network.ipv6_host import check_ipv6
 from shoal.network.parents import Parents, check_kind
 from shoal.network.stacked_options import StackedConfig
 from shoal.network.store import NetworkRecord, NetworkStore
@@ -53,7 +57,7 @@ class StackedNetwork:
             config.name, config.id, config.kind, config.created_ns
         )
         self._endpoints: dict[str, Endpoint] = {}
-        self._pool: Pool | None = None
+        self._pools: AddressPools | None = None
 
     @property
     def name(self) -> str:
@@ -71,17 +75,16 @@ class StackedNetwork:
 
         Raises: InvalidArgument, Forbidden, Unsupported (the parent), Unavailable (no free subnet), SyscallError.
         """
-        others = self._store.subnets(besides=self.name)
-        address = await self._host.run(lambda kernel: self._start_on(kernel, others))
-        self._record = replace(self._record, address=str(address))
+        others, others6 = self._store.subnets(besides=self.name), self._store.subnets6(besides=self.name)
+        addresses = await self._host.run(lambda kernel: self._start_on(kernel, others, others6))
+        self._record = replace(self._record, address=str(addresses.ipv4), address6=str(addresses.ipv6 or ""))
         self._store.save_network(self._record)
-        addressing = self._config.addressing
-        self._pool = Pool(address.network, address.ip, within=addressing.ip_range, reserved=addressing.reserved)
+        self._pools = AddressPools(self._config, addresses)
         self._endpoints = {}
         notes = []
         for endpoint in self._store.endpoints(self.name):
             try:
-                self._pool.reserve(endpoint.ip)
+                self._pools.take(endpoint.ip, endpoint.ip6)
                 self._endpoints[endpoint.container_id] = endpoint
             except ShoalError as error:
                 self._store.delete_endpoint(self.name, endpoint.container_id)
@@ -102,21 +105,25 @@ class StackedNetwork:
 
         Raises: Unavailable (no address left), InvalidArgument, Forbidden, Conflict.
         """
-        if self._pool is None:
+        pools = self._pools
+        if pools is None:
             raise Internal(f"the network {self.name} has not been started")
         if container_id in self._endpoints:
             raise Conflict(f"endpoint with name {container_id[:12]} already exists in network {self.name}")
         asked_mac = self._asked_mac(request.mac)
-        address = self._pool.reserve(request.ip) if request.ip else self._pool.allocate()
-        mac = "" if self._config.has_mac_of_parent else asked_mac or default_mac(address)
+        ip, ip6 = pools.take(request.ip, request.ip6)
+        mac = "" if self._config.has_mac_of_parent else asked_mac or default_mac(ip)
         endpoint = Endpoint(
             network=self.name,
             network_id=self._record.id,
             container_id=container_id,
             endpoint_id=self._new_id(),
-            ip=address,
-            prefix=self._pool.subnet.prefixlen,
-            gateway=self._gateway(self._pool),
+            ip=ip,
+            prefix=pools.ipv4.subnet.prefixlen,
+            gateway=self._gateway(pools.ipv4),
+            ip6=ip6,
+            prefix6=pools.ipv6.subnet.prefixlen if pools.ipv6 else 0,
+            gateway6=self._gateway(pools.ipv6) if pools.ipv6 else "",
             mac=mac,
             mtu=self._config.mtu,
         )
@@ -134,7 +141,7 @@ class StackedNetwork:
 
     def _gateway(self, pool: Pool) -> str:
         if self._config.is_routed:
-            return ANY_ADDRESS
+            return ANY_ADDRESS if pool.subnet.version == 4 else ANY_ADDRESS6
         return "" if self._config.internal else str(pool.gateway)
 
     async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
@@ -151,7 +158,8 @@ class StackedNetwork:
             with inside(pid) as inner:
                 name = free_name(inner)
                 self._add_interface(kernel.netlink, endpoint, pid, name)
-                inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None)
+                address6 = f"{endpoint.ip6}/{endpoint.prefix6}" if endpoint.ip6 else None
+                inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None, address6=address6)
 
         await self._host.run(work)
 
@@ -178,8 +186,8 @@ class StackedNetwork:
         if endpoint is None:
             return
         self._store.delete_endpoint(self.name, container_id)
-        if self._pool is not None:
-            self._pool.release(endpoint.ip)
+        if self._pools is not None:
+            self._pools.give_back(endpoint.ip, endpoint.ip6)
 
     def endpoint(self, container_id: str) -> Endpoint | None:
         """The container's endpoint, if it has one here."""
@@ -187,8 +195,12 @@ class StackedNetwork:
 
     def inspect(self) -> NetworkInfo:
         """The network as it is now."""
-        text = self._record.address or self._config.addressing.gateway
-        address = IPv4Interface(text) if text else None
+        config = self._config
+        text, text6 = (
+            self._record.address or config.gateway,
+            self._record.address6 or (config.ipv6 and config.ipv6.address),
+        )
+        address, address6 = IPv4Interface(text) if text else None, IPv6Interface(text6) if text6 else None
         return NetworkInfo(
             name=self.name,
             id=self._record.id,
@@ -196,6 +208,8 @@ class StackedNetwork:
             created_ns=self._record.created_ns,
             subnet=str(address.network) if address else "",
             gateway=str(address.ip) if address else "",
+            subnet6=str(address6.network) if address6 else "",
+            gateway6=str(address6.ip) if address6 else "",
             mtu=self._config.mtu,
             options=self._config.options,
             endpoints=tuple(self._endpoints.values()),
@@ -203,15 +217,23 @@ class StackedNetwork:
 
     # -- in the worker thread ---------------------------------------------------------------------------------
 
-    def _start_on(self, kernel: HostKernel, others: list[IPv4Network]) -> IPv4Interface:
-        """The gateway with its prefix, once the parent is there. `others` are other networks' subnets."""
-        self._parents.hold(kernel.netlink, self._parent, self.name, exclusive=self._config.is_exclusive)
-        known = self._config.addressing.gateway or self._record.address
-        if known:
-            return IPv4Interface(known)
+    def _start_on(self, kernel: HostKernel, others: list[IPv4Network], others6: list[IPv6Network]) -> BridgeAddresses:
+        """The gateways with their prefixes, once the parent is there. `others` are other networks' subnets."""
+        config, netlink = self._config, kernel.netlink
+        self._parents.hold(netlink, self._parent, self.name, exclusive=config.is_exclusive)
+        known, known6 = config.gateway or self._record.address, self._record.address6
         with pool_choice():
-            subnet = pick_pool([*host_claims(kernel.netlink), *others], self._config.pools)
-        return IPv4Interface((subnet.network_address + 1, subnet.prefixlen))
+            if known:
+                ipv4 = IPv4Interface(known)
+            else:
+                ipv4 = first_gateway(pick_pool([*host_claims(netlink), *others], config.pools))
+            if config.ipv6 is None:
+                return BridgeAddresses(ipv4)
+            check_ipv6()
+            if config.ipv6.address or known6:
+                return BridgeAddresses(ipv4, IPv6Interface(config.ipv6.address or known6))
+            subnet6 = pick_subnet6([*host_claims6(netlink), *others6], config.ipv6.pools)
+            return BridgeAddresses(ipv4, first_gateway6(subnet6))
 
     def _add_interface(self, netlink: Netlink, endpoint: Endpoint, pid: int, name: str) -> None:
         config, parent = self._config, netlink.link_get(self._parent).index
@@ -222,6 +244,9 @@ class StackedNetwork:
             request = add_ipvlan(name, parent, mode=config.mode, flag=config.flag, pid=pid, mtu=config.mtu)
         try:
             netlink.link_add(request)
+            if endpoint.ip6:
+                with open_namespace("/proc/thread-self/ns/net") as home:
+                    ready_for_ipv6(pid, home, name)
         except SyscallError as error:
             if error.errno == errno.EBUSY or (error.errno == errno.EINVAL and config.is_exclusive):
                 raise Conflict(

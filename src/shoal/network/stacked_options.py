@@ -10,7 +10,9 @@ from typing import Literal
 
 from shoal.errors import InvalidArgument
 from shoal.linux.link_kinds import IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES
-from shoal.network.addressing import Addressing, read_addressing, read_mtu
+from shoal.network.addressing import read_addressing, read_addressing6, read_mtu
+from shoal.network.bridge_config import Ipv6Config
+from shoal.network.bridge_options import PoolDefaults
 from shoal.network.definition import NetworkDefinition
 from shoal.network.ipam import DEFAULT_POOLS
 
@@ -20,7 +22,10 @@ _MODES = {"macvlan": (MACVLAN_MODES, "bridge"), "ipvlan": (IPVLAN_MODES, "l2")}
 
 @dataclass(frozen=True, slots=True)
 class StackedConfig:
-    """`parent` is the host's interface that containers' interfaces sit on, "" for one of the network's own."""
+    """`parent` is the host's interface that containers' interfaces sit on, "" for one of the network's own.
+
+    `gateway` has its prefix, and is None where a subnet of `pools` is to be chosen.
+    """
 
     name: str
     id: str
@@ -29,7 +34,10 @@ class StackedConfig:
     mode: str
     flag: str = ""
     parent: str = ""
-    addressing: Addressing = field(default_factory=Addressing)
+    gateway: str | None = None
+    ip_range: str | None = None
+    reserved: tuple[str, ...] = ()
+    ipv6: Ipv6Config | None = None
     mtu: int = 1500
     internal: bool = False
     pools: tuple[tuple[str, int], ...] = DEFAULT_POOLS
@@ -51,7 +59,7 @@ class StackedConfig:
         return self.mode == "passthru"
 
 
-def stacked_config(definition: NetworkDefinition, pools: tuple[tuple[str, int], ...]) -> StackedConfig:
+def stacked_config(definition: NetworkDefinition, defaults: PoolDefaults) -> StackedConfig:
     """The network of a definition whose driver is one of the two.
 
     Raises: InvalidArgument in Docker's words, Forbidden, Unsupported.
@@ -73,6 +81,7 @@ def stacked_config(definition: NetworkDefinition, pools: tuple[tuple[str, int], 
         raise InvalidArgument(
             f"loopback interface is not a valid {kind} parent link", fix="name the interface of your LAN: ip link"
         )
+    addressing = read_addressing(definition)
     return StackedConfig(
         name=definition.name,
         id=definition.id,
@@ -81,9 +90,22 @@ def stacked_config(definition: NetworkDefinition, pools: tuple[tuple[str, int], 
         mode=mode,
         flag=flag,
         parent=parent,
-        addressing=read_addressing(definition),
+        gateway=addressing.gateway,
+        ip_range=addressing.ip_range,
+        reserved=addressing.reserved,
+        ipv6=_ipv6_config(definition, defaults) if definition.ipv6 else None,
         mtu=read_mtu(definition),
         internal=definition.internal,
-        pools=pools,
+        pools=defaults.pools,
         options=options,
+    )
+
+
+def _ipv6_config(definition: NetworkDefinition, defaults: PoolDefaults) -> Ipv6Config:
+    addressing = read_addressing6(definition)
+    return Ipv6Config(
+        address=addressing.gateway,
+        pools=defaults.pools6,
+        ip_range=addressing.ip_range,
+        reserved=addressing.reserved,
     )

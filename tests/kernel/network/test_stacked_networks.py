@@ -5,6 +5,7 @@ A kernel may lack each kind: then the clear refusal is what is tested, told apar
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,7 @@ import pytest
 from shoal.errors import Conflict, Forbidden, InvalidArgument, Unavailable, Unsupported
 from shoal.linux.netlink import Netlink
 from shoal.network.bridge_host import BridgeHost
+from shoal.network.bridge_options import PoolDefaults
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import EndpointRequest
 from shoal.network.parents import Parents
@@ -23,7 +25,7 @@ from tests.kernel.network.namespaces import Namespace, exchange, link_names
 
 pytestmark = pytest.mark.root
 SHORT_S = 0.4
-POOLS = (("10.200.0.0/16", 24),)
+POOLS, POOLS6 = (("10.200.0.0/16", 24),), (("fd00:9::/48", 64),)
 Make = Callable[..., StackedNetwork]
 
 
@@ -43,15 +45,22 @@ def make(site: Site) -> Iterator[Make]:
     host, parents, networks = BridgeHost("shoal"), Parents("shoal"), list[StackedNetwork]()
 
     def network(
-        name: str, *, driver: str = "macvlan", subnet: str = "192.0.2.0/24", internal: bool = False, **options: str
+        name: str,
+        *,
+        driver: str = "macvlan",
+        subnet: str = "192.0.2.0/24",
+        internal: bool = False,
+        ipv6: bool = False,
+        **options: str,
     ) -> StackedNetwork:
         gateway = LAN_IP if subnet.startswith("192.0.2.") else ""
         definition = NetworkDefinition(
             *(f"{len(networks):064x}", name, 1, driver, subnet, gateway),
             internal=internal,
+            ipv6=ipv6,
             options={"parent": "eth0", **options},
         )
-        made = StackedNetwork(stacked_config(definition, POOLS), site.database, host, parents)
+        made = StackedNetwork(stacked_config(definition, PoolDefaults(POOLS, POOLS6)), site.database, host, parents)
         networks.append(made)
         site.run(made.claim())
         site.notes += site.run(made.start())
@@ -130,6 +139,27 @@ def test_macvlan_after_a_killed_daemon_holds_the_addresses_again(site: Site, mak
     assert kept.ip == "192.0.2.10"
     with pytest.raises(Forbidden, match="in use"):
         site.run(again.allocate("b" * 64, EndpointRequest(ip="192.0.2.10")))
+
+
+def test_macvlan_with_ipv6_has_an_address_and_a_way_of_each_family(site: Site, make: Make) -> None:
+    """From the start and when it joins; the addresses are held by the next daemon too."""
+    network = make("lan", ipv6=True)
+    assert network.inspect().subnet6 == "fd00:9::/64"
+    endpoint = site.run(network.allocate("a" * 64, EndpointRequest(ip="192.0.2.10", ip6="fd00:9::10")))
+    interface = endpoint.interface()
+    assert interface is not None
+    assert (interface.address6, interface.gateway6) == ("fd00:9::10/64", "fd00:9::1")
+    one, two = site.process(), site.process()
+    site.run(network.plug(endpoint, one.pid))
+    site.run(network.plug(site.run(network.allocate("b" * 64)), two.pid))
+    site.run(network.route("a" * 64, one.pid, ipv6=True))
+    assert "default via fd00:9::1 dev eth0" in one.ip("-6", "route")
+    with one.call(lambda: socket.create_server(("fd00:9::10", 80), family=socket.AF_INET6)) as server:
+        server.settimeout(3)
+        assert exchange(server, two.connect("fd00:9::10", 80)) == "fd00:9::2"
+    again = make("lan", ipv6=True)
+    with pytest.raises(Forbidden, match="in use"):
+        site.run(again.allocate("c" * 64, EndpointRequest(ip6="fd00:9::10")))
 
 
 def test_internal_macvlan_gives_no_gateway(site: Site, make: Make) -> None:

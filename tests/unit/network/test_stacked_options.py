@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 
 from shoal.errors import InvalidArgument
+from shoal.network.bridge_options import PoolDefaults
 from shoal.network.definition import NetworkDefinition
 from shoal.network.stacked_options import StackedConfig, stacked_config
-
-_POOLS = (("10.0.0.0/8", 24),)
 
 
 def config(driver: str, **options: str) -> StackedConfig:
     """The network of this driver with these options."""
     definition = NetworkDefinition("a" * 64, "net", 1, driver, subnet="10.9.0.0/24", options=options)
-    return stacked_config(definition, _POOLS)
+    return stacked_config(definition, PoolDefaults())
 
 
 def test_modes_are_dockers_by_default() -> None:
