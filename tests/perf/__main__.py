@@ -8,6 +8,7 @@ import shutil
 
 from tests.engines.engine import DOCKER
 from tests.perf import (
+    builds,
     commands,
     copies,
     crowd,
@@ -40,6 +41,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--ports", action="store_true", help="measure published ports, and nothing else")
     parser.add_argument("--images", action="store_true", help="measure pull, push, load, save, unpacking, nothing else")
+    parser.add_argument("--build", action="store_true", help="measure builds beside the classic builder, nothing else")
     parser.add_argument("--clients", action="store_true", help="measure `shoal` beside `docker`, and nothing else")
     parser.add_argument(
         "--runtimes", action="store_true", help="measure shoal-runtime beside runc and crun, and nothing else"
@@ -62,6 +64,8 @@ def part_rows(options: argparse.Namespace, engines: list[subjects.Subject]) -> l
         return copies.copy_rows(engines, 100 if options.quick else 500, 3)
     if options.network:
         return network.network_rows(engines, 5 if options.quick else 20)
+    if options.build:
+        return builds.build_rows(engines, 2 if options.quick else 5, 20_000)
     if options.images:
         return images.image_rows(engines, 1 if options.quick else 3)
     if options.ports:
@@ -93,6 +97,7 @@ def main() -> None:
             options.ports,
             options.network,
             options.images,
+            options.build,
         )
         is_part = any(parts)
         client_rows = commands.command_rows(clients, rounds) if clients and not (is_part or options.starts) else []
