@@ -13,15 +13,20 @@ from pathlib import Path
 from shoal.image.layers import LayerStore
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest
+from tests.engines.bad_registry import BadRegistry, layer_tar
+from tests.engines.big_image import keep_big_image, peak_bytes, reset_peak
 from tests.engines.registry import Registry
 from tests.perf.measures import Row, note
 from tests.perf.pictures import Picture, pictures
 from tests.perf.subjects import Failed, InMemory, Subject, timed
 
+_BIG_MIB, _NOISE_MIB = 4096, 64
+
 
 def image_rows(subjects: list[Subject], rounds: int) -> list[Row]:
     """For each image: pull, push, load, save, the best of some rounds with the engines in turn; and unpacking."""
-    return [row for picture in pictures() for row in [*_moves(picture, subjects, rounds), _unpacking(picture, rounds)]]
+    rows = [row for picture in pictures() for row in [*_moves(picture, subjects, rounds), _unpacking(picture, rounds)]]
+    return [*rows, _memory([subject for subject in subjects if subject.name == "shoald"])]
 
 
 def _moves(picture: Picture, subjects: list[Subject], rounds: int) -> list[Row]:
@@ -96,3 +101,20 @@ def _unpack(picture: Picture, place: Path) -> None:
     below: tuple[Digest, ...] = ()
     for layer in picture.layers:
         below = (*below, Digest(layers.add(str(layer), below).chain_id))
+
+
+def _memory(subjects: list[Subject]) -> Row:
+    """What the daemon takes above what it has at rest while it pulls a layer that no memory would hold."""
+    row = Row(f"memory of the daemon above rest while a layer of {_BIG_MIB // 1024} GiB comes (peak)", "MiB")
+    note("images: memory")
+    with BadRegistry() as registry:
+        registry.image(layer_tar("small", b"data"))
+        keep_big_image(registry, "big", zeros_mib=_BIG_MIB, noise_mib=_NOISE_MIB)
+        for subject in subjects:
+            [pid] = subject.processes()["shoald"]
+            timed(subject, "pull", f"{registry.host}/x/y:1")
+            before = reset_peak(pid)
+            timed(subject, "pull", f"{registry.host}/x/y:big")
+            row.values[subject.name] = (peak_bytes(pid) - before) / 2**20
+            _forget(subject, f"{registry.host}/x/y:1", f"{registry.host}/x/y:big")
+    return row

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from shoal.errors import ShoalError
+from shoal.image.claims import PARTIAL_PULL
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.progress import Told
@@ -65,6 +66,8 @@ def test_pull_goes_on_after_a_restart(puller: Puller) -> None:
         puller.pull()
     assert puller.store.images() == []
     assert puller.kept_bytes() == 2 << 20
+    kept = [claim for claim in puller.store.claims() if claim.id == digest_of(meter.blob)]
+    assert [(claim.kind, claim.in_use) for claim in kept] == [(PARTIAL_PULL, False)]
     puller.restart()
     meter.cut_at = len(meter.blob)
     puller.pull()

@@ -181,6 +181,17 @@ def test_unpack_forged_overlay_xattrs_are_dropped(unpacking: Unpacking) -> None:
         assert not [xattr for xattr in os.listxattr(unpacking.tree / name) if "overlay" in xattr]
 
 
+def test_unpack_long_zeros_become_holes(unpacking: Unpacking) -> None:
+    """A file that is mostly zeros takes no room for them, has every byte, and the archive can still be rebuilt."""
+    data = b"begin" + bytes(3 << 20) + b"middle" + bytes(2 << 20)
+    archive = layer(file("sparse", data), file("after", b"x"))
+    assert unpacking.unpack_archive(archive).is_rebuildable
+    sparse = unpacking.tree / "sparse"
+    assert sparse.read_bytes() == data
+    assert sparse.stat().st_blocks * 512 < len(data) // 4
+    assert b"".join(rebuild(unpacking.skeleton, str(unpacking.tree))) == archive
+
+
 @pytest.mark.parametrize("cut", [10, 512, 1000, 1600])
 def test_unpack_truncated_layer_is_unexpected_eof(unpacking: Unpacking, cut: int) -> None:
     """A layer that ends early is an error."""

@@ -29,6 +29,8 @@ from shoal.image.tar.pax import apply_records, check_parts, parse_records, set_s
 _EXTENDED_MAX = 1 << 20  # of one long name or extended header
 _EXTENDED_SUM_MAX = 8 << 20  # of all that belong to one entry
 _GLOBAL_RECORDS_MAX = 256  # they are applied to every entry
+_HOLE_BYTES = 1 << 16
+_ZEROS = bytes(1 << 18)
 _ZERO_BLOCK = bytes(BLOCK)
 _NO_DATA = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
 
@@ -71,15 +73,24 @@ class TarReader:
             yield piece
 
     def copy_data(self, fd: int) -> None:
-        """Write the current entry's stored bytes to `fd` at its position. Raises: OSError."""
+        """Write the current entry's stored bytes to the new file `fd`, long runs of zeros as holes. Raises: OSError."""
         end = self._position + self._remaining
-        if end <= len(self._buffer):  # the common case: a small file that is in the buffer as a whole
+        if end <= len(self._buffer) and self._remaining < _HOLE_BYTES:  # as nearly always: small, and in the buffer
             piece = memoryview(self._buffer)[self._position : end]
             self._position, self._remaining = end, 0
             write_all(fd, piece)
             return
-        for piece in self.data():
-            write_all(fd, piece)
+        is_hole = False
+        for chunk in self.data():
+            for begin in range(0, len(chunk), len(_ZEROS)):
+                piece = chunk[begin : begin + len(_ZEROS)]
+                is_hole = _is_zeros(piece)
+                if is_hole:
+                    os.lseek(fd, len(piece), os.SEEK_CUR)
+                else:
+                    write_all(fd, piece)
+        if is_hole:
+            os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))
 
     def copy_sparse(self, entry: TarEntry, fd: int) -> None:
         """Write the stored parts of the current entry, a sparse file, to their places in `fd`. Raises: OSError."""
@@ -259,6 +270,11 @@ class TarReader:
             if chunk:
                 return chunk
         raise _truncated()
+
+
+def _is_zeros(piece: memoryview) -> bool:
+    """Whether it is nothing but zeros, and long enough to be left out."""
+    return len(piece) >= _HOLE_BYTES and not piece[0] and bytes(piece) == _ZEROS[: len(piece)]
 
 
 def write_all(fd: int, data: memoryview) -> None:
