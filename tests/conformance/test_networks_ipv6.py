@@ -219,3 +219,23 @@ def test_an_mtu_that_ipv6_cannot_use(shoald: Engine) -> None:
     assert "invalid MTU number: 1279" in told
     shoald.ok("network", "create", "--ipv6", "-o", "com.docker.network.driver.mtu=1280", "net")
     assert "\n1280" in run(shoald, "--network", "net", script="echo; cat /sys/class/net/eth0/mtu")
+
+
+def test_interface_has_the_name_and_the_settings_that_were_asked(shoald: Engine) -> None:
+    """At the start, and the settings at a later connect too; what is no such setting is refused before."""
+    option = "driver-opt=com.docker.network.endpoint."
+    shoald.ok("network", "create", *SUBNETS, "net")
+    shoald.ok("network", "create", "other")
+    sysctls = f'"{option}sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.accept_ra=2"'
+    started(shoald, "box", "--network", f"name=net,{option}ifname=lan0,{sysctls}")
+    script = (
+        "cat /proc/sys/net/ipv4/conf/lan0/log_martians /proc/sys/net/ipv6/conf/lan0/accept_ra; ip -6 addr show lan0"
+    )
+    out = shoald.ok("exec", "box", "sh", "-c", script)
+    assert out.startswith("1\n2\n")
+    assert "inet6 fd00:77::2/64" in out
+    words = ("--driver-opt", "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1", "other", "box")
+    shoald.ok("network", "connect", *words)
+    assert shoald.ok("exec", "box", "cat", "/proc/sys/net/ipv4/conf/eth0/log_martians") == "1"
+    told = refused(shoald, "create", "--network", f"name=net,{option}sysctls=kernel.msgmax=1", "busybox", code=1)
+    assert "unrecognised network interface sysctl 'kernel.msgmax=1'" in told

@@ -10,9 +10,10 @@ from shoal.engine.container.listing import network_name
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
+from shoal.engine.endpoint_options import read_endpoint_options
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.networking import ContainerNetworks, check_endpoint, link_local_addresses
-from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound, ShoalError
+from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound, ShoalError, Unsupported
 from shoal.linux.procfs import process_exists
 from shoal.network.driver import LinkedNetwork, NetworkDriver, PublishingNetwork
 
@@ -71,11 +72,18 @@ class Memberships:
         if driver.endpoint(record.id) is not None:
             # A daemon that was killed in here had not noted yet that the container is in the network.
             await self._unplug(record, driver)
+        options = read_endpoint_options(settings.driver_opts)
+        if options.interface:
+            raise Unsupported(
+                f"an interface cannot be named {options.interface} while the container runs",
+                fix=f"stop it first: docker stop {record.name}; or leave the driver-opt out",
+            )
         _check_alive(record)
         endpoint = await self._networks.reserve(record, driver, settings, [])
         try:
             await driver.plug(endpoint, record.state.pid)
             await self._networks.add_link_local(endpoint, record.state.pid, link_local_addresses(settings))
+            await self._networks.write_settings(endpoint, record.state.pid, options.sysctls)
             _check_alive(record)  # else its number may be another's by now, who must not keep the interface
         except BaseException:
             await self._unplug(record, driver)

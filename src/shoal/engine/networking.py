@@ -12,11 +12,12 @@ from shoal.engine.container.listing import network_name
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.view import NetworkView
 from shoal.engine.container_names import dns_names
+from shoal.engine.endpoint_options import interface_names, read_endpoint_options
 from shoal.engine.events import EventLog
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.resolving import Resolving
 from shoal.errors import InvalidArgument, ShoalError
-from shoal.network.container_side import add_addresses
+from shoal.network.container_side import add_addresses, write_settings
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import EndpointRequest, NetworkDriver, PublishingNetwork
 from shoal.network.endpoint import ANY_ADDRESS, ANY_ADDRESS6, Endpoint, PublishedPort
@@ -32,6 +33,7 @@ class Place:
     """A container in one network: `interface` is what it configures for it, None on host and none.
 
     `has_names`: its containers find each other by name. `link_local`: further addresses, with their prefixes.
+    `sysctls`: settings of the interface, as EndpointOptions has them.
     """
 
     driver: NetworkDriver
@@ -39,6 +41,7 @@ class Place:
     interface: InterfaceConfig | None = None
     has_names: bool = False
     link_local: Sequence[str] = ()
+    sysctls: Sequence[tuple[str, str, str]] = ()
 
 
 class ContainerNetworks:
@@ -81,6 +84,8 @@ class ContainerNetworks:
         """
         wanted = self.wanted(record)
         gateway = self.gateway_of(wanted)
+        asked = {name: read_endpoint_options(settings.driver_opts) for name, settings in wanted.items()}
+        links = dict(zip(asked, interface_names([options.interface for options in asked.values()]), strict=True))
         endpoints: dict[str, Endpoint] = {}
         for name, settings in wanted.items():
             ports = self.port_requests(record) if name == gateway else ()
@@ -88,10 +93,10 @@ class ContainerNetworks:
         gateway6 = self.gateway6_of(record, wanted)
         places: list[Place] = []
         for name, endpoint in endpoints.items():
-            interface = endpoint.interface(f"eth{len(places)}", routes=name == gateway, routes6=name == gateway6)
-            link_local = link_local_addresses(wanted[name])
-            place = Place(self._catalog.find(name), endpoint, interface, self._catalog.is_own(name), link_local)
-            places.append(place)
+            interface = endpoint.interface(links[name], routes=name == gateway, routes6=name == gateway6)
+            link_local, sysctls = link_local_addresses(wanted[name]), asked[name].sysctls
+            driver, is_own = self._catalog.find(name), self._catalog.is_own(name)
+            places.append(Place(driver, endpoint, interface, is_own, link_local, sysctls))
         return tuple(places)
 
     async def reserve(
@@ -158,6 +163,7 @@ class ContainerNetworks:
                 assert place.interface is not None
                 await place.driver.connect(place.endpoint, pid, place.interface.name)
                 await self.add_link_local(place.endpoint, pid, place.link_local, place.interface.name)
+                await self.write_settings(place.endpoint, pid, place.sysctls, place.interface.name)
             if any(place.has_names for place in connected):
                 await self.resolving.begin(connected[0].endpoint.container_id, pid)
 
@@ -167,6 +173,13 @@ class ContainerNetworks:
         """Gives the container's interface in a network these addresses besides. Raises: SyscallError."""
         if addresses:
             await self._catalog.host.run(lambda _: add_addresses(pid, name, endpoint.ip, addresses))
+
+    async def write_settings(
+        self, endpoint: Endpoint, pid: int, sysctls: Sequence[tuple[str, str, str]], name: str = ""
+    ) -> None:
+        """Writes what was asked of the container's interface in a network. Raises: SyscallError, InvalidArgument."""
+        if sysctls:
+            await self._catalog.host.run(lambda _: write_settings(pid, name, endpoint.ip, sysctls))
 
     def announce(self, record: ContainerRecord, action: str) -> None:
         """Tells of a container that was connected to its networks, or disconnected."""
@@ -272,6 +285,7 @@ def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | N
     """Raises: InvalidArgument, in Docker's words, for an address that only another kind of network gives."""
     asked = settings.ipam_config
     link_local_addresses(settings)
+    read_endpoint_options(settings.driver_opts)
     if definition is None and settings.aliases:
         raise InvalidArgument(
             "network-scoped alias is supported only for containers in user defined networks",

@@ -11,6 +11,7 @@ from shoal.linux.fd import Fd
 from shoal.linux.namespaces import CLONE_NEWNET, namespace_fd, open_namespace, setns
 from shoal.linux.netlink import Netlink
 from shoal.linux.rtnetlink import everything
+from shoal.linux.sysctl import write_sysctl
 from shoal.network.ipv6_host import quieten
 
 T = TypeVar("T")
@@ -62,6 +63,22 @@ def add_addresses(pid: int, name: str, beside: str, addresses: Sequence[str]) ->
         for text in addresses:
             address, _, prefix = text.partition("/")
             inner.addr_add(link, address, int(prefix))
+
+
+def write_settings(pid: int, name: str, beside: str, settings: Sequence[tuple[str, str, str]]) -> None:
+    """Write settings, ("ipv4/conf", "log_martians", "1"), of the interface that `add_addresses` would find.
+
+    Raises: SyscallError.
+    """
+    with inside(pid) as inner, open_namespace("/proc/thread-self/ns/net") as home:
+        index = holder_of(inner, beside)
+        link = name if index is None else inner.link_get(index).name
+
+        def work() -> None:
+            for kind, key, value in settings:
+                write_sysctl(f"net/{kind}/{link}/{key}", value)
+
+        _inside(pid, home, work)
 
 
 def free_name(inner: Netlink) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shoal.api.container import ContainerCreateRequest
 from shoal.engine.container.isolation import check_isolation
+from shoal.engine.endpoint_options import interface_names, read_endpoint_options
 from shoal.errors import InvalidArgument
 from shoal.network.files import parse_extra_hosts, parse_server
 from shoal.network.ports import OPEN, PUBLISHED_PORTS, check_published_ports, parse_port_bindings
@@ -55,6 +56,7 @@ def _check_networks(request: ContainerCreateRequest) -> None:
     names = {_DEFAULT_NETWORK if name in _MEANS_DEFAULT else name for name in wanted}
     if own.startswith("container:"):
         return
+    interface_names([read_endpoint_options(endpoint.driver_opts).interface for endpoint in wanted.values()])
     if names - {own} and ("host" in names | {own} or "none" in names | {own}):
         raise InvalidArgument(
             f"Container cannot be connected to network endpoints: {', '.join(sorted(names | {own}))}",
