@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.engines.bad_registry import BadRegistry, Exchange, layer_tar
+from tests.engines.bad_registry import INDEX, MANIFEST, BadRegistry, Exchange, layer_tar
 from tests.engines.proxy import Proxy
 from tests.engines.shoald import Shoald
 
@@ -98,3 +100,54 @@ def test_no_secret_is_told_or_logged(engine: Shoald, places: tuple[BadRegistry, 
     for secret in hidden:
         assert secret not in told
         assert secret not in engine.log
+
+
+def shoal(engine: Shoald, *words: str) -> str:
+    """What a command of shoal's client prints, once it has succeeded."""
+    done = subprocess.run(
+        [sys.executable, "-m", "shoal.cli.main", "-H", f"unix://{engine.socket}", *words],
+        env=engine.environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_artifact_is_pulled_listed_read_and_removed(
+    engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
+) -> None:
+    """`docker pull` of a chart: it is no image, and shoal's own commands say what it is."""
+    registry, _, _ = places
+    registry.tricks.clear()
+    layer = {"mediaType": "application/x-chart", **registry.put(b"the chart")}
+    layers = [{**layer, "annotations": {"org.opencontainers.image.title": "chart.tgz"}}]
+    config = {"mediaType": "application/vnd.cncf.helm.config.v1+json", **registry.put(b"{}")}
+    registry.keep(MANIFEST, {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}, "chart")
+    name = f"{registry.host}/x/y:chart"
+    assert f"Status: Downloaded newer artifact for {name}" in engine.ok("pull", name)
+    assert engine.ok("images", "-q", name) == ""
+    (line,) = shoal(engine, "artifact", "ls").splitlines()[1:]
+    assert line.split()[:3] == [name, "application/vnd.cncf.helm.config.v1+json", "chart.tgz"]
+    assert shoal(engine, "artifact", "get", name) == "the chart"
+    assert shoal(engine, "artifact", "get", name, "chart.tgz") == "the chart"
+    assert engine.request("GET", f"/artifacts/{name}/get?file=other").status == 404
+    users = engine.request("GET", "/system/df/users").json["Users"]
+    assert {tuple(user["Names"]) for user in users if user["Kind"] == "artifact"} == {(name,)}
+    assert shoal(engine, "artifact", "rm", name) == f"{name}\n"
+    assert engine.request("DELETE", f"/artifacts/{name}").status == 404
+    assert shoal(engine, "artifact", "ls", "-q") == ""
+
+
+def test_referrers_are_listed_by_shoals_client(engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
+    """A signature that the registry has for an image, by digest and type; none for another image."""
+    registry, _, _ = places
+    registry.tricks.clear()
+    digest = registry.image(layer_tar("file", b"data"), tag="signed")
+    signature = {"mediaType": MANIFEST, "digest": digest, "size": 7, "artifactType": "application/x-signature"}
+    registry.keep(INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": [signature]}, digest.replace(":", "-"))
+    (line,) = shoal(engine, "artifact", "referrers", f"{registry.host}/x/y:signed").splitlines()[1:]
+    assert line.split() == [digest, "application/x-signature", "7B"]
+    assert engine.request("GET", f"/distribution/{registry.host}/x/y:none/referrers").status == 404

@@ -40,6 +40,16 @@ class OCIPlatform(Wire, kw_only=True, omit_defaults=True, rename={"os_version": 
     variant: str = ""
 
 
+class Referrer(Wire, kw_only=True):
+    """One item of GET /distribution/NAME/referrers: a manifest in the registry that is about another one."""
+
+    digest: str
+    media_type: str
+    artifact_type: str
+    size: Int64
+    annotations: dict[str, str]
+
+
 class DistributionInspect(Wire, kw_only=True):
     """A registry's description of an image."""
 

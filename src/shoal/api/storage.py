@@ -10,7 +10,7 @@ from shoal.api.wire import Wire
 class DiskUser(Wire, kw_only=True):
     """Something on disk and whose it is. `size` is in bytes of allocated blocks; `names` are what people call it by.
 
-    `kind`: image, image-layer, container, volume, build-cache, partial-pull; engine, for what shoal needs itself.
+    `kind`: image, image-layer, artifact, container, volume, build-cache, partial-pull; engine, for what shoal needs.
     """
 
     kind: str
@@ -73,6 +73,27 @@ class ImageDifference(Wire, kw_only=True, omit_defaults=True):
     field: str = ""
     before: object = None
     after: object = None
+
+
+class ArtifactFile(Wire, kw_only=True):
+    """A file of an artifact; `title` is what it is called, else its digest."""
+
+    title: str
+    media_type: str
+    digest: str
+    size: int
+
+
+class ArtifactSummary(Wire, kw_only=True):
+    """One item of GET /artifacts/json: what was pulled and is no image. `pulled` is in seconds since 1970."""
+
+    name: str
+    digest: str
+    artifact_type: str
+    size: int
+    pulled: int
+    files: list[ArtifactFile]
+    annotations: dict[str, str]
 
 
 class StoreFinding(Wire, kw_only=True):

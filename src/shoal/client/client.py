@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from shoal.client.archives import Archives
+    from shoal.client.artifacts import Artifacts
     from shoal.client.execs import Execs
     from shoal.client.images import Images
     from shoal.client.networks import Networks
@@ -62,6 +63,13 @@ class Client:
         from shoal.client.archives import Archives
 
         return Archives(self)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The calls on artifacts, which are no images."""
+        from shoal.client.artifacts import Artifacts
+
+        return Artifacts(self)
 
     @property
     def execs(self) -> Execs:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from shoal.api.progress import JSONMessage, ProgressDetail
-from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect, OCIDescriptor, OCIPlatform
+from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect, OCIDescriptor, OCIPlatform, Referrer
 from shoal.engine.events import EventLog
 from shoal.engine.image_expiry import ImageExpiry
 from shoal.engine.threads import Outlet, produced_by
@@ -93,9 +93,11 @@ class ImageTransfers:
                     yield message
         finally:
             self._expiry.plan()
-        self._tell("pull", reference)
-        for one in pulled if platform else ():
-            known = self._store.find(one.id)
+        images = [one for one in pulled if one.id is not None]
+        if len(images) == len(pulled):  # an artifact is no image, and has no labels
+            self._tell("pull", reference)
+        for one in images if platform else ():
+            known = self._store.find(one.id or "")
             made_for = known.platform if known else wanted
             if not wanted.runs(made_for):
                 found = f"image with reference {one.reference.familiar()} was found but does not match"
@@ -165,6 +167,21 @@ class ImageTransfers:
                 for each in described.platforms
             ],
         )
+
+    async def referrers(self, image: str, *, registry_auth: str | None) -> list[Referrer]:
+        """What the registry has about an image of it. Raises: NotFound, InvalidArgument, Unavailable, Internal."""
+        reference = Reference.parse(image).with_default_tag()
+        work = self._registries.begin(decode_credentials(registry_auth))
+        return [
+            Referrer(
+                digest=found.digest,
+                media_type=found.media_type,
+                artifact_type=found.artifact_type,
+                size=found.size,
+                annotations=found.annotations or {},
+            )
+            for found in await self._waited(work, lambda: work.referrers(reference))
+        ]
 
     async def _messages(
         self, work: Work, carry_out: Callable[[Outlet[Told]], None]

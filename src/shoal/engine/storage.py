@@ -8,6 +8,8 @@ from contextlib import aclosing
 from itertools import islice
 
 from shoal.api.storage import (
+    ArtifactFile,
+    ArtifactSummary,
     DiskLedger,
     ImageDifference,
     ImageStack,
@@ -23,15 +25,18 @@ from shoal.engine.ledger import Ledger
 from shoal.engine.paths import Paths
 from shoal.engine.threads import Outlet, produced_by
 from shoal.errors import Conflict
+from shoal.image.artifacts import Artifact, title_of
 from shoal.image.claims import BUILD_CACHE, CONTAINER, IMAGE, Claim
 from shoal.image.difference import Difference, config_differences
 from shoal.image.fsck import Checked, Finding
 from shoal.image.stack import StackedLayer as FoundLayer
 from shoal.image.store import ImageStore
 from shoal.oci.digest import Digest
+from shoal.oci.reference import Reference
 from shoal.volume.store import VolumeStore
 
 _NS = 1_000_000_000
+_PIECE_BYTES = 1 << 18
 _AT_ONCE = 100  # differences that travel together from the thread
 
 
@@ -114,6 +119,21 @@ class Storage:
                 async for told in found:
                     yield _shown_step(told)
 
+    async def artifacts(self) -> list[ArtifactSummary]:
+        """What was pulled and is no image, by name."""
+        return [_shown_artifact(artifact) for artifact in await asyncio.to_thread(self._store.artifacts.all)]
+
+    async def artifact_file(self, name: str, file: str) -> AsyncIterator[bytes]:
+        """A file of an artifact, piece by piece. Raises: NotFound, InvalidArgument."""
+        found = self._store.artifacts.get(Reference.parse(name).with_default_tag()).file(file)
+        with await asyncio.to_thread(open, self._store.artifacts.path(found), "rb") as opened:
+            while piece := await asyncio.to_thread(opened.read, _PIECE_BYTES):
+                yield piece
+
+    async def remove_artifact(self, name: str) -> None:
+        """Forget an artifact. Raises: NotFound, InvalidArgument."""
+        await asyncio.to_thread(self._store.artifacts.remove, Reference.parse(name).with_default_tag())
+
     def _seen_by_running(self) -> frozenset[Digest]:
         """The layers below containers that run."""
         snapshotter = self._store.snapshotter
@@ -157,6 +177,21 @@ def _shown_step(told: Finding | Checked) -> StoreFinding | StoreChecked:
         return StoreChecked(images=told.images, layers=told.layers, snapshots=told.snapshots, size=told.size_bytes)
     return StoreFinding(
         cause=told.cause, subject=told.subject, sentence=told.sentence, hint=told.hint, mended=told.is_mended
+    )
+
+
+def _shown_artifact(artifact: Artifact) -> ArtifactSummary:
+    return ArtifactSummary(
+        name=artifact.reference.familiar(),
+        digest=artifact.digest,
+        artifact_type=artifact.kind,
+        size=artifact.size_bytes,
+        pulled=artifact.pulled_ns // _NS,
+        files=[
+            ArtifactFile(title=title_of(file), media_type=file.media_type, digest=file.digest, size=file.size)
+            for file in artifact.manifest.layers
+        ],
+        annotations=artifact.manifest.annotations or {},
     )
 
 

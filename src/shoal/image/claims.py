@@ -9,12 +9,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from shoal.image.artifacts import Artifacts
 from shoal.image.image import Image
 from shoal.image.layers import Layer
 from shoal.image.partials import KeptBlob
 from shoal.oci.digest import Digest, hex_of, short_id
 
 IMAGE, LAYER, CONTAINER, PARTIAL_PULL, BUILD_CACHE = "image", "image-layer", "container", "partial-pull", "build-cache"
+ARTIFACT = "artifact"
 
 
 class Claim(NamedTuple):
@@ -35,6 +37,7 @@ class Directories(NamedTuple):
     layers: str
     snapshots: str
     partial: str
+    artifacts: str
 
 
 def store_claims(
@@ -73,6 +76,17 @@ def store_claims(
 def partial_claim(blob: KeptBlob) -> Claim:
     """The claim of a blob that has not come to its end, or whose layer was not made."""
     return Claim(PARTIAL_PULL, blob.digest, (), blob.path, in_use=blob.in_use)
+
+
+def artifact_claims(artifacts: Artifacts) -> Iterator[Claim]:
+    """The claims of the files of artifacts."""
+    names: dict[str, list[str]] = {}
+    for artifact in artifacts.all():
+        for part in (artifact.manifest.config, *artifact.manifest.layers):
+            names.setdefault(artifacts.path(part), []).append(artifact.reference.familiar())
+    for path in artifacts.paths():
+        id = f"sha256:{os.path.basename(path)}"
+        yield Claim(ARTIFACT, id, tuple(names.get(path, ())), path, in_use=False, is_fixed=True)
 
 
 def _names(image: Image) -> tuple[str, ...]:

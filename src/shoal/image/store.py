@@ -21,9 +21,10 @@ from shoal.errors import InvalidArgument
 from shoal.image.archive.choice import choose
 from shoal.image.archive.load import Loader
 from shoal.image.archive.save import ArchiveWriter
+from shoal.image.artifacts import Artifacts
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
-from shoal.image.claims import Claim, Directories, partial_claim, store_claims
+from shoal.image.claims import Claim, Directories, artifact_claims, partial_claim, store_claims
 from shoal.image.difference import Difference, file_differences
 from shoal.image.filters import ImageFilters, select
 from shoal.image.fsck import Checked, Finding, Fsck
@@ -95,10 +96,11 @@ class ImageStore:
         self._clock_ns = clock_ns
         self._platform = platform or Platform.of_machine(os.uname().machine)
         self._scratch = Scratch(os.path.join(self._root, "tmp", "image"))
-        names = ("blobs", "layers", "snapshots", "partial")
+        names = ("blobs", "layers", "snapshots", "partial", "artifacts")
         self._directories = Directories(*(os.path.join(self._root, name) for name in names))
         self._partials = Partials(self._directories.partial, lambda: clock_ns() / 10**9)
         self._blobs = BlobStore(self._directories.blobs, self._scratch.path)
+        self._artifacts = Artifacts(connect, self._directories.artifacts, self._scratch.path)
         self._layers = LayerStore(self._directories.layers, self._scratch)
         for chain_ids in kept:
             self._layers.hold(chain_ids)
@@ -124,6 +126,11 @@ class ImageStore:
         return self._layers
 
     @property
+    def artifacts(self) -> Artifacts:
+        """What was pulled and is no image."""
+        return self._artifacts
+
+    @property
     def scratch(self) -> Scratch:
         """Temporary places on the layers' file system."""
         return self._scratch
@@ -135,6 +142,7 @@ class ImageStore:
 
     def close(self) -> None:
         """Close the database connections."""
+        self._artifacts.close()
         self._leases.close()
         self._sources.close()
         self._catalog.close()
@@ -153,6 +161,7 @@ class ImageStore:
             partials=self._partials,
             sources=self._sources,
             blobs=self._blobs,
+            artifacts=self._artifacts,
             clock_ns=self._clock_ns,
             platform=self._platform,
         )
@@ -285,7 +294,8 @@ class ImageStore:
         snapshots = {key: self._snapshotter.chain(key) for key in self._snapshotter.keys()}  # noqa: SIM118
         images, layers = self._catalog.images(), self._layers.all()
         stored = store_claims(self._directories, images, layers, self._leases.subjects(), snapshots)
-        return [*stored, *(partial_claim(blob) for blob in self._partials.blobs())]
+        kept = [partial_claim(blob) for blob in self._partials.blobs()]
+        return [*stored, *kept, *artifact_claims(self._artifacts)]
 
     def database_problems(self) -> Sequence[str]:
         """What SQLite finds wrong in its file; may take long."""

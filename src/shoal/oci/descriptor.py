@@ -39,15 +39,18 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     size: int
     annotations: dict[str, str] | None = None
     platform: DescriptorPlatform | None = None
+    artifact_type: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
-    """One image for one platform: its config and its layers, bottom first. OCI image-spec manifest.md."""
+    """One image for one platform: its config and its layers, bottom first; or an artifact. OCI manifest.md."""
 
     schema_version: int
     media_type: str = ""
+    artifact_type: str = ""
     config: Descriptor
     layers: list[Descriptor]
+    subject: Descriptor | None = None
     annotations: dict[str, str] | None = None
 
 

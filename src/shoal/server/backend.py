@@ -49,9 +49,8 @@ if TYPE_CHECKING:
     from shoal.api.options import AttachOptions, EventOptions, ImageListOptions, ListOptions, LogOptions
     from shoal.api.ports import PortsChange, PortsChanged
     from shoal.api.progress import JSONMessage
-    from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect
+    from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect, Referrer
     from shoal.api.stats import ContainerStats
-    from shoal.api.storage import DiskLedger, ImageDifference, ImageStack, StoreChecked, StoreFinding
     from shoal.api.system import DiskUsage, SystemInfo, SystemVersion
     from shoal.api.top import ContainerTopResponse
     from shoal.api.update import ContainerUpdateRequest, ContainerUpdateResponse
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from shoal.api.why import NameVerdict, PortVerdict
     from shoal.linux.fd import Fd
     from shoal.server.backend_machines import MachineBackend
+    from shoal.server.backend_storage import StorageBackend
     from shoal.server.build_backend import BuildBackend
 
 
@@ -331,6 +331,10 @@ class RegistryBackend(Protocol):
         """What the registry has under this name. Raises: NotFound, InvalidArgument, Unavailable."""
         ...
 
+    async def referrers(self, image: str, *, registry_auth: str | None) -> list[Referrer]:
+        """What the registry has about an image of it. Raises: NotFound, InvalidArgument, Unavailable."""
+        ...
+
 
 class SystemBackend(Protocol):
     """The engine as a whole."""
@@ -408,26 +412,6 @@ class VolumeBackend(Protocol):
 
     async def prune(self, filters: Filters) -> VolumesPruneReport:
         """What was removed: volumes that no container has, anonymous ones unless `all`. Raises: InvalidArgument."""
-        ...
-
-
-class StorageBackend(Protocol):
-    """The store seen from inside: additions of shoal's to Docker's API."""
-
-    async def disk(self) -> DiskLedger:
-        """Whose every byte on disk is."""
-        ...
-
-    async def stack(self, ref: str) -> ImageStack:
-        """An image as the stack of its layers. Raises: NotFound, InvalidArgument."""
-        ...
-
-    def differences(self, ref: str, other: str) -> AsyncIterator[ImageDifference]:
-        """In what `other` differs. Raises (before the first): NotFound, InvalidArgument."""
-        ...
-
-    def check(self, *, repair: bool) -> AsyncIterator[StoreFinding | StoreChecked]:
-        """What is wrong in the store, mended with `repair`. Raises (before the first): Conflict."""
         ...
 
 

@@ -174,4 +174,8 @@ UNPUBLISHED: tuple[Operation, ...] = (
     Operation("GET", "/images/{name}/files", "ShoalImageFiles"),
     Operation("GET", "/images/{name}/diff", "ShoalImageDiff"),
     Operation("POST", "/system/fsck", "ShoalFsck"),
+    Operation("GET", "/distribution/{name}/referrers", "ShoalReferrers"),
+    Operation("GET", "/artifacts/json", "ShoalArtifactList"),
+    Operation("GET", "/artifacts/{name}/get", "ShoalArtifactGet"),
+    Operation("DELETE", "/artifacts/{name}", "ShoalArtifactDelete"),
 )

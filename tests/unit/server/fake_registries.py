@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from shoal.api.progress import JSONMessage
-from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect, OCIDescriptor
+from shoal.api.registry import AuthConfig, AuthResponse, DistributionInspect, OCIDescriptor, Referrer
 from shoal.errors import Unsupported
 
 
@@ -33,6 +33,10 @@ class FakeRegistries:
     async def login(self, auth: AuthConfig) -> AuthResponse:
         self.notes.append(("login", auth.username, auth.password, auth.serveraddress))
         return AuthResponse(status="Login Succeeded")
+
+    async def referrers(self, image: str, *, registry_auth: str | None) -> list[Referrer]:
+        self.notes.append(("referrers", image, registry_auth))
+        return []
 
     async def describe(self, image: str, *, registry_auth: str | None) -> DistributionInspect:
         self.notes.append(("describe", image, registry_auth))

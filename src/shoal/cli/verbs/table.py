@@ -105,6 +105,10 @@ VERBS = (
     VerbEntry("image prune", "[OPTIONS]", "Remove images that nothing uses"),
     VerbEntry("image tree", "[OPTIONS] IMAGE", "Show the layers of an image, who shares them, and what is wasted"),
     VerbEntry("image diff", "[OPTIONS] IMAGE IMAGE", "Show in what two images differ"),
+    VerbEntry("artifact ls", "[OPTIONS]", "List what was pulled and is no image"),
+    VerbEntry("artifact get", "[OPTIONS] ARTIFACT [FILE]", "Write a file of an artifact"),
+    VerbEntry("artifact referrers", "[OPTIONS] IMAGE", "List what a registry has about an image"),
+    VerbEntry("artifact rm", "ARTIFACT [ARTIFACT...]", "Remove artifacts"),
     VerbEntry("pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry"),
     VerbEntry("push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry"),
     VerbEntry("login", "[OPTIONS] [SERVER]", "Authenticate to a registry"),
@@ -169,6 +173,12 @@ GROUPS: dict[str, dict[str, str]] = {
         "tree": "image tree",
         "diff": "image diff",
         **{name: name for name in ("build", "load", "save", "import", "tag", "history", "pull", "push")},
+    },
+    "artifact": {
+        **{name: f"artifact {name}" for name in ("get", "ls", "referrers", "rm")},
+        "list": "artifact ls",
+        "remove": "artifact rm",
+        "pull": "pull",
     },
     "volume": {
         **{name: f"volume {name}" for name in ("create", "ls", "inspect", "rm", "prune")},

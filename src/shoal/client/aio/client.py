@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from shoal.client.aio.archives import Archives
+    from shoal.client.aio.artifacts import Artifacts
     from shoal.client.aio.execs import Execs
     from shoal.client.aio.images import Images
     from shoal.client.aio.networks import Networks
@@ -61,6 +62,13 @@ class Client:
         from shoal.client.aio.archives import Archives
 
         return Archives(self)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The calls on artifacts, which are no images."""
+        from shoal.client.aio.artifacts import Artifacts
+
+        return Artifacts(self)
 
     @property
     def execs(self) -> Execs:

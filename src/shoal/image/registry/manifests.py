@@ -58,20 +58,31 @@ def decode_index(raw: bytes) -> Index:
     return decode_document(raw, Index, "image index")
 
 
-def decode_manifest(raw: bytes) -> Manifest:
-    """The image manifest in `raw`, of which every descriptor can be used.
+def is_artifact(raw: bytes) -> bool:
+    """Whether this manifest is of something else than an image. Raises: InvalidArgument."""
+    return decode_document(raw, Manifest, "image manifest").config.media_type not in _CONFIGS
 
-    Raises: InvalidArgument, also for what is no image, and for layers that are to come from elsewhere.
-    """
+
+def decode_artifact(raw: bytes) -> Manifest:
+    """The manifest in `raw`, of which every descriptor can be used, whatever it is of. Raises: InvalidArgument."""
     manifest = decode_document(raw, Manifest, "image manifest")
-    if manifest.config.media_type not in _CONFIGS:
-        raise InvalidArgument("this is no image", why=f"its configuration is `{manifest.config.media_type[:100]}`")
-    check_depth(len(manifest.layers))
     for descriptor in (manifest.config, *manifest.layers):
         parse_digest(descriptor.digest)
         if not 0 <= descriptor.size < 1 << 63:
             why = f"the size of {descriptor.digest} is {'negative' if descriptor.size < 0 else 'beyond all measure'}"
             raise InvalidArgument("invalid image manifest", why=why)
+    return manifest
+
+
+def decode_manifest(raw: bytes) -> Manifest:
+    """The image manifest in `raw`, of which every descriptor can be used.
+
+    Raises: InvalidArgument, also for what is no image, and for layers that are to come from elsewhere.
+    """
+    manifest = decode_artifact(raw)
+    if manifest.config.media_type not in _CONFIGS:
+        raise InvalidArgument("this is no image", why=f"its configuration is `{manifest.config.media_type[:100]}`")
+    check_depth(len(manifest.layers))
     for layer in manifest.layers:
         if _FOREIGN_LAYER.match(layer.media_type):
             why = "it is to be fetched from elsewhere (a foreign layer), which is not done"

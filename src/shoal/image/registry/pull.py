@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from shoal.errors import InvalidArgument
+from shoal.image.artifacts import Artifacts
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.image import Image, ImageId
@@ -18,9 +19,11 @@ from shoal.image.layers import LayerStore
 from shoal.image.leases import Leases
 from shoal.image.partials import Partials
 from shoal.image.registry.arrival import Arrival
+from shoal.image.registry.artifact_pull import ArtifactPull
 from shoal.image.registry.download import read_blob
+from shoal.image.registry.manifests import decode_manifest, is_artifact
 from shoal.image.registry.progress import Teller
-from shoal.image.registry.resolving import Document, fetch_document, resolve_manifest
+from shoal.image.registry.resolving import Document, fetch_document, resolve_document
 from shoal.image.registry.session import Session
 from shoal.image.registry.sources import KeptManifest, Sources
 from shoal.image.registry.transport import RegistryTransport
@@ -45,6 +48,7 @@ class Storage:
     partials: Partials
     sources: Sources
     blobs: BlobStore
+    artifacts: Artifacts
     clock_ns: Callable[[], int]
     platform: Platform
 
@@ -54,10 +58,10 @@ class Storage:
 
 
 class Pulled(NamedTuple):
-    """An image that is here now; `is_new` if one of its names was not, or meant another one."""
+    """An image that is here now, or an artifact (`id` is None); `is_new` if a name of it was not, or meant another."""
 
     reference: Reference
-    id: ImageId
+    id: ImageId | None
     is_new: bool
 
 
@@ -88,7 +92,13 @@ class Pull:
         reference = self._reference
         top = fetch_document(self._session, reference)
         self._teller.whole(f"Pulling from {reference.path}", id=reference.digest or reference.tag or "")
-        document, manifest = resolve_manifest(self._session, top, self._platform)
+        document = resolve_document(self._session, top, self._platform)
+        if is_artifact(document.raw):
+            parts = (self._storage.artifacts, self._storage.partials, self._transport, self._session, self._teller)
+            is_new = ArtifactPull(*parts).run(reference, document, self._storage.clock_ns())
+            self._teller.whole(f"Digest: {top.digest}")
+            return Pulled(reference, None, is_new=is_new)
+        manifest = decode_manifest(document.raw)
         image_id = ImageId(parse_digest(manifest.config.digest))
         known = self._storage.catalog.get(image_id)
         if known is None:

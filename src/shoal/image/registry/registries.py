@@ -7,7 +7,7 @@ any thread, ends it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from shoal.errors import InvalidArgument, NotFound, ShoalError, Unauthorized
 from shoal.image.registry.challenges import parse_challenges
@@ -19,6 +19,7 @@ from shoal.image.registry.manifests import decode_index
 from shoal.image.registry.progress import Teller, Told
 from shoal.image.registry.pull import CONFIG_MAX, Pull, Pulled, Storage
 from shoal.image.registry.push import Push
+from shoal.image.registry.referrers import list_referrers
 from shoal.image.registry.resolving import fetch_document, resolve_manifest
 from shoal.image.registry.session import Session, at_first_answering
 from shoal.image.registry.tags import all_tags
@@ -29,6 +30,7 @@ from shoal.oci.image_spec import decode_image
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
 
+T = TypeVar("T")
 _BODY_MAX = 64 << 10
 
 
@@ -83,7 +85,9 @@ class Work:
         def act(session: Session) -> list[Pulled]:
             names = [reference.with_tag(tag) for tag in all_tags(session)] if is_all_tags else [reference]
             pulled = [Pull(self._storage, self._transport, session, name, platform, teller).run() for name in names]
-            what = "Downloaded newer image" if any(one.is_new for one in pulled) else "Image is up to date"
+            kind = "image" if any(one.id for one in pulled) or not pulled else "artifact"
+            is_new = any(one.is_new for one in pulled)
+            what = f"Downloaded newer {kind}" if is_new else f"{kind.title()} is up to date"
             teller.whole(f"Status: {what} for {reference.familiar()}")
             return pulled
 
@@ -129,6 +133,17 @@ class Work:
             platform = DescriptorPlatform(made_for.architecture, made_for.os, made_for.os_version, made_for.variant)
             return Described(descriptor, [platform])
 
+        return self._looked(reference, act)
+
+    def referrers(self, reference: Reference) -> Sequence[Descriptor]:
+        """What refers in the registry to what it has under this name. Raises: as `describe`."""
+
+        def act(session: Session) -> Sequence[Descriptor]:
+            return list_referrers(session, reference.digest or fetch_document(session, reference).digest)
+
+        return self._looked(reference, act)
+
+    def _looked(self, reference: Reference, act: Callable[[Session], T]) -> T:
         with self._transport:
             try:
                 return at_first_answering(

@@ -45,14 +45,20 @@ def fetch_document(session: Session, reference: Reference) -> Document:
 
 
 def resolve_manifest(session: Session, top: Document, platform: Platform) -> tuple[Document, Manifest]:
-    """The image manifest for `platform`, which is `top` itself or found below it.
+    """The image manifest for `platform`, which is `top` itself or found below it. Raises: as `resolve_document`."""
+    document = resolve_document(session, top, platform)
+    return document, decode_manifest(document.raw)
+
+
+def resolve_document(session: Session, top: Document, platform: Platform) -> Document:
+    """The manifest for `platform`, of an image or an artifact.
 
     Raises: NotFound `no matching manifest for … in the manifest list entries`; InvalidArgument; Refused.
     """
     current = top
     for _ in range(_NESTING_MAX):
         if not current.is_index:
-            return current, decode_manifest(current.raw)
+            return current
         chosen = _chosen(decode_index(current.raw).manifests, platform)
         current = _child(session, chosen)
     raise InvalidArgument("invalid image index", why="indexes are nested too deep")

@@ -56,4 +56,14 @@ async def describe(backend: Backend, request: Request) -> Reply:
     return json_reply(await backend.registries.describe(request.name, registry_auth=credentials_of(request)))
 
 
-HANDLERS: Mapping[str, Handler] = {"ImagePush": push, "SystemAuth": login, "DistributionInspect": describe}
+async def referrers(backend: Backend, request: Request) -> Reply:
+    """What is in a registry about an image of it."""
+    return json_reply(await backend.registries.referrers(request.name, registry_auth=credentials_of(request)))
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "ImagePush": push,
+    "SystemAuth": login,
+    "DistributionInspect": describe,
+    "ShoalReferrers": referrers,
+}

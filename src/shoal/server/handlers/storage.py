@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler
 
+_OCTETS = b"application/octet-stream"
+
 
 async def disk(backend: Backend, _request: Request) -> Reply:
     """Whose every byte on disk is."""
@@ -36,9 +38,29 @@ async def fsck(backend: Backend, request: Request) -> StreamReply:
     return StreamReply(as_json(await begun(steps)), JSON)
 
 
+async def artifacts(backend: Backend, _request: Request) -> Reply:
+    """What was pulled and is no image."""
+    return json_reply(await backend.storage.artifacts())
+
+
+async def artifact_file(backend: Backend, request: Request) -> StreamReply:
+    """A file of an artifact: the one that `file` names, else the only one."""
+    pieces = backend.storage.artifact_file(request.name, request.query.text("file"))
+    return StreamReply(await begun(pieces), _OCTETS)
+
+
+async def remove_artifact(backend: Backend, request: Request) -> Reply:
+    """Forget an artifact."""
+    await backend.storage.remove_artifact(request.name)
+    return Reply(204)
+
+
 HANDLERS: Mapping[str, Handler] = {
     "ShoalDiskUsers": disk,
     "ShoalImageTree": tree,
     "ShoalImageDiff": diff,
     "ShoalFsck": fsck,
+    "ShoalArtifactList": artifacts,
+    "ShoalArtifactGet": artifact_file,
+    "ShoalArtifactDelete": remove_artifact,
 }

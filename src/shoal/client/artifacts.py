@@ -1,0 +1,34 @@
+# Derived from src/shoal/client/aio/artifacts.py by ./dev twins: change it there.
+"""Calls on artifacts, which shoal alone has: what was pulled and is no image. `name` has a tag or a digest."""
+
+from __future__ import annotations
+
+from shoal.client.caller import Caller
+from shoal.client.document import Document, parse_documents
+from shoal.client.http import Response
+
+
+class Artifacts:
+    """The artifact calls of one client. All raise as `Client.call`; NotFound also where the engine is not shoal."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def read(self, name: str, file: str = "") -> Response:
+        """A file of an artifact, as a stream: the one of this title or digest, else the only one."""
+        query = {"file": file} if file else {}
+        return self._caller.call("GET", f"/artifacts/{name}/get", query=query)
+
+    def referrers(self, image: str, *, auth: str = "") -> list[Document]:
+        """What a registry has about an image of it: `Digest`, `ArtifactType`, `Size`. `auth` is X-Registry-Auth."""
+        headers = {"X-Registry-Auth": auth} if auth else {}
+        response = self._caller.call("GET", f"/distribution/{image}/referrers", headers=headers)
+        return parse_documents(response.read(), "referrers")
+
+    def remove(self, name: str) -> None:
+        """Forget an artifact and its files."""
+        self._caller.perform("DELETE", f"/artifacts/{name}")
+
+    def list(self) -> list[Document]:
+        """What was pulled and is no image: `Name`, `Digest`, `ArtifactType`, `Size`, `Files`."""
+        return self._caller.documents("GET", "/artifacts/json")

@@ -1,0 +1,175 @@
+"""Pulls of what is no image: kept as it came, listed, read, replaced and forgotten."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shoal.errors import InvalidArgument, NotFound
+from shoal.image.registry.credentials import Credentials
+from shoal.image.registry.endpoints import RegistrySettings
+from shoal.image.registry.progress import Told
+from shoal.image.store import ImageStore
+from shoal.oci.reference import Reference
+from tests.engines.bad_registry import INDEX, MANIFEST, BadRegistry, Exchange, digest_of
+from tests.kernel.image.pulls import AMD64, SMALL, Puller, on_blob
+
+CHART = "application/vnd.cncf.helm.config.v1+json"
+EMPTY = "application/vnd.oci.empty.v1+json"
+TITLE = "org.opencontainers.image.title"
+
+
+def keep_artifact(registry: BadRegistry, tag: str, files: dict[str, bytes], **fields: Any) -> str:
+    """Keep an artifact of these files under `tag`; its digest."""
+    layers = [
+        {"mediaType": "application/x-file", **registry.put(data), "annotations": {TITLE: name}}
+        for name, data in files.items()
+    ]
+    config = {"mediaType": CHART, **registry.put(b'{"name": "chart"}')}
+    document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers, **fields}
+    return registry.keep(MANIFEST, document, tag)
+
+
+def pull(puller: Puller, tag: str, hear: Callable[[Told], None] = lambda _: None) -> Reference:
+    """The name under which something that is no image is here now."""
+    work = puller.store.registries(RegistrySettings(certificates=(), retry_pause_s=0.01)).begin(Credentials())
+    (pulled,) = work.pull(Reference.parse(f"{puller.registry.host}/x/y:{tag}"), AMD64, hear)
+    assert pulled.id is None
+    return pulled.reference
+
+
+def files_of(store: ImageStore) -> list[str]:
+    """The digests of all files that the store has of artifacts."""
+    return sorted(f"sha256:{Path(path).name}" for path in store.artifacts.paths())
+
+
+def test_pull_of_an_artifact_keeps_its_files_as_they_are(puller: Puller) -> None:
+    """Neither image nor layer: a manifest with a type, files with titles, and the whole told of as an image's pull."""
+    digest = keep_artifact(puller.registry, "chart", {"a.tgz": b"a" * 1000, "b.tgz": b"b"})
+    heard: list[Told] = []
+    reference = pull(puller, "chart", heard.append)
+    statuses = [str(step[0]) for step in heard]
+    assert statuses[0] == "Pulling from x/y"
+    assert statuses[-2:] == [
+        f"Digest: {digest}",
+        f"Status: Downloaded newer artifact for {reference.familiar()}",
+    ]
+    (artifact,) = puller.store.artifacts.all()
+    assert (artifact.reference, artifact.digest, artifact.kind, artifact.size_bytes) == (reference, digest, CHART, 1018)
+    assert Path(puller.store.artifacts.path(artifact.file("a.tgz"))).read_bytes() == b"a" * 1000
+    assert artifact.file(digest_of(b"b")) == artifact.file("b.tgz")
+    with pytest.raises(InvalidArgument, match=r"is not one file: it has 2: a\.tgz, b"):
+        artifact.file("")
+    with pytest.raises(NotFound):
+        artifact.file("c.tgz")
+    assert puller.store.images() == []
+    assert puller.store.layers_size() == 0
+    pull(puller, "chart", heard.append)
+    assert heard[-1][0] == f"Status: Artifact is up to date for {reference.familiar()}"
+
+
+def test_artifact_of_a_type_of_its_own_with_an_empty_configuration(puller: Puller) -> None:
+    """OCI 1.1: `artifactType`, and `{}` for a configuration; layers may be of any type, an image's too."""
+    config = {"mediaType": EMPTY, **puller.registry.put(b"{}")}
+    layers = [{"mediaType": "application/vnd.oci.image.layer.v1.tar", **puller.registry.put(SMALL)}]
+    document = {"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/x-model", "config": config}
+    puller.registry.keep(MANIFEST, {**document, "layers": layers}, "model")
+    pull(puller, "model")
+    (artifact,) = puller.store.artifacts.all()
+    assert artifact.kind == "application/x-model"
+    assert Path(puller.store.artifacts.path(artifact.file(""))).read_bytes() == SMALL
+
+
+def test_artifacts_share_files_and_take_the_last_with_them(puller: Puller) -> None:
+    """A tag that means another artifact now, a file that two have, and nothing left in the end."""
+    keep_artifact(puller.registry, "one", {"a": b"a", "shared": b"s"})
+    keep_artifact(puller.registry, "two", {"b": b"b", "shared": b"s"})
+    one, two = pull(puller, "one"), pull(puller, "two")
+    config = digest_of(b'{"name": "chart"}')
+    assert files_of(puller.store) == sorted([config, *map(digest_of, (b"a", b"b", b"s"))])
+    keep_artifact(puller.registry, "one", {"c": b"c"})
+    pull(puller, "one")
+    assert files_of(puller.store) == sorted([config, *map(digest_of, (b"b", b"c", b"s"))])
+    puller.store.artifacts.remove(two)
+    assert files_of(puller.store) == sorted([config, digest_of(b"c")])
+    puller.store.artifacts.remove(one)
+    assert files_of(puller.store) == []
+    with pytest.raises(NotFound, match=f"No such artifact: {one.familiar()}"):
+        puller.store.artifacts.remove(one)
+
+
+def test_pull_of_an_artifact_that_lies_leaves_nothing(puller: Puller) -> None:
+    """A file that is not what its digest says, and digests that are no sha256."""
+    keep_artifact(puller.registry, "chart", {"a": b"a" * 100})
+    puller.registry.tricks.append(on_blob(b"a" * 100, lambda exchange: exchange.answer(200, b"b" * 100)))
+    assert "verification failed" in puller.fails("chart")
+    layer = {"mediaType": "application/x-file", "digest": "sha512:" + "1" * 128, "size": 3}
+    keep_artifact(puller.registry, "other", {}, layers=[layer])
+    assert "named by their sha256" in puller.fails("other")
+    assert puller.store.artifacts.all() == []
+    assert files_of(puller.store) == []
+
+
+def test_artifacts_outlive_the_process_and_garbage_does_not(puller: Puller, tmp_path: Path) -> None:
+    """Another process finds what was pulled; a file that no manifest names is deleted at its start."""
+    reference = pull(puller, keep_tag(puller))
+    (tmp_path / "root/artifacts/sha256" / ("0" * 64)).write_bytes(b"left over")
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(tmp_path / "db", check_same_thread=False, isolation_level=None)
+
+    store = ImageStore(tmp_path / "root", connect, driver="vfs")
+    assert [artifact.reference for artifact in store.artifacts.all()] == [reference]
+    assert digest_of(b"left over") not in files_of(store)
+    assert len(files_of(store)) == 2
+    assert {claim.kind for claim in store.claims()} == {"artifact"}
+    store.close()
+
+
+def keep_tag(puller: Puller) -> str:
+    """The tag of an artifact of one file."""
+    keep_artifact(puller.registry, "chart", {"a": b"a"})
+    return "chart"
+
+
+ABOUT: list[dict[str, Any]] = [
+    {"mediaType": MANIFEST, "digest": digest_of(kind.encode()), "size": 7, "artifactType": kind}
+    for kind in ("application/x-signature", "application/spdx+json")
+]
+
+
+def referrers(puller: Puller) -> list[tuple[str, str]]:
+    """Type and digest of what the registry has about the image under the tag 1."""
+    work = puller.store.registries(RegistrySettings(certificates=())).begin(Credentials())
+    found = work.referrers(Reference.parse(f"{puller.registry.host}/x/y:1"))
+    return [(each.artifact_type, each.digest) for each in found]
+
+
+def test_referrers_are_what_the_registry_lists_page_by_page(puller: Puller) -> None:
+    """The list of the registry's own, of the image's digest; the second page is where the first one says."""
+    digest = digest_of(puller.registry.manifests["1"][1])
+
+    def lists(exchange: Exchange) -> bool:
+        path, _, query = exchange.path.partition("?")
+        if path != f"/v2/x/y/referrers/{digest}":
+            return False
+        body = {"schemaVersion": 2, "mediaType": INDEX, "manifests": ABOUT[1:] if query else ABOUT[:1]}
+        more = {} if query else {"Link": f'<{path}?n=2>; rel="next"'}
+        exchange.answer(200, json.dumps(body).encode(), Content_Type=INDEX, **more)
+        return True
+
+    puller.registry.tricks.append(lists)
+    assert referrers(puller) == [(each["artifactType"], each["digest"]) for each in ABOUT]
+
+
+def test_referrers_of_a_registry_without_lists_are_behind_a_tag(puller: Puller) -> None:
+    """404 for the list: then the tag that is made of the digest; without that one there are none."""
+    assert referrers(puller) == []
+    tag = digest_of(puller.registry.manifests["1"][1]).replace(":", "-")
+    puller.registry.keep(INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": ABOUT}, tag)
+    assert referrers(puller) == [(each["artifactType"], each["digest"]) for each in ABOUT]
