@@ -67,12 +67,16 @@ def test_kill_while_networks_are_made_and_removed(shoald: Engine, delay_ms: int)
 
 @pytest.mark.parametrize("delay_ms", DELAYS_MS)
 def test_kill_while_a_container_joins_and_leaves(shoald: Engine, delay_ms: int) -> None:
-    """It can be told the same again, and has then one interface more, or less."""
-    shoald.ok("network", "create", "net")
+    """It can be told the same again, and has then one interface more, or less, with the addresses of both families."""
+    shoald.ok("network", "create", "--ipv6", "net")
     shoald.ok("run", "-d", "--name", "box", "busybox", "sleep", "1000")
     kill_during(shoald, delay_ms, "POST", "/networks/net/connect", {"Container": "box"})
     shoald.docker("network", "connect", "net", "box")
     assert shoald.ok("exec", "box", "ls", "/sys/class/net").split() == ["eth0", "eth1", "lo"]
+    (place,) = shoald.request("GET", "/networks/net").json["Containers"].values()
+    addresses = shoald.ok("exec", "box", "ip", "addr", "show", "eth1")
+    assert f"inet {place['IPv4Address']}" in addresses
+    assert f"inet6 {place['IPv6Address']}" in addresses
     kill_during(shoald, delay_ms, "POST", "/networks/net/disconnect", {"Container": "box"})
     shoald.docker("network", "disconnect", "net", "box")
     assert len(shoald.ok("exec", "box", "ls", "/sys/class/net").split()) == 2

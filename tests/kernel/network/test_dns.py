@@ -404,12 +404,15 @@ def test_a_broken_answer_is_passed_on_and_not_kept(
     assert len(server.asked) == 2
 
 
-def test_a_server_in_reach_of_the_container_is_asked_from_its_network(box: Namespace, serving: Serving) -> None:
-    """By datagram and by stream, as the question came."""
+@pytest.mark.parametrize("address", ["127.0.0.5", "::1"])
+def test_a_server_in_reach_of_the_container_is_asked_from_its_network(
+    box: Namespace, serving: Serving, address: str
+) -> None:
+    """By datagram and by stream, as the question came, over IPv4 and IPv6."""
     serving.open(box)
     up(box)
-    with box.udp("127.0.0.5", 5300) as server, box.listen("127.0.0.5", 5300) as streams:
-        serving.book.servers.append(Upstream("127.0.0.5", port=5300))
+    with box.udp(address, 5300) as server, box.listen(address, 5300) as streams:
+        serving.book.servers.append(Upstream(address, port=5300))
         query = dns.message.make_query("www.example.org", "A").to_wire()
         with box.udp("0.0.0.0", 0) as client:
             client.sendto(query, PLACE)

@@ -363,3 +363,17 @@ def test_interface_with_ipv6_switched_off_has_ipv4_alone(site: Site, make: Make)
     )
     with container.listen("0.0.0.0", 80) as server:
         exchange(server, socket.create_connection((endpoint.ip, 80), timeout=3))
+
+
+def test_network_beside_dockers_forward_policy_goes_through_its_docker_user(site: Site, make: Make) -> None:
+    """ip6tables has a FORWARD and a DOCKER-USER of its own: two accepts there, which go with the network."""
+    hook = "type filter hook forward priority 0; policy drop; jump DOCKER-USER"
+    nft(f"table ip6 filter {{ chain DOCKER-USER {{ return; }}; chain FORWARD {{ {hook}; }}; }}")
+    before = nft("list", "table", "ip6", "filter")
+    network = make("one", subnet6=SUBNET)
+    container, _ = site.container(network, WEB)
+    with container.listen("::", 80) as server:
+        exchange(server, site.lan.connect(HOST_IP6, 8080))
+    site.run(network.stop(remove=True))
+    assert nft("list", "table", "ip6", "filter") == before
+    nft("delete", "table", "ip6", "filter")
