@@ -23,23 +23,20 @@ _SYMLINKS_MAX = 40
 
 
 class LayerTree:
-    """The tree under `root`, an empty directory; `lower` shows the layers below. Use in a `with` block.
+    """The tree under `root`, an empty directory; `close` at the end.
 
     `is_rebuildable` becomes false when something happens that keeps the tree from giving its archive back.
     """
 
-    def __init__(self, root: str, lower: MergedView) -> None:
+    def __init__(self, root: str) -> None:
         self._root_fd = open_directory(root)
-        self._lower = lower
         self._open: OrderedDict[bytes, int] = OrderedDict()
         self._pending: dict[bytes, Attributes | None] = {}  # None: to be inherited
         self.is_rebuildable = True
 
-    def __enter__(self) -> LayerTree:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close_directories()
+    def close(self) -> None:
+        """Let go of the tree."""
+        self.close_directories()
         os.close(self._root_fd)
 
     def set_attributes(self, path: bytes, attributes: Attributes) -> None:
@@ -145,11 +142,11 @@ class LayerTree:
         if not stat.S_ISDIR(status.st_mode):
             os.unlink(name, dir_fd=dir_fd)
             if stat.S_ISLNK(status.st_mode):
-                self._close_directories(keep=dir_fd)  # some may have been reached through it
+                self.close_directories(keep=dir_fd)  # some may have been reached through it
             return
         self.is_rebuildable = False
         remove_tree_at(dir_fd, name)
-        self._close_directories(keep=dir_fd)
+        self.close_directories(keep=dir_fd)
         below = path + b"/"
         self._pending = {p: a for p, a in self._pending.items() if p != path and not p.startswith(below)}
 
@@ -157,9 +154,9 @@ class LayerTree:
         """Give a directory that the archive implies the attributes of the lower one, unless it brings its own."""
         self._pending.setdefault(path, None)
 
-    def _inherited(self, path: bytes) -> Attributes:
+    def _inherited(self, path: bytes, lower: MergedView) -> Attributes:
         """What the directory `path` has in the layers below; root's with mode 0755 where it is new."""
-        found = self._lower.find(path)
+        found = lower.find(path)
         if found is None or not stat.S_ISDIR(found[1].st_mode):
             return Attributes(0o755, 0, 0, 0, None)
         real, status = found
@@ -167,14 +164,17 @@ class LayerTree:
         xattrs = {name: os.getxattr(real, name) for name in names if not name.startswith(PRIVATE_XATTRS)}
         return Attributes(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns, xattrs)
 
-    def apply_attributes(self) -> None:
-        """Set the attributes of all directories, children first: writing a child would change its parent's time."""
+    def apply_attributes(self, lower: MergedView) -> None:
+        """Set the attributes of all directories, children first: writing a child would change its parent's time.
+
+        `lower` shows the layers below.
+        """
         for path, attributes in sorted(self._pending.items(), reverse=True):
             try:
                 fd = self.directory(path, create=False)
             except (FileNotFoundError, InvalidArgument):
                 continue  # reached through a symlink, which a later entry has replaced
-            (attributes or self._inherited(path)).apply(fd)
+            (attributes or self._inherited(path, lower)).apply(fd)
 
     def _remember(self, path: bytes, fd: int) -> int:
         self._open[path] = fd
@@ -182,7 +182,8 @@ class LayerTree:
             os.close(self._open.popitem(last=False)[1])
         return fd
 
-    def _close_directories(self, keep: int = -1) -> None:
+    def close_directories(self, keep: int = -1) -> None:
+        """Close those that are kept open, but for `keep`; each is opened anew when it is needed."""
         kept: OrderedDict[bytes, int] = OrderedDict()
         for path, fd in self._open.items():
             if fd == keep:

@@ -16,26 +16,23 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from shoal.errors import Internal, InvalidArgument, NotFound
 from shoal.image.adoption import describe, prune
 from shoal.image.failures import explained
+from shoal.image.layer_archive import ArchiveFile, LayerArchive
 from shoal.image.merged import MergedView
 from shoal.image.scratch import Scratch
-from shoal.image.skeleton import SkeletonWriter, rebuild
-from shoal.image.tar.compression import decompressed, prefetched, read_chunks
-from shoal.image.tar.reader import TarReader
-from shoal.image.unpack import Unpacked, Unpacker
+from shoal.image.skeleton import rebuild
+from shoal.image.tar.compression import decompressed, read_chunks
+from shoal.image.unpacking import Unpacking
 from shoal.oci.digest import Digest, hex_of
 from shoal.oci.documents import decode_document, encode_document
 
-Progress = Callable[[int], None]
 _RENEWED = "renewed"  # a tree on its way to its place
-_PREFETCH_FROM = 4 << 20  # below, a thread costs more than it saves
 _POLL_S = 0.1
 
 
@@ -49,53 +46,6 @@ class Layer:
     size_bytes: int
     archive_size: int
     is_rebuildable: bool
-
-
-class LayerArchive(Protocol):
-    """Where a layer's tar, compressed or not, comes from: a file, or one that is still growing."""
-
-    path: str  # holds all of it once `chunks` has come to its end
-    size_bytes: int
-
-    def chunks(self) -> Generator[bytes, None, None]:
-        """The archive. Consumed in another thread, perhaps; raises there what ends the work."""
-
-    def check(self) -> None:
-        """Raises: what ends the work; asked again and again while something else is waited for."""
-
-    def wait_below(self) -> None:
-        """Returns when the layers below exist; the tree is complete but for what it has from them."""
-
-    def give_up(self) -> None:
-        """The rest is not wanted: `chunks` ends soon, whatever it waits for."""
-
-
-class ArchiveFile:
-    """An archive that lies in a file; `progress` hears of the bytes read so far, what it raises ends the work."""
-
-    def __init__(self, path: str, progress: Progress | None = None) -> None:
-        self.path = path
-        self.size_bytes = os.stat(path).st_size
-        self._progress = progress
-
-    def chunks(self) -> Generator[bytes, None, None]:
-        """As LayerArchive."""
-        done = 0
-        with open(self.path, "rb", buffering=0) as file:
-            for chunk in read_chunks(file):
-                done += len(chunk)
-                if self._progress is not None:
-                    self._progress(done)
-                yield chunk
-
-    def check(self) -> None:
-        """Nothing ends it."""
-
-    def wait_below(self) -> None:
-        """They exist: layers of a file are made one after the other."""
-
-    def give_up(self) -> None:
-        """A file never keeps anybody waiting."""
 
 
 class LayerStore:
@@ -182,8 +132,16 @@ class LayerStore:
 
     # -- making -------------------------------------------------------------------------------------------------
 
-    def ensure(self, archive: LayerArchive, below: Sequence[Digest], chain_id: Digest, diff_id: Digest) -> Layer:
+    def ensure(
+        self,
+        archive: LayerArchive | Unpacking,
+        below: Sequence[Digest],
+        chain_id: Digest,
+        diff_id: Digest,
+    ) -> Layer:
         """The layer `chain_id`, unpacked from `archive` unless it exists; the caller holds it and `below`.
+
+        It may have been unpacked already: then what is not used of it is dropped.
 
         Of several threads that want the same layer, one unpacks it.
         Raises: InvalidArgument if the archive's digest is not `diff_id`; what Unpacker and the archive raise.
@@ -191,13 +149,18 @@ class LayerStore:
         with self._made:
             while chain_id in self._making:
                 self._made.wait(_POLL_S)
-                archive.check()
+                if not isinstance(archive, Unpacking):
+                    archive.check()
             existing = self._layers.get(chain_id)
-            if existing is not None:
-                return existing
-            self._making.add(chain_id)
+            if existing is None:
+                self._making.add(chain_id)
+        if existing is not None:
+            if isinstance(archive, Unpacking):
+                self.drop(archive)
+            return existing
         try:
-            made, directory = self._unpack(archive, below)
+            is_begun = isinstance(archive, Unpacking)
+            made, directory = self._complete(archive, below) if is_begun else self._unpack(archive, below)
             if made.diff_id == diff_id:
                 return self._publish(made, directory)
             self._scratch.discard(directory)
@@ -246,59 +209,58 @@ class LayerStore:
         self.hold([chain_id])
         return self._publish(layer, directory)
 
+    def begin(self, archive: LayerArchive) -> Unpacking:
+        """`archive` on its way into a scratch directory, which the caller discards or hands to `ensure`."""
+        return Unpacking(archive, self._scratch.fresh("layer"))
+
+    def drop(self, unpacking: Unpacking) -> None:
+        """Throw away what `begin` has begun."""
+        unpacking.close()
+        if os.path.exists(unpacking.directory):
+            self._scratch.discard(unpacking.directory)
+
     def _unpack(self, archive: LayerArchive, below: Sequence[Digest]) -> tuple[Layer, str]:
         """Unpack into a scratch directory; returns what it is, and where."""
-        directory = self._scratch.fresh("layer")
-        tree = os.path.join(directory, "diff")
-        os.makedirs(tree, mode=0o755)
+        unpacking = self.begin(archive)
         try:
-            skeleton = os.path.join(directory, "skeleton")
-            digits, size, unpacked = self._stream(archive, tree, skeleton, below)
-            if not unpacked.is_rebuildable:
-                os.unlink(skeleton)
-                _link_or_copy(archive.path, os.path.join(directory, "archive"))
-            diff_id = Digest(f"sha256:{digits}")
-            chain_id = _chain_id(below, diff_id)
-            parent = below[-1] if below else None
-            layer = Layer(chain_id, diff_id, parent, unpacked.size_bytes, size, unpacked.is_rebuildable)
-            with open(os.path.join(directory, "layer.json"), "xb") as file:
-                file.write(encode_document(layer))
+            unpacking.run()
+            archive.wait_below()
         except BaseException as error:
-            self._scratch.discard(directory)
+            self.drop(unpacking)
             self._scratch.purge()  # at once: the disk may be full
             if isinstance(error, OSError):
                 raise explained(error) from error
             raise
+        return self._complete(unpacking, below)
+
+    def _complete(self, unpacking: Unpacking, below: Sequence[Digest]) -> tuple[Layer, str]:
+        """What was unpacked, as a layer on top of `below`, and where it is; it is closed."""
+        directory = unpacking.directory
+        try:
+            unpacked = unpacking.complete(MergedView([self.tree(chain_id) for chain_id in reversed(below)]))
+            unpacking.close()
+            if not unpacked.is_rebuildable:
+                os.unlink(unpacking.skeleton)
+                _link_or_copy(unpacking.archive.path, os.path.join(directory, "archive"))
+            chain_id = _chain_id(below, unpacking.diff_id)
+            parent = below[-1] if below else None
+            layer = Layer(
+                chain_id,
+                unpacking.diff_id,
+                parent,
+                unpacked.size_bytes,
+                unpacking.size_bytes,
+                unpacked.is_rebuildable,
+            )
+            with open(os.path.join(directory, "layer.json"), "xb") as file:
+                file.write(encode_document(layer))
+        except BaseException as error:
+            self.drop(unpacking)
+            self._scratch.purge()
+            if isinstance(error, OSError):
+                raise explained(error) from error
+            raise
         return layer, directory
-
-    def _stream(
-        self, archive: LayerArchive, tree: str, skeleton: str, below: Sequence[Digest]
-    ) -> tuple[str, int, Unpacked]:
-        """Unpack `archive` into `tree`; returns the plain tar's sha256 and size, and the unpacker's report."""
-        hasher = hashlib.sha256()
-        size = 0
-
-        def hashed(chunks: Iterator[bytes]) -> Iterator[bytes]:
-            nonlocal size
-            for chunk in chunks:
-                hasher.update(chunk)
-                size += len(chunk)
-                yield chunk
-
-        lower = MergedView([self.tree(chain_id) for chain_id in reversed(below)])
-        with open(skeleton, "xb") as out, closing(archive.chunks()) as raw:
-            chunks = hashed(decompressed(raw))
-            ahead = prefetched(chunks) if archive.size_bytes >= _PREFETCH_FROM else None
-            notes = SkeletonWriter(out)
-            try:
-                with Unpacker(tree, lower, notes, archive.wait_below) as unpacker:
-                    unpacked = unpacker.unpack(TarReader(ahead or chunks, tap=notes.raw))
-            finally:
-                if ahead is not None:
-                    archive.give_up()
-                    ahead.close()
-            notes.close()
-        return hasher.hexdigest(), size, unpacked
 
     def _publish(self, layer: Layer, directory: str) -> Layer:
         """Rename a finished layer into place; if somebody else was faster, theirs stays."""
@@ -319,19 +281,16 @@ class LayerStore:
 
         Raises: Internal if the archive is damaged; what Unpacker raises.
         """
-        directory = self._scratch.fresh("layer")
-        os.makedirs(os.path.join(directory, "diff"), mode=0o755)
-        lower = MergedView([self.tree(below) for below in reversed(self.chain(chain_id)[:-1])])
+        unpacking = self.begin(_Rebuilt(self, chain_id))
         try:
-            with open(os.devnull, "wb") as nowhere:
-                notes = SkeletonWriter(nowhere)
-                with Unpacker(os.path.join(directory, "diff"), lower, notes) as unpacker:
-                    unpacker.unpack(TarReader(self.archive(chain_id)))
-                notes.close()
+            unpacking.run()
+            below = self.chain(chain_id)[:-1]
+            unpacking.complete(MergedView([self.tree(lower) for lower in reversed(below)]))
+            unpacking.close()
         except BaseException:
-            self._scratch.discard(directory)
+            self.drop(unpacking)
             raise
-        return directory
+        return unpacking.directory
 
     def renew(self, chain_id: Digest) -> None:
         """Put a tree made from the layer's own archive in the place of the one that it has. Raises: as unpack_again."""
@@ -393,6 +352,20 @@ class LayerStore:
             if os.path.isdir(tree):
                 self._scratch.discard(tree)
             os.rename(renewed, tree)
+
+
+class _Rebuilt(ArchiveFile):
+    """The archive of a layer that exists."""
+
+    def __init__(self, layers: LayerStore, chain_id: Digest) -> None:
+        self.path = ""
+        self.size_bytes = layers.get(chain_id).archive_size
+        self._layers = layers
+        self._chain_id = chain_id
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        """As LayerArchive."""
+        yield from self._layers.archive(self._chain_id)
 
 
 def _chain_id(below: Sequence[Digest], diff_id: Digest) -> Digest:

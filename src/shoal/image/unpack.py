@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from shoal.errors import InvalidArgument
@@ -53,27 +52,27 @@ class Unpacked:
 class Unpacker:
     """Puts the entries of one layer under the directory `root`; use once, in a `with` block.
 
-    `lower` shows the layers below: a directory that the archive only implies gets its attributes from there, at the
-    end, when `wait_lower` has returned.
+    First `take` all entries; then `complete` gives directories that the archive only implies what they have from the
+    layers below.
     """
 
-    def __init__(
-        self, root: str, lower: MergedView, skeleton: SkeletonWriter, wait_lower: Callable[[], None] = lambda: None
-    ) -> None:
-        self._tree = LayerTree(root, lower)
-        self._wait_lower = wait_lower
+    def __init__(self, root: str, skeleton: SkeletonWriter) -> None:
+        self._tree = LayerTree(root)
         self._skeleton = skeleton
         self._size = 0
         self._owner = (os.geteuid(), os.getegid())
 
     def __enter__(self) -> Unpacker:
-        self._tree.__enter__()
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._tree.__exit__(*exception)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    def unpack(self, reader: TarReader) -> Unpacked:
+    def close(self) -> None:
+        """Let go of the tree."""
+        self._tree.close()
+
+    def take(self, reader: TarReader) -> None:
         """Unpack all entries of `reader`, and read the stream to its end.
 
         Raises: InvalidArgument for a malformed or hostile layer, Internal for a full disk. The directory is then
@@ -86,10 +85,17 @@ class Unpacker:
                 self._place(entry, reader)
             entry = None
             reader.drain()
-            self._wait_lower()
-            self._tree.apply_attributes()
         except (OSError, OverflowError, ValueError) as error:
             raise explained(error, entry) from error
+        finally:
+            self._tree.close_directories()
+
+    def complete(self, lower: MergedView) -> Unpacked:
+        """What was unpacked, once directories have their attributes; `lower` shows the layers below. Raises: as `take`."""
+        try:
+            self._tree.apply_attributes(lower)
+        except (OSError, OverflowError, ValueError) as error:
+            raise explained(error) from error
         return Unpacked(self._size, self._tree.is_rebuildable)
 
     def _place(self, entry: TarEntry, reader: TarReader) -> None:

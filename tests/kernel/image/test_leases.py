@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from shoal.image.layers import ArchiveFile, LayerStore
+from shoal.image.layer_archive import ArchiveFile
+from shoal.image.layers import LayerStore
 from shoal.image.leases import GRACE_NS, Leases
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest

@@ -51,8 +51,9 @@ class Unpacking:
     def unpack_archive(self, archive: bytes, lower: tuple[Path, ...] = ()) -> Unpacked:
         """Unpack this archive."""
         notes = SkeletonWriter(self.skeleton)
-        with Unpacker(str(self.tree), MergedView([str(path) for path in lower]), notes) as unpacker:
-            unpacked = unpacker.unpack(TarReader(iter([archive]), tap=notes.raw))
+        with Unpacker(str(self.tree), notes) as unpacker:
+            unpacker.take(TarReader(iter([archive]), tap=notes.raw))
+            unpacked = unpacker.complete(MergedView([str(path) for path in lower]))
         notes.close()
         self.skeleton.seek(0)
         return unpacked

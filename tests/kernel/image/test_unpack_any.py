@@ -61,8 +61,9 @@ def tricks(draw: st.DrawFn) -> Part:
 def unpack(tree: Path, archive: bytes, skeleton: io.BytesIO) -> Unpacked:
     """Unpack `archive` into the empty directory `tree`."""
     notes = SkeletonWriter(skeleton)
-    with Unpacker(str(tree), MergedView([]), notes) as unpacker:
-        unpacked = unpacker.unpack(TarReader(iter([archive]), tap=notes.raw))
+    with Unpacker(str(tree), notes) as unpacker:
+        unpacker.take(TarReader(iter([archive]), tap=notes.raw))
+        unpacked = unpacker.complete(MergedView([]))
     notes.close()
     return unpacked
 

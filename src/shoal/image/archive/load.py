@@ -12,7 +12,8 @@ from shoal.image.archive.members import Members
 from shoal.image.catalog import Catalog
 from shoal.image.failures import explained
 from shoal.image.image import LayerProgress, Loaded, LoadEvent, Renamed, check_depth
-from shoal.image.layers import ArchiveFile, LayerStore, Progress
+from shoal.image.layer_archive import ArchiveFile, Progress
+from shoal.image.layers import LayerStore
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest, chain_ids_of, parse_digest
 from shoal.oci.image_spec import decode_image
