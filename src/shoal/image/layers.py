@@ -86,6 +86,14 @@ class LayerStore:
         """Every layer."""
         return list(self._layers.values())
 
+    def has(self, chain_id: Digest) -> bool:
+        """Whether the layer exists."""
+        return chain_id in self._layers
+
+    def has_diff(self, diff_id: str) -> bool:
+        """Whether a layer was made of the archive with this digest, whatever it lies on."""
+        return any(layer.diff_id == diff_id for layer in self.all())
+
     # -- holding ------------------------------------------------------------------------------------------------
 
     def hold(self, chain_ids: Iterable[Digest]) -> None:
@@ -159,8 +167,10 @@ class LayerStore:
                 self.drop(archive)
             return existing
         try:
-            is_begun = isinstance(archive, Unpacking)
-            made, directory = self._complete(archive, below) if is_begun else self._unpack(archive, below)
+            if isinstance(archive, Unpacking):
+                made, directory = self._complete(archive, below)
+            else:
+                made, directory = self._unpack(archive, below)
             if made.diff_id == diff_id:
                 return self._publish(made, directory)
             self._scratch.discard(directory)

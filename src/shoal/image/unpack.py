@@ -91,7 +91,7 @@ class Unpacker:
             self._tree.close_directories()
 
     def complete(self, lower: MergedView) -> Unpacked:
-        """What was unpacked, once directories have their attributes; `lower` shows the layers below. Raises: as `take`."""
+        """What was unpacked; directories get their attributes, from `lower` where need be. Raises: as `take`."""
         try:
             self._tree.apply_attributes(lower)
         except (OSError, OverflowError, ValueError) as error:

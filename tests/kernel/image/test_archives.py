@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import InvalidArgument, NotFound, Unavailable
+from shoal.image.archive.ahead import Ahead
 from shoal.image.image import LayerProgress, Loaded, Renamed
 from shoal.image.store import ImageStore
+from shoal.image.tar.header import TarEntry
 from shoal.oci.platform import Platform
 from tests.kernel.image.archives import (
     COMPRESSORS,
@@ -247,22 +249,93 @@ def test_load_member_that_occurs_twice_the_later_counts(store: ImageStore) -> No
 
 
 def test_load_progress_hears_of_a_big_layer_and_may_stop_it(store: ImageStore, tmp_path: Path) -> None:
-    """Within a layer the progress grows step by step; what the listener raises ends the load without a trace."""
+    """Within a layer the progress grows step by step; what the listener raises ends the load without a trace.
+
+    The layer is not unpacked ahead, for its name says that there is one of the same archive.
+    """
     big = layer(*(file(f"f{number}", os.urandom(1 << 20)) for number in range(8)))
-    data = docker_archive((["app:1"], (big,)))
+    load(store, docker_archive((["same:1"], (big,))))
+    layout = Layout()
+    layout.add(layout.image(ONE, big, form=""))
+    data = layout.bytes()
+    there = sorted((tmp_path / "data" / "layers").iterdir())
     heard: list[int] = []
 
     def leave(progress: LayerProgress) -> None:
-        heard.append(progress.current_bytes)
+        if progress.total_bytes == len(big):
+            heard.append(progress.current_bytes)
         if len(heard) == 3:
             raise Unavailable("the client has gone")
 
     with pytest.raises(Unavailable):
         list(store.load(io.BytesIO(data), progress=leave))
     assert heard == sorted(set(heard))
-    assert list(store.images()) == []
-    assert list((tmp_path / "data" / "layers").iterdir()) == []
+    assert [image.repo_tags for image in store.images()] == [["same:1"]]
+    assert sorted((tmp_path / "data" / "layers").iterdir()) == there
     assert leftovers(tmp_path / "data") == []
+
+
+# -- unpacked ahead ---------------------------------------------------------------------------------------------------
+
+BIG = layer(*(file(f"f{number}", os.urandom(40_000)) for number in range(20)))
+OTHER = layer(directory("d", mode=0o711), file("d/g", os.urandom(600_000)))
+IMPLIED = layer(file("d/h", os.urandom(500_000)))  # its directory has what that of the layer below has
+
+
+def test_load_layers_in_any_order_are_laid_on_each_other(store: ImageStore, tmp_path: Path) -> None:
+    """The top one comes first, a part of it is inherited from below, and one occurs in two images."""
+    layers = {"3": BIG, "2": IMPLIED, "1": gzip.compress(OTHER)}
+    documents = {"a.json": config(OTHER, IMPLIED, BIG), "b.json": config(BIG)}
+    listing = [
+        {"Config": "a.json", "RepoTags": ["a:1"], "Layers": ["1", "2", "3"]},
+        {"Config": "b.json", "RepoTags": ["b:1"], "Layers": ["3"]},
+    ]
+    data = archive({**layers, **documents, "manifest.json": json.dumps(listing).encode()})
+    assert load(store, data) == ["a:1", "b:1"]
+    middle = tmp_path / "data/layers" / store.get("a:1").chain_ids[1].removeprefix("sha256:") / "diff"
+    assert (middle / "d").stat().st_mode & 0o777 == 0o711
+    assert load(store, data) == ["a:1", "b:1"]
+    assert len(list((tmp_path / "data/layers").iterdir())) == 4
+
+
+def test_load_big_members_that_are_no_layers_are_dropped(store: ImageStore, tmp_path: Path) -> None:
+    """A tar that no image has, one that is none, and one that leads out of its root: only an image's must be right."""
+    document = config(BIG)
+    listing = json.dumps([{"Config": "c", "RepoTags": ["app:1"], "Layers": ["good"]}]).encode()
+    outside = layer(file("../x", os.urandom(300_000)))
+    noise = {"stray": OTHER, "torn": OTHER[:400_000] + os.urandom(200_000), "evil": outside}
+    assert load(store, archive({**noise, "good": BIG, "c": document, "manifest.json": listing})) == ["app:1"]
+    assert len(list((tmp_path / "data/layers").iterdir())) == 1
+    listing = json.dumps([{"Config": "c", "RepoTags": ["bad:1"], "Layers": ["evil"]}]).encode()
+    with pytest.raises(InvalidArgument, match="outside of the root"):
+        load(store, archive({**noise, "c": config(outside), "manifest.json": listing}))
+
+
+def test_load_cut_in_the_middle_of_a_layer_leaves_nothing(store: ImageStore, tmp_path: Path) -> None:
+    """The thread that unpacks ahead is told, and what it has made goes."""
+    data = docker_archive((["app:1"], (BIG,)))
+    with pytest.raises(InvalidArgument, match="unexpected EOF"):
+        load(store, data[: len(data) // 2])
+    assert list((tmp_path / "data/layers").iterdir()) == []
+
+
+def test_load_that_waits_for_a_layer_may_be_stopped(store: ImageStore, tmp_path: Path) -> None:
+    """Who listens hears how far it is, and may raise."""
+
+    def leave(position: int) -> None:
+        if position == 300_000:
+            raise Unavailable("the client has gone")
+
+    path = tmp_path / "member"
+    path.write_bytes(BIG[:300_000])
+    entry = TarEntry(b"layer", size=len(BIG))
+    with Ahead(store.layer_store) as ahead:
+        growing = ahead.begin(entry, BIG[:512], str(path))
+        assert growing is not None
+        growing.arrive(300_000)
+        with pytest.raises(Unavailable):
+            ahead.take(str(path), leave)
+    store.collect_garbage()
 
 
 # -- save -------------------------------------------------------------------------------------------------------------

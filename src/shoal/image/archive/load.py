@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import BinaryIO
 
 from shoal.errors import InvalidArgument
+from shoal.image.archive.ahead import Ahead
 from shoal.image.archive.contents import Planned, read_contents
 from shoal.image.archive.members import Members
 from shoal.image.catalog import Catalog
@@ -49,15 +50,16 @@ class Loader:
         except OSError as error:
             raise explained(error, doing="load image") from error
         try:
-            members = Members(directory)
-            members.take(stream)
-            for planned in read_contents(members, self._platform):
-                yield from self._load_one(planned, progress)
+            with Ahead(self._layers) as ahead:
+                members = Members(directory, ahead)
+                members.take(stream)
+                for planned in read_contents(members, self._platform):
+                    yield from self._load_one(planned, ahead, progress)
         finally:
             self._scratch.discard(directory)
             self._scratch.purge()
 
-    def _load_one(self, planned: Planned, progress: OnProgress | None) -> Iterator[LoadEvent]:
+    def _load_one(self, planned: Planned, ahead: Ahead, progress: OnProgress | None) -> Iterator[LoadEvent]:
         document = decode_image(planned.config)
         if document.os not in ("", self._platform.os):
             raise InvalidArgument(f"cannot load {document.os} image on {self._platform.os}")
@@ -72,7 +74,9 @@ class Loader:
             for index, member in enumerate(planned.layers):
                 yield LayerProgress(diff_ids[index], 0, member.size_bytes)
                 hear = _in_steps(progress, diff_ids[index], member.size_bytes) if progress else None
-                archive = ArchiveFile(member.path, hear)
+                if self._layers.has(chain_ids[index]):
+                    ahead.forget(member.path)
+                archive = ahead.take(member.path, hear) or ArchiveFile(member.path, hear)
                 self._layers.ensure(archive, chain_ids[:index], chain_ids[index], diff_ids[index])
                 yield LayerProgress(diff_ids[index], member.size_bytes, member.size_bytes)
             image, previous = self._catalog.add(planned.config, planned.names, self._clock_ns())

@@ -11,10 +11,11 @@ import os
 from typing import BinaryIO, NamedTuple
 
 from shoal.errors import InvalidArgument
+from shoal.image.archive.ahead import Ahead, GrowingFile
 from shoal.image.entry_names import clean_name
 from shoal.image.failures import explained
 from shoal.image.tar.compression import decompressed, read_chunks
-from shoal.image.tar.header import HARD_LINK, REGULAR, SYMLINK, TarEntry
+from shoal.image.tar.header import BLOCK, HARD_LINK, REGULAR, SYMLINK, TarEntry
 from shoal.image.tar.reader import TarReader, write_all
 from shoal.oci.descriptor import Descriptor
 from shoal.oci.digest import Digest, algorithm_of, hex_of, parse_digest
@@ -33,10 +34,14 @@ class Member(NamedTuple):
 
 
 class Members:
-    """The files of one archive; the caller deletes `directory`, which must exist and be empty."""
+    """The files of one archive; the caller deletes `directory`, which must exist and be empty.
 
-    def __init__(self, directory: str) -> None:
+    `ahead` is shown every member while it arrives.
+    """
+
+    def __init__(self, directory: str, ahead: Ahead) -> None:
         self._directory = directory
+        self._ahead = ahead
         self._files: dict[bytes, Member] = {}
         self._links: dict[bytes, bytes] = {}
         self._stored = 0
@@ -72,13 +77,18 @@ class Members:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise explained(error, doing="load image") from error
+        growing: GrowingFile | None = None
         try:
-            for piece in reader.data():
-                hasher.update(piece)
+            for number, piece in enumerate(reader.data()):
+                if not number:
+                    growing = self._ahead.begin(entry, bytes(piece[:BLOCK]), path)
                 try:
                     write_all(fd, piece)
                 except OSError as error:
                     raise explained(error, doing="load image") from error
+                if growing is not None:
+                    growing.arrive(len(piece))
+                hasher.update(piece)
         finally:
             os.close(fd)
         return Member(path, entry.size, Digest("sha256:" + hasher.hexdigest()))
