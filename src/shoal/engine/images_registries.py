@@ -19,7 +19,7 @@ from shoal.errors import InvalidArgument, NotFound
 from shoal.image.registry.credentials import Credentials, decode_credentials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.failures import Unreachable
-from shoal.image.registry.progress import Pushed, Told
+from shoal.image.registry.progress import Pushed, Step, Told
 from shoal.image.store import ImageStore
 from shoal.oci.digest import parse_digest
 from shoal.oci.platform import Platform, other_platform
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Transfers wait for others' machines; the threads that the rest of the engine uses are not theirs to keep busy.
 _TRANSFERS = 16
+_BACKLOG = 64
 
 
 class ImageTransfers:
@@ -81,7 +82,7 @@ class ImageTransfers:
 
         def carry_out(outlet: Outlet[Told]) -> None:
             try:
-                pulled.extend(work.pull(reference, wanted, outlet.put, is_all_tags=is_all_tags))
+                pulled.extend(work.pull(reference, wanted, _unhurried(outlet), is_all_tags=is_all_tags))
             except Unreachable:
                 self._check_platform(reference, wanted if platform else None)
                 raise
@@ -136,7 +137,7 @@ class ImageTransfers:
         work = self._registries.begin(decode_credentials(registry_auth))
 
         def carry_out(outlet: Outlet[Told]) -> None:
-            work.push(names, outlet.put)
+            work.push(names, _unhurried(outlet))
 
         async with aclosing(self._messages(work, carry_out)) as messages:
             async for message in messages:
@@ -186,7 +187,7 @@ class ImageTransfers:
     async def _messages(
         self, work: Work, carry_out: Callable[[Outlet[Told]], None]
     ) -> AsyncGenerator[JSONMessage, None]:
-        async with aclosing(produced_by(carry_out, work, self._threads)) as told:
+        async with aclosing(produced_by(carry_out, work, self._threads, is_unbounded=True)) as told:
             async for step in told:
                 yield _message(step)
 
@@ -221,6 +222,16 @@ def _asked_for(image: str, tag: str) -> Reference:
         plain = replace(reference, tag=None, digest=None)
         return replace(plain, digest=parse_digest(tag)) if ":" in tag else plain.with_tag(tag)
     return replace(reference, tag=None) if reference.digest else reference
+
+
+def _unhurried(outlet: Outlet[Told]) -> Callable[[Told], None]:
+    """A listener that holds up no transfer, on which others may wait: a client that is slow misses how far it is."""
+
+    def hear(step: Told) -> None:
+        if not (isinstance(step, Step) and step.current_bytes and outlet.backlog > _BACKLOG):
+            outlet.tell(step)
+
+    return hear
 
 
 def _message(step: Told) -> JSONMessage:

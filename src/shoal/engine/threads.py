@@ -112,14 +112,27 @@ class Outlet(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._queue = queue
         self._calls: _Calls[None] = _Calls()
+        self._is_abandoned = False
 
     def put(self, item: T) -> None:
         """Passes `item` on, waiting for room. Raises: ClientGone."""
         self._calls.begin(lambda: asyncio.run_coroutine_threadsafe(self._queue.put(item), self._loop))
         self._calls.result()
 
+    def tell(self, item: T) -> None:
+        """Passes `item` on without waiting, for a stream that has room for everything. Raises: ClientGone."""
+        if self._is_abandoned:
+            raise ClientGone("the client has gone")
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+
+    @property
+    def backlog(self) -> int:
+        """How much waits to be taken."""
+        return self._queue.qsize()
+
     def abandon(self) -> None:
         """Makes the thread's present and later puts fail."""
+        self._is_abandoned = True
         self._calls.abandon()
 
 
@@ -131,15 +144,20 @@ class Abandonable(Protocol):
 
 
 async def produced_by(
-    work: Callable[[Outlet[T]], None], source: Abandonable | None = None, threads: Executor | None = None
+    work: Callable[[Outlet[T]], None],
+    source: Abandonable | None = None,
+    threads: Executor | None = None,
+    *,
+    is_unbounded: bool = False,
 ) -> AsyncGenerator[T, None]:
     """What `work` puts into its outlet, in a thread, while it is asked for; `source` is what it reads from.
 
-    The thread is one of `threads`, or of those that all of the engine shares.
+    The thread is one of `threads`, or of those that all of the engine shares. `is_unbounded`: there is room for all
+    that it may `tell`.
 
     Raises: what `work` raises.
     """
-    queue: asyncio.Queue[T | None] = asyncio.Queue(_WAITING)
+    queue: asyncio.Queue[T | None] = asyncio.Queue(0 if is_unbounded else _WAITING)
     outlet = Outlet(queue)
     thread = asyncio.get_running_loop().run_in_executor(threads, work, outlet)
     thread.add_done_callback(lambda _: queue.put_nowait(None) if not queue.full() else None)

@@ -135,3 +135,45 @@ def test_piece_writer_many_small_writes_are_few_pieces() -> None:
     pieces = asyncio.run(collect())
     assert sum(map(len, pieces)) == 1_000_000
     assert len(pieces) <= 1_000_000 // PIECE_BYTES + 1
+
+
+def test_produced_by_without_bounds_never_waits_for_who_listens() -> None:
+    """The thread tells all and ends before the first item is taken; each comes, in order."""
+
+    async def listen() -> list[int]:
+        ended = threading.Event()
+
+        def work(outlet: Outlet[int]) -> None:
+            for number in range(500):
+                outlet.tell(number)
+            ended.set()
+
+        taken = []
+        async with aclosing(produced_by(work, is_unbounded=True)) as items:
+            async for item in items:
+                assert await asyncio.to_thread(ended.wait, 10)
+                taken.append(item)
+        return taken
+
+    assert asyncio.run(listen()) == list(range(500))
+
+
+def test_tell_raises_when_nobody_listens_any_more() -> None:
+    """The thread learns that its client has gone, though it never waits."""
+
+    async def leave() -> None:
+        failed = threading.Event()
+
+        def work(outlet: Outlet[int]) -> None:
+            try:
+                while True:
+                    outlet.tell(1)
+            except ClientGone:
+                failed.set()
+                raise
+
+        async with aclosing(produced_by(work, is_unbounded=True)) as items:
+            await anext(items)
+        assert failed.is_set()
+
+    asyncio.run(leave())

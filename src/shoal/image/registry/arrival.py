@@ -103,8 +103,10 @@ class Arrival:
         downloads = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="shoal-pull")
         unpackers = ThreadPoolExecutor(_UNPACKERS, thread_name_prefix="shoal-pull-unpack")
         try:
-            distinct = {_key(layer.descriptor): layer for layer in reversed(missing)}
-            work = [downloads.submit(self._fetch, layer) for layer in reversed(distinct.values())]
+            distinct: dict[tuple[str, int], _Missing] = {}
+            for layer in missing:
+                distinct.setdefault(_key(layer.descriptor), layer)
+            work = [downloads.submit(self._fetch, layer) for layer in distinct.values()]
             made = {layer.chain_id: layer.is_made for layer in missing}
             for layer in missing:
                 parent = made.get(layer.below[-1]) if layer.below else None
