@@ -28,8 +28,8 @@ from tests.perf.subjects import IDLE, DaemonSubject, Subject
 
 HOST_IP, LAN_IP = "198.18.0.1", "198.18.0.2"  # of the block for benchmarks, RFC 2544
 _PORT, _INNER = 20_201, 5201
-_SECONDS = 1
-_CONNECTIONS = 2000
+_SENT = "256M"
+_CONNECTIONS = 200
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def network_rows(subjects: list[Subject], rounds: int) -> list[Row]:
         for subject in subjects:
             if isinstance(subject, DaemonSubject):
                 engines.append(_apart(subject.engine, stack))
-        rows = _way_rows({engine.name: stack.enter_context(_ways(engine)) for engine in engines}, max(rounds // 4, 1))
+        rows = _way_rows({engine.name: stack.enter_context(_ways(engine)) for engine in engines}, rounds)
         return [*rows, _made_row(engines, rounds)]
 
 
@@ -141,7 +141,7 @@ def _throughput(way: Way) -> float:
             assert server.stdout is not None
             while "listening" not in server.stdout.readline():
                 assert server.poll() is None, "iperf3 does not serve"
-            ask = ["iperf3", "-c", way.address, "-p", str(way.port), "-t", str(_SECONDS), "-J"]
+            ask = ["iperf3", "-c", way.address, "-p", str(way.port), "-n", _SENT, "-J"]
             done = subprocess.run([*_in(way.client), *ask], capture_output=True, text=True, check=True, timeout=30)
         finally:
             server.kill()
