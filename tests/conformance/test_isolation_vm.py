@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.conformance.machines import prepare
@@ -35,7 +36,8 @@ SERVICE = (
 WORDS = (
     "--hostname=box -e A=b -w /kept -v /kept --tmpfs /scratch --mount type=tmpfs,destination=/little,tmpfs-size=1m "
     "--add-host far:10.9.8.7 --pids-limit=64 --ulimit=nofile=333:444 --cap-drop=CHOWN --cap-add=SYS_TIME "
-    "--memory=256m --init --security-opt=no-new-privileges --sysctl=net.ipv4.ip_default_ttl=42"
+    "--memory=256m --init --health-cmd=true --health-interval=1s --security-opt=no-new-privileges "
+    "--sysctl=net.ipv4.ip_default_ttl=42"
 )
 
 
@@ -245,6 +247,66 @@ def test_stop_and_start_of_a_machine_keep_its_files(shoald: Shoald, pair: dict[s
     assert logged.stdout.splitlines() == ["up", "asked", "up"]
     assert logged.stderr.splitlines() == ["bad", "bad"]
     assert shoald.ok("exec", pair["vm"], "cat", "/root/stays") == "stays"
+
+
+def test_exec_with_a_terminal_has_its_size_and_its_keys(shoald: Shoald, pair: dict[str, str]) -> None:
+    """The terminal is the guest's: its size follows the client's, and Ctrl-C interrupts what runs in it."""
+    assert DOCKER is not None
+    terminal = pexpect.spawn(
+        DOCKER, ["exec", "-it", pair["vm"], "sh"], env=shoald.environment(), timeout=60, dimensions=(33, 100)
+    )
+    terminal.expect("# ")
+    terminal.sendline("stty size")
+    terminal.expect("33 100")
+    terminal.setwinsize(44, 120)
+    wait_for(lambda: _size(terminal) == "44 120")
+    terminal.sendline("sleep 100")
+    terminal.expect("sleep 100")
+    terminal.send("\x03")
+    terminal.expect("# ")
+    terminal.sendline("exit 5")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 5
+
+
+def _size(terminal: pexpect.spawn[bytes]) -> str:
+    """What the guest says of the terminal's size."""
+    terminal.sendline("stty size")
+    terminal.expect(r"(\d+ \d+)\r")
+    assert isinstance(terminal.match, re.Match)
+    return str(terminal.match.group(1).decode())
+
+
+def test_health_checks_run_in_the_guest(shoald: Shoald, pair: dict[str, str]) -> None:
+    """As any other process of the container's."""
+    for name in pair.values():
+        wait_for(lambda name=name: shoald.ok("inspect", "-f", "{{.State.Health.Status}}", name) == "healthy")  # type: ignore[misc]
+
+
+def test_machine_out_of_memory_is_told_as_such(shoald: Shoald) -> None:
+    """The guest's kernel kills the program, and who asks learns that it was for want of memory."""
+    script = "echo 1000 >/proc/self/oom_score_adj; exec tail /dev/zero"
+    done = shoald.docker(
+        "run", "--name=greedy", "--isolation=vm", "--memory=128m", "busybox", "sh", "-c", script, timeout_s=BOOT_S
+    )
+    state = shoald.ok("inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", "greedy")
+    shoald.ok("rm", "greedy")
+    assert (done.returncode, state) == (137, "true 137")
+
+
+def test_build_runs_its_commands_in_machines(shoald: Shoald) -> None:
+    """What a RUN writes is in the image, and it was written by a kernel of its own."""
+    context = BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        text = b"FROM busybox\nRUN uname -r >/kernel\n"
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = len(text)
+        archive.addfile(member, BytesIO(text))
+    headers = {"Content-Type": "application/x-tar"}
+    answer = shoald.request("POST", "/build?t=by-vm&isolation=vm", context.getvalue(), headers)
+    assert b"Successfully tagged by-vm:latest" in answer.body
+    assert "cloud" in shoald.ok("run", "--rm", "by-vm", "cat", "/kernel")
 
 
 def test_move_keeps_everything_but_the_kernel(shoald: Shoald, pair: dict[str, str]) -> None:

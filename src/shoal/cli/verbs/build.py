@@ -55,7 +55,7 @@ def _add_limits(parser: Parser) -> None:
     parser.text("--cgroup-parent", dest="cgroup_parent", help="Control group above RUN's own")
     parser.text("--shm-size", dest="shm_size", metavar="bytes", help="Size of /dev/shm")
     parser.texts("--ulimit", dest="ulimits", help="Limit of RUN: NAME=SOFT[:HARD]")
-    parser.text("--isolation", dest="isolation", hidden=True, help="default")
+    parser.text("--isolation", dest="isolation", help="default, or vm: run commands in virtual machines")
     parser.toggle("--squash", dest="squash", hidden=True, help="Not supported")
     for name in ("--rm", "--force-rm", "--compress", "--disable-content-trust"):
         parser.toggle(name, dest="unused", hidden=True, help="Does nothing")

@@ -24,6 +24,7 @@ from shoal.api.network import NetworkingConfig
 from shoal.api.stdcopy import StdcopyDecoder
 from shoal.build.ports import Command, Ended, Output, StepMount, Tell
 from shoal.engine.building.step_containers import StepContainers
+from shoal.engine.container.isolation import check_isolation
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.specgen.requested import RequestedMount, clean_target, tmpfs_options
 from shoal.errors import NotFound, Unsupported
@@ -112,6 +113,9 @@ class StepRunner:
 
     def _record(self, id: str, command: Command, rootfs: OverlayRootfs) -> ContainerRecord:
         network = self._host.network_mode if command.network == "default" else command.network
+        host = msgspec.structs.replace(self._host, network_mode=network)
+        # A RUN may ask for the host's network, which a machine has no part in.
+        check_isolation(host)
         self._all.paths.container_dir(id).mkdir(mode=0o710)
         return ContainerRecord(
             id=id,
@@ -126,7 +130,7 @@ class StepRunner:
                 working_dir=command.directory,
                 network_disabled=network == "none",
             ),
-            host_config=msgspec.structs.replace(self._host, network_mode=network),
+            host_config=host,
             networking=NetworkingConfig(),
             path=command.arguments[0],
             args=list(command.arguments[1:]),

@@ -27,6 +27,7 @@ from shoal.engine.building.registry_config import decode_registry_config
 from shoal.engine.building.runner import StepRunner
 from shoal.engine.building.step_containers import StepContainers
 from shoal.engine.clock import Clock
+from shoal.engine.container.isolation import check_isolation
 from shoal.engine.events import EventLog
 from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
@@ -213,8 +214,7 @@ def _check(options: BuildOptions) -> None:
         raise Unsupported(
             "squash is not supported", why="layers are kept as they are made", fix="use a stage and COPY --from"
         )
-    if options.isolation not in ("", "default"):
-        raise InvalidArgument(f"unsupported isolation: {options.isolation!r}")
+    check_isolation(_host(options))
     if options.version != "1":
         raise Unsupported(f"builder version {options.version} is not supported", fix="DOCKER_BUILDKIT=0 docker build")
     _normalised(options.tags)
@@ -252,6 +252,7 @@ def _host(options: BuildOptions) -> HostConfig:
         ulimits=list(options.ulimits),
         extra_hosts=list(options.extra_hosts),
         network_mode=options.network_mode or "default",
+        isolation=options.isolation,
     )
 
 

@@ -56,6 +56,7 @@ from shoal.runtime.native.wire import (
 )
 from shoal.runtime.vm.door import ask_machine
 from shoal.runtime.vm.plans import compile_machine_exec
+from shoal.runtime.vm.record import completed
 from shoal.supervisor.protocol import TAKEN_BACK
 
 if TYPE_CHECKING:
@@ -323,6 +324,8 @@ class NativeDriver:
             self._ended_early.add((id, exec_id))
         self._just_ended.append((id, exec_id))
         exit = exit_from_wire(body)
+        if hosted is not None and hosted.in_machine and isinstance(hosted.launch, Launch):
+            exit = completed(exit, hosted.launch.exit_file)
         if exec_id is None:
             if supervisor.link is not None and not supervisor.link.closed:
                 supervisor.link.ask("forget", {"id": id})

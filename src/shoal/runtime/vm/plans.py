@@ -28,6 +28,7 @@ from shoal.runtime.compile.mounts import mount_step, namespace_of_binds, trees_b
 from shoal.runtime.compile.options import read_options
 from shoal.runtime.compile.plan import Hierarchy, HostFacts, Plan
 from shoal.runtime.driver import ExecLaunch, Launch
+from shoal.runtime.vm.record import machine_record
 from shoal.supervisor.machine.places import ROOT, SHARE
 from shoal.supervisor.steps.devices import OpenConsole, TakeStdio
 from shoal.supervisor.steps.machine import JoinMachine, RunMachine
@@ -64,7 +65,12 @@ def compile_machine(launch: Launch, host: HostFacts, qemu: list[str], files: lis
         *(mount_step(mount) for mount in binds),
         OpenConsole(launch.rows, launch.columns, bind=False) if launch.terminal else TakeStdio(),
         RunMachine(
-            qemu, files, [one.name for one in launch.interfaces], _launch_body(launch, host), resolver=launch.resolver
+            qemu,
+            files,
+            [one.name for one in launch.interfaces],
+            _launch_body(launch, host),
+            record=machine_record(launch.exit_file),
+            resolver=launch.resolver,
         ),
     ]
     return Plan(

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 _BOOT_S = 90.0
 # How long the rest of the output is waited for, once the program has ended.
 _DRAIN_S = 5.0
+# How often the guest is asked for a sign of life, and how many times in vain before it is given up.
+_PULSE_S, _MOST_UNANSWERED = 30.0, 6
 _FAILED = 125
 _SIGWINCH = 28
 _OWN_STREAM = 1
@@ -79,6 +81,7 @@ class Monitor:
         self._serial = 0
         self._children: dict[int, str] = {}
         self._streaming = True
+        self._unanswered = 0
         self.loop = Loop()
         self._console = Console(self.loop)
         self.loop.on_error = self._broken
@@ -92,6 +95,8 @@ class Monitor:
         # What is mounted there is the host's, of another pid namespace.
         with Fd(os.open("/proc", os.O_PATH | os.O_CLOEXEC)) as place:
             mount_filesystem("proc", place, object="/proc").close()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._record = os.open(self._step.record, flags, 0o600)
         self._ctx.channel.wait("network")
         taps = [take_over(name, number) for number, name in enumerate(self._step.interfaces)]
         # Behind this everything that we start counts as the container's.
@@ -100,6 +105,7 @@ class Monitor:
         self._start_programs(taps)
         self._hatch = Hatch(self.loop, self)
         self.loop.call_later(_BOOT_S, self._too_late)
+        self.loop.call_later(_PULSE_S, self._feel_pulse)
         if self._step.launch["terminal"]:
             make_raw(0)
 
@@ -191,6 +197,7 @@ class Monitor:
             self._relay.ask(request_id, body["question"], body["transport"])
         elif kind == "exited" and body["exec_id"] is None:
             self._exit = body
+            os.write(self._record, f"{body['signal']} {'oom' if body['oom'] else 'well'}".encode())
             self.loop.call_later(_DRAIN_S, self.loop.stop)
             self._end_when_drained()
         elif kind == "exited":
@@ -235,6 +242,21 @@ class Monitor:
         self._say(str(problem))
         self.code = _FAILED
         self.loop.stop()
+
+    def _feel_pulse(self) -> None:
+        """Asks the guest for a sign of life. Counted by our own turns: while all of us are frozen none are."""
+        self._unanswered += 1
+        if self._started and self._unanswered > _MOST_UNANSWERED:
+            self._machine_ended(f"the guest has not answered for {_PULSE_S * _MOST_UNANSWERED:.0f} s")
+            return
+        if self._started:
+            self.ask("list", {}, self._alive)
+        else:
+            self._unanswered = 0
+        self.loop.call_later(_PULSE_S, self._feel_pulse)
+
+    def _alive(self, _body: Body, _error: Body | None) -> None:
+        self._unanswered = 0
 
     def _too_late(self) -> None:
         if not self._started and self.failure is None:

@@ -20,19 +20,28 @@ class RunMachine(Step):
 
     `qemu` and `files` are the command lines of QEMU and virtiofsd, in which "{name}" stands for a descriptor that the
     monitor makes; `interfaces` are the names of those that the machine takes over, `launch` is the guest's own start.
-    `resolver` says that there is one in our network, for the guest too.
+    `resolver` says that there is one in our network, for the guest too. `record` is the file that tells how the program
+    ended, as far as an exit code does not.
     """
 
     name = "machine"
-    __slots__ = ("files", "interfaces", "launch", "qemu", "resolver")
+    __slots__ = ("files", "interfaces", "launch", "qemu", "record", "resolver")
 
     def __init__(
-        self, qemu: list[str], files: list[str], interfaces: list[str], launch: dict[str, Any], *, resolver: bool
+        self,
+        qemu: list[str],
+        files: list[str],
+        interfaces: list[str],
+        launch: dict[str, Any],
+        *,
+        record: str,
+        resolver: bool,
     ) -> None:
         self.qemu = qemu
         self.files = files
         self.interfaces = interfaces
         self.launch = launch
+        self.record = record
         self.resolver = resolver
 
     def describe(self) -> str:
