@@ -46,6 +46,23 @@ def test_port_add_answers_at_once_and_after_a_restart(shoald: Engine) -> None:
     assert fetch(shoald, number) == HELLO
 
 
+def test_ports_of_both_families_come_and_go_together(shoald: Engine) -> None:
+    """One number in both, where no address is named; what is published to ::1 alone stays, and goes by its address."""
+    shoald.ok("network", "create", "--ipv6", "six")
+    web(shoald, "--network", "six")
+    number, other = shoald.free_port(), shoald.free_port()
+    both, local = f"80/tcp -> 0.0.0.0:{number}\n80/tcp -> [::]:{number}\n", f"80/tcp -> [::1]:{other}\n"
+    assert port(shoald, "add", "web", f"{number}:80", f"[::1]:{other}:80") == both + local
+    gateway = json.loads(shoald.ok("network", "inspect", "six"))[0]["IPAM"]["Config"][1]["Gateway"]
+    assert is_open(shoald, number)
+    assert is_open(shoald, number, gateway)
+    assert port(shoald, "rm", "web", f"{number}:80") == local
+    assert not is_open(shoald, number)
+    assert not is_open(shoald, number, gateway)
+    assert port(shoald, "add", "web", f"{number}:80").startswith(local)
+    assert port(shoald, "rm", "web", "80") == ""
+
+
 def test_port_rm_closes_at_once_and_frees_the_port(shoald: Engine) -> None:
     """One of two goes: it is refused and free for others, the other one answers on."""
     first, second = shoald.free_port(), shoald.free_port()

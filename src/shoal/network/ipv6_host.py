@@ -58,11 +58,6 @@ def take_back(changes: Iterable[tuple[str, str]]) -> None:
             _write(setting, "0" if setting == _FORWARDING else _LISTENS_UNLESS_ROUTER)
 
 
-def forwards() -> bool:
-    """Whether the host forwards IPv6 packets."""
-    return _read(_FORWARDING) == "1"
-
-
 def reaches_loopback() -> bool:
     """Whether what the host sends to ::1 can be translated to lead into a bridge.
 
