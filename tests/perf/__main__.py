@@ -65,7 +65,7 @@ def part_rows(options: argparse.Namespace, engines: list[subjects.Subject]) -> l
     if options.network:
         return network.network_rows(engines, 5 if options.quick else 20)
     if options.build:
-        return builds.build_rows(engines, 2 if options.quick else 5, 20_000)
+        return builds.build_rows(engines, *((1, 4_000) if options.quick else (5, 20_000)))
     if options.images:
         return images.image_rows(engines, 1 if options.quick else 3)
     if options.ports:

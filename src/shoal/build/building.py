@@ -15,7 +15,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shoal.build.cache import BuildCache, Inputs, Row, differences
+from shoal.build import inline_cache
+from shoal.build.cache import BuildCache, Inputs, differences
 from shoal.build.cache_mounts import CacheMounts
 from shoal.build.dockerfile.arguments import declared_arguments, predefined_arguments, unconsumed
 from shoal.build.dockerfile.checks import check, refuse_findings
@@ -70,6 +71,7 @@ class Build:
         self._files = FileSteps(tools.layers)
         mounting = Mounting(tools.layers, tools.caches, self._origin, request.secrets, request.ssh)
         self._runs = RunSteps(tools.layers, tools.runner, mounting)
+        self._imported: dict[str, Sequence[Digest]] = {}
         self._graph: Graph
 
     async def run(self) -> Built:
@@ -81,6 +83,7 @@ class Build:
         self._graph = make_graph(self._file, request.target, request.arguments, request.platforms)
         refuse_findings(self._file, check(self._file))
         try:
+            await self._import_caches()
             await self._report_arguments()
             state = await self._run_stages()
             findings = check(self._file, base_environments=self._environments)
@@ -88,11 +91,21 @@ class Build:
             state = self._labelled(state)
             document = state.document()
             image_id = await self._tools.images.keep(document, request.tags)
-            unused = tuple(unconsumed(self._file, request.arguments))
+            unused = tuple(unconsumed(self._file, request.arguments.keys() - {inline_cache.ARGUMENT}))
             return Built(image_id, document, unused, tuple(findings))
         finally:
             for chain_ids in self._held:
                 self._tools.layers.release(chain_ids)
+
+    async def _import_caches(self) -> None:
+        """Reads the caches in the images of `--cache-from`; one that is not to be had is no reason to fail."""
+        for name in self._request.cache_from if not self._request.no_cache else ():
+            try:
+                image = await self._tools.images.base(name, None, _nobody)
+            except ShoalError:
+                continue
+            self._held.append(image.chain_ids)
+            self._imported.update(inline_cache.chains_of(image))
 
     async def _report_arguments(self) -> None:
         for number, instruction in enumerate(self._file.arguments, start=1):
@@ -220,12 +233,11 @@ class Build:
         inputs = Inputs(
             {"image": before.image_id, "setting": told, "arguments": repr(sorted(after.arguments.items()))}, {}
         )
-        known = None if self._request.no_cache else self._tools.cache.find(inputs.key, self._tools.clock_ns())
-        if known is not None:
+        if not self._request.no_cache and self._found(inputs.key) is not None:
             await place.cached()
-            return after.after(told)
-        self._note(inputs, slot=f"setting {told}", description=told, chain=after.chain_ids, size=0)
-        return after.after(told)
+        else:
+            self._note(inputs, slot=f"setting {told}", description=told, chain=after.chain_ids, size=0)
+        return after.after(told).noted(inputs.key)
 
     async def _copy(self, place: _Place, instruction: Copy, state: State, words: Words, origin: Origin) -> State:
         def prepare() -> Work:
@@ -249,11 +261,7 @@ class Build:
         if index is not None:
             state = await self._state_of(index)
             return Origin(self._tools.layers.view(state.chain_ids), state.top, is_context=False)
-
-        async def nobody(text: str) -> None:
-            """Nobody hears how the image is pulled."""
-
-        image = await self._tools.images.base(name, None, nobody)
+        image = await self._tools.images.base(name, None, _nobody)
         self._held.append(image.chain_ids)
         return Origin(self._tools.layers.view(image.chain_ids), image.id, is_context=False)
 
@@ -272,17 +280,17 @@ class Build:
                 if found is None:
                     return await self._make(work, state)
         await place.cached()
-        chain = found.chain
-        layer = (chain[-1], self._tools.layers.diff_id(chain[-1])) if len(chain) > len(state.chain_ids) else None
-        return state.after(work.created_by, layer)
+        layer = (found[-1], self._tools.layers.diff_id(found[-1])) if len(found) > len(state.chain_ids) else None
+        return state.after(work.created_by, layer).noted(key)
 
-    def _found(self, key: str) -> Row | None:
-        """The row, its layers held by this build."""
+    def _found(self, key: str) -> Sequence[Digest] | None:
+        """The layers that the step came to, held by this build; None where nobody has made it."""
         row = self._tools.cache.find(key, self._tools.clock_ns())
-        if row is None or not self._tools.layers.hold(row.chain):
+        chain = row.chain if row is not None else self._imported.get(key)
+        if chain is None or not self._tools.layers.hold(chain):
             return None
-        self._held.append(row.chain)
-        return row
+        self._held.append(chain)
+        return chain
 
     async def _make(self, work: Work, state: State) -> State:
         try:
@@ -298,7 +306,7 @@ class Build:
             after = state.after(work.created_by, (made.chain_id, made.diff_id))
         size = made.size_bytes if made else 0
         self._note(work.inputs, slot=work.slot, description=work.description, chain=after.chain_ids, size=size)
-        return after
+        return after.noted(work.inputs.key)
 
     def _note(self, inputs: Inputs, *, slot: str, description: str, chain: Sequence[Digest], size: int) -> None:
         self._tools.cache.add(
@@ -317,7 +325,10 @@ class Build:
             await self._reporter.missed(place.number, differences(before, work.inputs))
 
     def _labelled(self, state: State) -> State:
-        """With the labels that the request gives the image."""
+        """With the labels that the request gives the image, and the cache as one more if it is wanted."""
+        if inline_cache.is_wanted(self._request.arguments):
+            cache = {inline_cache.LABEL: inline_cache.written(state.steps)}
+            state = state.with_config(labels={**(state.config.labels or {}), **cache})
         if not self._request.labels:
             return state
         labels = {**(state.config.labels or {}), **self._request.labels}
@@ -348,6 +359,10 @@ class _Place:
 
     async def ran(self, id: str) -> None:
         await self._reporter.ran(self.number, id)
+
+
+async def _nobody(_text: str) -> None:
+    """Nobody hears how the image is pulled."""
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -24,6 +24,7 @@ class BuildRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     no_cache: bool = False
+    cache_from: tuple[str, ...] = ()
     network: str = "default"
     secrets: Mapping[str, bytes] = field(default_factory=dict)
     ssh: Mapping[str, str] = field(default_factory=dict)

@@ -33,6 +33,7 @@ class State:
     arguments: Mapping[str, str] = field(default_factory=dict)
     command_set: bool = False
     based_on: Digest | None = None
+    steps: tuple[tuple[str, int], ...] = ()  # the keys of the steps so far, and how many layers each came to
 
     @classmethod
     def of_image(cls, id: Digest, chain_ids: Sequence[Digest], document: ImageDocument, time_ns: int) -> State:
@@ -89,6 +90,10 @@ class State:
         chain_id, diff_id = layer
         chain_ids = (*self.chain_ids, chain_id)
         return replace(self, history=history, chain_ids=chain_ids, diff_ids=(*self.diff_ids, diff_id))
+
+    def noted(self, key: str) -> State:
+        """With the step of this key, which has just been done."""
+        return replace(self, steps=(*self.steps, (key, len(self.chain_ids))))
 
     def document(self) -> bytes:
         """The image's configuration document."""

@@ -208,3 +208,14 @@ def test_build_cache_is_listed_and_pruned(engine: Engine) -> None:
     pruned = engine.request("POST", "/build/prune?all=1").json
     assert len(pruned["CachesDeleted"]) == len(usage)
     assert json.loads(engine.request("GET", "/system/df").body)["BuildCache"] == []
+
+
+def test_build_cache_travels_in_an_image(engine: Engine) -> None:
+    """An image with its cache in it spares an engine that has never made its steps from making them."""
+    text = "FROM busybox\nENV A=1\nRUN echo made > /made\nWORKDIR /w\nRUN cat /proc/sys/kernel/random/uuid > /random\n"
+    build(engine, text, "--build-arg", "BUILDKIT_INLINE_CACHE=1", "-t", "carrier")
+    engine.request("POST", "/build/prune?all=1")
+    output = build(engine, text, "--cache-from", "carrier", "--cache-from", "localhost:1/not-there", "-t", "carried")
+    assert output.count("cached") == 4
+    layers = ("image", "inspect", "-f", "{{.RootFS.Layers}}")
+    assert engine.ok(*layers, "carrier") == engine.ok(*layers, "carried")

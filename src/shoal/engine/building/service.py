@@ -166,6 +166,7 @@ class BuildService:
             labels=options.labels,
             tags=tuple(_normalised(options.tags)),
             no_cache=options.no_cache,
+            cache_from=options.cache_from,
             network=_network(options.network_mode),
             secrets=options.secrets,
             ssh=options.ssh,
