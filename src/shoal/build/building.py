@@ -24,6 +24,7 @@ from shoal.build.dockerfile.expansion import expand
 from shoal.build.dockerfile.instructions import Add, Arg, Copy, Dockerfile, Instruction, Run, Stage, Workdir
 from shoal.build.dockerfile.parser import parse_trigger
 from shoal.build.dockerfile.problems import DockerfileError, pointed
+from shoal.build.emulation import check_runs
 from shoal.build.files import Files
 from shoal.build.graph import Graph, StageNode, make_graph, source_stage
 from shoal.build.keyed_locks import KeyedLocks
@@ -215,6 +216,7 @@ class Build:
         if isinstance(instruction, Add):
             return await self._add(place, instruction, state)
         assert isinstance(instruction, Run), instruction
+        check_runs(self._request.platforms[0], state.platform)
         work = await self._runs.run(
             instruction, state, escape, self._request.network, place, slot=place.slot(instruction)
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from shoal.build.copying import Item
 from shoal.build.files import Files
-from shoal.errors import InvalidArgument
+from shoal.errors import Internal, InvalidArgument
 from shoal.oci.file_entry import FileEntry
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -34,12 +34,16 @@ class LayerWriting:
     def write(self, items: Iterable[Item]) -> None:
         """Make every item, and set the directories' times at last.
 
-        Raises: InvalidArgument where an entry is in the way of another; OSError.
+        Raises: InvalidArgument where an entry is in the way of another; Internal for a full disk.
         """
-        for item in items:
-            self._write(item)
-        for path, time_ns in reversed(self._times):
-            os.utime(self._real(path), ns=(time_ns, time_ns))
+        try:
+            for item in items:
+                self._write(item)
+            for path, time_ns in reversed(self._times):
+                os.utime(self._real(path), ns=(time_ns, time_ns))
+        except OSError as error:
+            why = os.strerror(error.errno or 0).lower()
+            raise Internal("failed to write layer", why=why, fix="docker builder prune, docker image prune") from error
 
     def make_directory(self, path: bytes) -> None:
         """Make the directory `path` and those above it, as WORKDIR does."""

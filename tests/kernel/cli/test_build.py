@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import secrets
 import subprocess
 import tarfile
@@ -219,3 +220,35 @@ def test_build_cache_travels_in_an_image(engine: Engine) -> None:
     assert output.count("cached") == 4
     layers = ("image", "inspect", "-f", "{{.RootFS.Layers}}")
     assert engine.ok(*layers, "carrier") == engine.ok(*layers, "carried")
+
+
+@pytest.fixture
+def small_shoald() -> Iterator[Shoald]:
+    """A shoald whose disk has 48 MiB."""
+    engine = Shoald()
+    os.makedirs(engine.data_root)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", engine.data_root], check=True)
+    try:
+        engine.start()
+        engine.import_busybox()
+        yield engine
+        engine.stop()
+    finally:
+        subprocess.run(["umount", "-l", engine.data_root], check=True)
+        engine.close()
+
+
+def test_build_that_fills_the_disk_leaves_room_for_the_next(small_shoald: Shoald, tmp_path: Path) -> None:
+    """A command, a context and a copy that find no room say so, and nothing of them stays."""
+    engine = small_shoald
+    output = build(engine, "FROM busybox\nRUN dd if=/dev/zero of=/x bs=1M count=200\n", code=1)
+    assert "No space left on device" in output
+    assert "shoal debug" not in output
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY . /x\n")
+    for size, sentence in ((60, b"failed to receive the build context"), (30, b"failed to write layer")):
+        (tmp_path / "big").write_bytes(os.urandom(size << 20))
+        done = shoal(engine, "build", str(tmp_path))
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert b"no space left on device" in done.stderr
+    build(engine, "FROM busybox\nRUN dd if=/dev/zero of=/x bs=1M count=20\n")

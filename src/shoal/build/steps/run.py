@@ -122,8 +122,9 @@ class RunSteps:
             targets = [mount.target for mount in command.mounts]
             if ended.code != 0:
                 failure = CommandFailed(text, ended.code, output.last, oom_killed=ended.oom_killed)
-                left = await asyncio.to_thread(self._adopt, ended.tree, state, targets)
-                failure.state = _left_behind(state, command, left)
+                if _has_room(ended.tree):
+                    left = await asyncio.to_thread(self._adopt, ended.tree, state, targets)
+                    failure.state = _left_behind(state, command, left)
                 raise failure
             await reports.ran(ended.id)
             return await asyncio.to_thread(self._adopt, ended.tree, state, targets)
@@ -132,6 +133,12 @@ class RunSteps:
         if targets:
             _remove_stubs(tree, self._layers.view(state.chain_ids), targets)
         return self._layers.adopt(tree, state.chain_ids, latest_ns=state.time_ns)
+
+
+def _has_room(tree: str) -> bool:
+    """Whether a failed command's files may be kept: not where the disk is all but full, perhaps by them."""
+    status = os.statvfs(tree)
+    return status.f_bavail * 20 > status.f_blocks
 
 
 def _left_behind(state: State, command: Command, layer: MadeLayer | None) -> State:

@@ -21,6 +21,7 @@ from shoal.engine.building.layers import BuildLayers
 from shoal.engine.threads import BodyReader
 from shoal.errors import InvalidArgument
 from shoal.image.archive_files import ArchiveFiles
+from shoal.image.failures import explained
 from shoal.image.tar.compression import read_chunks
 from shoal.image.tar.header import TarEntry
 from shoal.image.tar.writer import encode_entry
@@ -66,6 +67,8 @@ class Contexts:
         receiving = asyncio.get_running_loop().run_in_executor(None, ArchiveFiles, read_chunks(reader), path)  # type: ignore[arg-type]
         try:
             return await asyncio.shield(receiving)
+        except OSError as error:
+            raise explained(error, doing="receive the build context") from error
         except asyncio.CancelledError:
             reader.abandon()
             await asyncio.wait((receiving,))
