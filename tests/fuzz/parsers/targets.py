@@ -13,6 +13,14 @@ from typing import NamedTuple
 
 import zstandard
 
+from shoal.build.dockerfile.checks import check
+from shoal.build.dockerfile.checks.variables import words_of
+from shoal.build.dockerfile.expansion import expand, expand_words
+from shoal.build.dockerfile.heredocs import script_of
+from shoal.build.dockerfile.ignore import IgnoreRules
+from shoal.build.dockerfile.instructions import Run
+from shoal.build.dockerfile.mounts import mounts_of
+from shoal.build.dockerfile.parser import parse
 from shoal.errors import InvalidArgument
 from shoal.image.entry_names import clean_name
 from shoal.image.registry.challenges import parse_challenges
@@ -27,6 +35,24 @@ from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference, parse_any
 from tests.engines.bad_registry import CONFIG, LAYER, digest_of, layer_tar
 
+_ENVIRONMENT = {"x": "a/b.c", "empty": ""}
+_DOCKERFILE = rb"""# escape=\
+# check=skip=x;error=true
+ARG v=1
+FROM --platform=$BUILDPLATFORM busybox:${v:-2} AS base
+ENV a="$x" b='c' d=${x##*/} e=${x//b/\/} f=${x:?no}
+RUN --mount=type=cache,target=/c,mode=0700 --network=none a \
+  # comment
+  b
+RUN <<-EOF cat <<'B'
+	$x
+	EOF
+B
+COPY --from=base --chmod=u+x --exclude=*.c ["a", "/b/"]
+HEALTHCHECK --interval=1m CMD ["x"]
+EXPOSE 80-82/udp ${x}
+ONBUILD RUN x
+"""
 _PIECES_MAX = 64  # of what a stream inflates to: a bomb is not to be waited for
 _DIGEST = digest_of(b"")
 _MANIFEST = {
@@ -147,7 +173,34 @@ def _json(*documents: Mapping[str, object]) -> tuple[bytes, ...]:
 
 
 _TAR = layer_tar("directory/file", b"data" * 200)
+
+
+def read_dockerfile(data: bytes) -> None:
+    """A Dockerfile, its checks, and what its words mean."""
+    file = parse(data.decode(errors="surrogateescape"))
+    check(file, base_environments={stage.index: _ENVIRONMENT for stage in file.stages})
+    for stage in file.stages:
+        for instruction in stage.instructions:
+            for word in words_of(instruction):
+                expand(word, _ENVIRONMENT, file.escape)
+                expand_words(word, _ENVIRONMENT, file.escape)
+            if isinstance(instruction, Run):
+                mounts_of(instruction, lambda word: expand(word, _ENVIRONMENT))
+                if instruction.command.is_shell:
+                    script_of(instruction)
+
+
+def read_ignore_rules(data: bytes) -> None:
+    """The rules of a .dockerignore, and a path held against them: the first line of `data`."""
+    path, _, rules = data.decode(errors="surrogateescape").partition("\n")
+    parsed = IgnoreRules.parse(rules)
+    parsed.excludes(path)
+    parsed.may_return_below(path)
+
+
 TARGETS: dict[str, Target] = {
+    "dockerfile": Target(read_dockerfile, (_DOCKERFILE,)),
+    "dockerignore": Target(read_ignore_rules, (b"a/b.c\n# c\n**/*.c\n!a/[a-c]?.c\n/x/../y/**\n",)),
     "tar": Target(read_tar, (b"\xff" + _TAR, b"\x07" + _TAR + layer_tar("n" * 200, b""))),
     "manifest": Target(read_manifest, _json(_MANIFEST, _INDEX)),
     "reference": Target(read_reference, (b"busybox", b"quay.io:443/a/b_c:1.2@" + _DIGEST.encode(), b"[::1]:5000/x")),
