@@ -40,7 +40,7 @@ class Case:
 
 
 def cases(kind: str) -> list[Case]:
-    """The cases of `classic`, `modern` or `refused`, by name."""
+    """The cases of `classic`, `modern`, `refused` or `failing`, by name."""
     return [_case(path) for path in sorted((HERE / kind).glob("*.Dockerfile"))]
 
 

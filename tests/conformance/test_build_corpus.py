@@ -44,7 +44,7 @@ def test_corpus_of_newer_forms_builds(builder: Engine, case: Case) -> None:
     assert build(builder, case, case.name).error == ""
 
 
-@pytest.mark.parametrize("case", cases("refused"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*cases("refused"), *cases("failing")], ids=lambda case: case.name)
 def test_corpus_mistake_is_refused(builder: Engine, case: Case) -> None:
     """A mistake ends the build with the sentence that Docker's builder has for it."""
     error = build(builder, case, "refused").error

@@ -117,7 +117,9 @@ def _read_run(statement: Statement) -> Run:
 
 def _command(statement: Statement, text: str) -> CommandLine:
     words = statement.json(text)
-    return CommandLine((text,), is_shell=True) if words is None else CommandLine(tuple(words), is_shell=False)
+    if words is None:
+        return CommandLine((text,) if text else (), is_shell=True)
+    return CommandLine(tuple(words), is_shell=False)
 
 
 def _read_cmd(statement: Statement) -> Cmd:

@@ -55,7 +55,7 @@ def script_of(run: Run) -> str | ScriptFile:
 
     A heredoc alone is the script itself. Anything more goes to the shell as it is written, with the documents below.
     """
-    text = run.command.words[0]
+    text = "".join(run.command.words)
     if not run.heredocs:
         return text
     first = run.heredocs[0]

@@ -51,7 +51,7 @@ class KeyValue:
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """A command: a text for the shell (`is_shell`, one element), or the program and its arguments."""
+    """A command: a text for the shell (`is_shell`, one element or none), or the program and its arguments."""
 
     words: tuple[str, ...]
     is_shell: bool

@@ -45,7 +45,7 @@ def shell_text(line: str) -> str:
     run = only(line)
     assert isinstance(run, Run)
     assert run.command.is_shell
-    return run.command.words[0]
+    return "".join(run.command.words)
 
 
 @pytest.mark.parametrize(

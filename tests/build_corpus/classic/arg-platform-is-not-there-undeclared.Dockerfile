@@ -1,0 +1,3 @@
+FROM busybox
+ENV seen=<$TARGETPLATFORM>
+RUN echo "<$TARGETARCH>" > /seen

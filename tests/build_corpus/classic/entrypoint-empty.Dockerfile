@@ -1,0 +1,6 @@
+FROM busybox AS base
+ENTRYPOINT ["x"]
+CMD ["y"]
+FROM base
+ENTRYPOINT []
+CMD []

@@ -1,0 +1,7 @@
+FROM busybox
+RUN true \
+  && echo "# not a comment" > /one \
+  # a comment \
+  && echo two > /two \
+
+  && echo three > /three

@@ -1,0 +1,4 @@
+FROM busybox
+RUN mkdir /data && echo before > /data/before
+VOLUME /data
+COPY a.txt /data/copied

@@ -1,0 +1,2 @@
+FROM busybox
+COPY --chown=nobody-here a.txt /

@@ -1,0 +1,1 @@
+FROM Bad_Image!
