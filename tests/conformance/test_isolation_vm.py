@@ -295,6 +295,34 @@ def test_machine_out_of_memory_is_told_as_such(shoald: Shoald) -> None:
     assert (done.returncode, state) == (137, "true 137")
 
 
+def test_machine_in_several_networks_has_their_interfaces(shoald: Shoald) -> None:
+    """Each with its name, addresses of both families, and a way to the host; on a root that is read-only."""
+    shoald.ok("network", "create", "--ipv6", "--subnet=fd00:77::/64", "first-of-vm")
+    shoald.ok("network", "create", "second-of-vm")
+    ask = "com.docker.network.endpoint.ifname"
+    body = {
+        "Image": "busybox",
+        "Cmd": ["sleep", "600"],
+        "User": "1:1",
+        "HostConfig": {"Isolation": "vm", "NetworkMode": "first-of-vm", "ReadonlyRootfs": True},
+        "NetworkingConfig": {
+            "EndpointsConfig": {
+                "first-of-vm": {"DriverOpts": {ask: "front"}},
+                "second-of-vm": {"DriverOpts": {ask: "eth0"}},
+            }
+        },
+    }
+    assert shoald.request("POST", "/containers/create?name=many", body).status == 201
+    shoald.ok("start", "many", timeout_s=BOOT_S)
+    for network, interface in (("first-of-vm", "front"), ("second-of-vm", "eth0")):
+        address = shoald.ok("inspect", "-f", f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}', "many")
+        assert address in shoald.ok("exec", "many", "ip", "address", "show", "dev", interface)
+    assert "fd00:77::" in shoald.ok("exec", "many", "ip", "address", "show", "dev", "front")
+    shoald.ok("exec", "-u0", "many", "ping", "-c1", "-w20", "fd00:77::1")
+    assert "Read-only" in shoald.docker("exec", "many", "touch", "/file").stderr
+    shoald.ok("rm", "-f", "many")
+
+
 def test_build_runs_its_commands_in_machines(shoald: Shoald) -> None:
     """What a RUN writes is in the image, and it was written by a kernel of its own."""
     context = BytesIO()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shoal.api.container import ContainerCreateRequest
-from shoal.engine.container.isolation import check_isolation
+from shoal.engine.container.isolation import VM, check_isolation
 from shoal.engine.endpoint_options import interface_names, read_endpoint_options
 from shoal.errors import InvalidArgument
 from shoal.network.files import parse_extra_hosts, parse_server
@@ -49,6 +49,22 @@ def check_served(request: ContainerCreateRequest) -> None:
     _check_networks(request)
 
 
+def _check_of_machine(request: ContainerCreateRequest) -> None:
+    """What is set on the host's end of an interface does not reach a guest."""
+    if request.host_config.isolation != VM:
+        return
+    for endpoint in request.networking_config.endpoints_config.values():
+        addresses = endpoint.ipam_config
+        for is_asked, option, mend in (
+            (read_endpoint_options(endpoint.driver_opts).sysctls, "endpoint.sysctls", "use --sysctl"),
+            (addresses is not None and addresses.link_local_ips, "--link-local-ip", "leave it out"),
+        ):
+            if is_asked:
+                raise InvalidArgument(
+                    f"{option} cannot be used with --isolation vm", why="the interface is the guest's own", fix=mend
+                )
+
+
 def _check_networks(request: ContainerCreateRequest) -> None:
     """What Docker refuses for its built-in networks."""
     mode, wanted = request.host_config.network_mode, request.networking_config.endpoints_config
@@ -56,6 +72,7 @@ def _check_networks(request: ContainerCreateRequest) -> None:
     names = {_DEFAULT_NETWORK if name in _MEANS_DEFAULT else name for name in wanted}
     if own.startswith("container:"):
         return
+    _check_of_machine(request)
     interface_names([read_endpoint_options(endpoint.driver_opts).interface for endpoint in wanted.values()])
     if names - {own} and ("host" in names | {own} or "none" in names | {own}):
         raise InvalidArgument(

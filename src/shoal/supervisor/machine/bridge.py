@@ -11,6 +11,7 @@ import os
 from shoal.errors import Conflict
 from shoal.linux.fd import Fd
 from shoal.linux.filesystems import mount_filesystem
+from shoal.linux.netlink import Netlink
 from shoal.linux.processes import read_processes
 from shoal.supervisor.child import describe_error
 from shoal.supervisor.loop import READABLE
@@ -48,6 +49,7 @@ class Bridge:
             "share": _mount_share,
             "processes": self._processes,
             "resolve": self._resolve,
+            "interfaces": _name_interfaces,
         }
         self._pass_on("configure", 0, _CONFIGURE, [])
         self._line.tell("hello", 0, hello)
@@ -135,6 +137,19 @@ def _shut_down(fd: int) -> None:
         pass  # it has gone
     finally:
         half.close()
+
+
+def _name_interfaces(body: Body) -> Body:
+    """Gives each interface the name that the container's plan has for it; the kernel has numbered them."""
+    wanted = {mac: name for name, mac in body["names"]}
+    with Netlink() as netlink:
+        found = [link for link in netlink.link_list() if wanted.get(link.mac, link.name) != link.name]
+        # By way of names that none has: two may be about to change places.
+        for link in found:
+            netlink.link_set(link.index, name=f"renamed{link.index}")
+        for link in found:
+            netlink.link_set(link.index, name=wanted[link.mac])
+    return {}
 
 
 def _mount_share(body: Body) -> Body:

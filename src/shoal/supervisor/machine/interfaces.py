@@ -11,19 +11,20 @@ import fcntl
 import os
 import struct
 
-from shoal.errors import SyscallError
+from shoal.errors import SyscallError, Unsupported
 from shoal.linux.fd import Fd
 from shoal.linux.netlink import Netlink
 
 # include/uapi/linux/if_tun.h
 _TUNSETIFF = 0x400454CA
+_BRIDGEABLE = ("veth",)
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 
 
 def take_over(name: str, number: int) -> tuple[Fd, str, int]:
     """(a tap's descriptor, the MAC that the guest is to have, the MTU) for the interface `name`.
 
-    Raises: SyscallError.
+    Raises: SyscallError; Unsupported for one that cannot be a bridge's port.
     """
     bridge, tap_name = f"bridge{number}", f"tap{number}"
     tap = _open_tap(tap_name)
@@ -31,6 +32,12 @@ def take_over(name: str, number: int) -> tuple[Fd, str, int]:
         # Not the guest's: shoald's resolver listens there.
         netlink.configure_interface("lo", None, None)
         link = netlink.link_get(name)
+        if link.kind not in _BRIDGEABLE:
+            raise Unsupported(
+                f"a virtual machine cannot be in a network of the driver {link.kind}",
+                why="such an interface takes frames for its own address only, and not the guest's",
+                fix="use a network of the driver bridge",
+            )
         # Frames for the guest's MAC must not seem to be for the host's end of the pair.
         netlink.link_set(name, mac=_other_mac())
         netlink.link_add_bridge(bridge, mac=_other_mac(), mtu=link.mtu)

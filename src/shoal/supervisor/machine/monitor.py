@@ -98,9 +98,11 @@ class Monitor:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._record = os.open(self._step.record, flags, 0o600)
         self._ctx.channel.wait("network")
+        # In the order of the machine's slots.
         taps = [take_over(name, number) for number, name in enumerate(self._step.interfaces)]
         # Behind this everything that we start counts as the container's.
         self._ctx.channel.wait("cgroup")
+        self._macs = [(name, mac) for name, (_, mac, _) in zip(self._step.interfaces, taps, strict=True)]
         catch_signals(self.loop, self._signal, self._child_ended)
         self._start_programs(taps)
         self._hatch = Hatch(self.loop, self)
@@ -133,6 +135,7 @@ class Monitor:
         self._relay = Relay(self.loop, self._line)
 
     def _hello(self) -> None:
+        self.ask("interfaces", {"names": self._macs}, _unheard)
         self.ask("share", _SHARE, self._shared)
 
     def _shared(self, _body: Body, error: Body | None) -> None:

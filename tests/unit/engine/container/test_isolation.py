@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from shoal.api.container import ContainerCreateRequest
 from shoal.api.host_config import DeviceMapping, HostConfig
+from shoal.api.network import EndpointIPAMConfig, EndpointSettings, NetworkingConfig
 from shoal.engine.container.isolation import check_isolation, decided, machine_size
+from shoal.engine.container.unserved import check_served
 from shoal.errors import InvalidArgument
 from shoal.runtime.driver import MachineSize
 
@@ -68,3 +71,21 @@ def test_check_isolation_lets_the_usual_options_pass() -> None:
     """What a container takes, a machine takes."""
     host = HostConfig(isolation="vm", network_mode="bridge", privileged=True, memory=128 * MIB, ipc_mode="private")
     check_isolation(host)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        EndpointSettings(driver_opts={"com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1"}),
+        EndpointSettings(ipam_config=EndpointIPAMConfig(link_local_ips=["169.254.1.1"])),
+    ],
+)
+def test_check_served_refuses_settings_of_the_hosts_interface(endpoint: EndpointSettings) -> None:
+    """They would be set where the guest is not, and silently do nothing."""
+    request = ContainerCreateRequest(
+        image="busybox",
+        host_config=HostConfig(isolation="vm", network_mode="own"),
+        networking_config=NetworkingConfig(endpoints_config={"own": endpoint}),
+    )
+    with pytest.raises(InvalidArgument, match="cannot be used with --isolation vm"):
+        check_served(request)
