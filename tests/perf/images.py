@@ -31,8 +31,8 @@ def image_rows(subjects: list[Subject], rounds: int) -> list[Row]:
 
 def _moves(picture: Picture, subjects: list[Subject], rounds: int) -> list[Row]:
     size = f"{picture.title}, {picture.compressed_mib:.0f} MiB compressed"
-    load, save = Row(f"`load` of {size}", "s"), Row("`save` of it", "s")
-    push, pull = Row("`push` of it to a registry without it", "s"), Row("`pull` of it", "s")
+    pull, push = Row(f"`pull` of {size}", "s"), Row("`push` of it to a registry without it", "s")
+    load, save = Row("`load` of it", "s"), Row("`save` of it", "s")
     for turn in range(rounds):
         for subject in subjects:
             note(f"images: {picture.title}, round {turn + 1}, {subject.name}")

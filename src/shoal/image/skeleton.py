@@ -71,13 +71,25 @@ class SkeletonWriter:
 
 
 def rebuild(skeleton: BinaryIO, tree: str) -> Iterator[bytes]:
-    """The layer's tar stream, from its `skeleton` and its unpacked `tree`, in pieces.
+    """The layer's tar stream, from its `skeleton` and its unpacked `tree`, in pieces, none of them small but the last.
 
     The caller compares the digest: a tree that was changed gives another stream.
     Raises while iterating: Internal if a file of the tree is missing or has another size.
     """
+    waiting: list[bytes] = []
+    size = 0
+    for piece in _pieces(skeleton, tree):
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _FLUSH_AT:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _pieces(skeleton: BinaryIO, tree: str) -> Iterator[bytes]:
     source = _Exact(decompressed(read_chunks(skeleton)))
-    root_fd = open_directory(tree)
+    files = _Files(tree)
     try:
         while kind := source.take(1):
             if kind == b"R":
@@ -85,33 +97,57 @@ def rebuild(skeleton: BinaryIO, tree: str) -> Iterator[bytes]:
                 yield source.take(length)
             else:
                 path_length, size = struct.unpack("<HQ", source.take(10))
-                yield from _file(root_fd, source.take(path_length), size)
+                yield from files.read(source.take(path_length), size)
     finally:
-        os.close(root_fd)
+        files.close()
 
 
-def _file(root_fd: int, path: bytes, size: int) -> Iterator[bytes]:
-    # The tree is the store's own and no longer changes; still no symlink is followed, at any component.
-    fd = os.dup(root_fd)
-    try:
-        *directories, name = path.split(b"/")
-        for part in directories:
-            inner = open_directory(part, fd)
-            os.close(fd)
-            fd = inner
-        inner = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-        os.close(fd)
-        fd = inner
+class _Files:
+    """The files of a tree. The directory of the last one stays open: archives come directory by directory.
+
+    The tree is the store's own and no longer changes; still no symlink is followed, at any component.
+    """
+
+    def __init__(self, tree: str) -> None:
+        self._root_fd = open_directory(tree)
+        self._parent = b""
+        self._parent_fd = os.dup(self._root_fd)
+
+    def close(self) -> None:
+        """Let go of the directories."""
+        os.close(self._parent_fd)
+        os.close(self._root_fd)
+
+    def read(self, path: bytes, size: int) -> Iterator[bytes]:
+        """The `size` bytes of the file `path`. Raises while iterating: Internal."""
+        parent, _, name = path.rpartition(b"/")
         left = size
-        while left and (piece := os.read(fd, min(left, _PIECE))):
-            left -= len(piece)
-            yield piece
-    except OSError as error:
-        raise Internal("damaged layer", why=f"{os.fsdecode(path)}: {os.strerror(error.errno or 0)}") from error
-    finally:
-        os.close(fd)
-    if left:
-        raise Internal("damaged layer", why=f"{os.fsdecode(path)} is shorter than it was")
+        try:
+            if parent != self._parent:
+                self._enter(parent)
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._parent_fd)
+            try:
+                while left and (piece := os.read(fd, min(left, _PIECE))):
+                    left -= len(piece)
+                    yield piece
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise Internal("damaged layer", why=f"{os.fsdecode(path)}: {os.strerror(error.errno or 0)}") from error
+        if left:
+            raise Internal("damaged layer", why=f"{os.fsdecode(path)} is shorter than it was")
+
+    def _enter(self, path: bytes) -> None:
+        """Make the directory `path` the open one. Raises: OSError."""
+        fd = os.dup(self._root_fd)
+        for part in path.split(b"/") if path else ():
+            try:
+                inner = open_directory(part, fd)
+            finally:
+                os.close(fd)
+            fd = inner
+        os.close(self._parent_fd)
+        self._parent, self._parent_fd = path, fd
 
 
 class _Exact:

@@ -201,7 +201,7 @@ def test_load_gzip_bomb_ends_at_the_full_disk(
     tmp_path: Path, in_mount_namespace: Callable[[Callable[[], None]], None]
 ) -> None:
     """A few KiB that expand to 200 MiB fill a small disk, get an error, and give the space back."""
-    bomb = layer(file("bomb", bytes(200 << 20)))
+    bomb = layer(file("bomb", b"\1" * (200 << 20)))  # zeros would be a hole
 
     def fill() -> None:
         (tmp_path / "small").mkdir()

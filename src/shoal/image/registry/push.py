@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from urllib.parse import quote, urlsplit
 
 from shoal.errors import NotFound
@@ -31,7 +32,7 @@ from shoal.image.registry.resolving import Document
 from shoal.image.registry.session import Session
 from shoal.image.registry.sources import Source
 from shoal.image.registry.transport import RegistryTransport, Response
-from shoal.image.tar.compression import gzipped
+from shoal.image.tar.compression import gzipped, prefetched
 from shoal.oci.descriptor import DOCKER_MANIFEST, Descriptor, Manifest
 from shoal.oci.digest import Digest, sha256_of, short_id
 from shoal.oci.reference import Reference
@@ -227,10 +228,11 @@ class _Compressed:
     def begin(self) -> Iterator[bytes]:
         """The compressed bytes, from the first one on."""
         self._hasher, self.size_bytes = hashlib.sha256(), 0
-        for piece in gzipped(self._plain()):
-            self._hasher.update(piece)
-            self.size_bytes += len(piece)
-            yield piece
+        with closing(prefetched(self._plain())) as plain:  # files are read while others are compressed
+            for piece in gzipped(plain):
+                self._hasher.update(piece)
+                self.size_bytes += len(piece)
+                yield piece
 
     def _plain(self) -> Iterator[bytes]:
         hear = self._teller.bytes_of(self._id, "Pushing", self._storage.layers.get(self._chain_id).archive_size)
