@@ -17,7 +17,7 @@ import os
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from shoal.errors import Internal, InvalidArgument, NotFound, ShoalError
+from shoal.errors import InvalidArgument, NotFound, ShoalError
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.difference import file_differences
@@ -25,6 +25,7 @@ from shoal.image.image import Image, ImageId
 from shoal.image.layer_check import deviations
 from shoal.image.layers import Layer, LayerStore
 from shoal.image.scratch import Scratch
+from shoal.image.skeleton import DamagedLayer
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.oci.digest import Digest, hex_of, short_id
 from shoal.oci.rootfs import OverlayRootfs
@@ -101,18 +102,28 @@ class Fsck:
         lost = None
         try:
             yield from self._altered(layer, chain_id)
-        except (Internal, InvalidArgument, OSError) as error:
+        except (DamagedLayer, InvalidArgument, FileNotFoundError, NotADirectoryError) as error:
             lost = error
+        except (ShoalError, OSError) as error:
+            # The machine's fault: nothing is known of the layer, least of all that it is damaged.
+            hint = getattr(error, "fix", "") or "repeat shoal fsck"
+            yield Finding(
+                "layer-unchecked",
+                chain_id,
+                f"{self._called(chain_id)} can't be checked: {error}",
+                hint,
+                is_mended=False,
+            )
         finally:
             self._layers.release([chain_id])
         self._size += layer.archive_size
         if layer.parent is not None and Digest(layer.parent) not in self._known():
-            lost = lost or Internal("damaged layer", why=f"layer {short_id(layer.parent)} below it is missing")
+            lost = lost or DamagedLayer("damaged layer", why=f"layer {short_id(layer.parent)} below it is missing")
         if lost is not None:
             yield self._lost(chain_id, lost)
 
     def _altered(self, layer: Layer, chain_id: Digest) -> Iterator[Finding]:
-        """Raises: Internal, InvalidArgument, OSError where its bytes are lost."""
+        """Raises: DamagedLayer, InvalidArgument, FileNotFoundError where its bytes are lost; OSError, Internal."""
         wrong = self._wrong(layer, chain_id)
         if not wrong:
             return
@@ -121,8 +132,12 @@ class Fsck:
         if self._repair and chain_id in self._busy:
             hint = "stop the containers that run on it, and repeat shoal fsck --repair"
         elif self._repair:
-            self._layers.renew(chain_id)
-            is_mended, hint = True, ""
+            try:
+                self._layers.renew(chain_id)
+                is_mended, hint = True, ""
+            except (ShoalError, OSError) as error:
+                told += f"; it can't be made anew: {error}"
+                hint = getattr(error, "fix", "") or "repeat shoal fsck --repair"
         yield Finding(
             "layer-altered", chain_id, f"{self._called(chain_id)} was changed: {told}", hint, is_mended=is_mended
         )

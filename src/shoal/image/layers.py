@@ -20,13 +20,13 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from shoal.errors import Internal, InvalidArgument, NotFound
+from shoal.errors import InvalidArgument, NotFound
 from shoal.image.adoption import describe, prune
 from shoal.image.failures import explained
 from shoal.image.layer_archive import ArchiveFile, LayerArchive
 from shoal.image.merged import MergedView
 from shoal.image.scratch import Scratch
-from shoal.image.skeleton import rebuild
+from shoal.image.skeleton import DamagedLayer, rebuild
 from shoal.image.tar.compression import decompressed, read_chunks
 from shoal.image.unpacking import Unpacking
 from shoal.oci.digest import Digest, hex_of
@@ -340,7 +340,7 @@ class LayerStore:
                 hasher.update(chunk)
                 yield chunk
         if f"sha256:{hasher.hexdigest()}" != layer.diff_id:
-            raise Internal(f"damaged layer {chain_id}", why="its files were changed", fix="load the image again")
+            raise DamagedLayer(f"damaged layer {chain_id}", why="its files were changed", fix="load the image again")
 
     def _scan(self) -> Iterator[tuple[Digest, Layer]]:
         """The layers on disk."""

@@ -12,6 +12,7 @@ like that: it carries its original archive instead (see layers.py).
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -24,7 +25,14 @@ from shoal.image.trees import open_directory
 _RAW = struct.Struct("<cI")
 _FILE = struct.Struct("<cHQ")
 _PIECE = 1 << 20
+_NOT_THE_LAYERS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _FLUSH_AT = 1 << 18
+
+
+class DamagedLayer(Internal):
+    """A layer's files, or its skeleton, no longer give its archive."""
+
+    __slots__ = ()
 
 
 class SkeletonWriter:
@@ -133,9 +141,11 @@ class _Files:
             finally:
                 os.close(fd)
         except OSError as error:
-            raise Internal("damaged layer", why=f"{os.fsdecode(path)}: {os.strerror(error.errno or 0)}") from error
+            if error.errno in _NOT_THE_LAYERS:
+                raise
+            raise DamagedLayer("damaged layer", why=f"{os.fsdecode(path)}: {os.strerror(error.errno or 0)}") from error
         if left:
-            raise Internal("damaged layer", why=f"{os.fsdecode(path)} is shorter than it was")
+            raise DamagedLayer("damaged layer", why=f"{os.fsdecode(path)} is shorter than it was")
 
     def _enter(self, path: bytes) -> None:
         """Make the directory `path` the open one. Raises: OSError."""
@@ -165,7 +175,7 @@ class _Exact:
             if chunk is None:
                 if self._position == len(self._buffer):
                     return b""
-                raise Internal("damaged layer", why="its skeleton is cut off")
+                raise DamagedLayer("damaged layer", why="its skeleton is cut off")
             self._buffer = self._buffer[self._position :] + chunk
             self._position = 0
         self._position += count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shlex
 import tarfile
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engines.shoald import Shoald
+from tests.kernel.image.archives import docker_archive
+from tests.kernel.image.trees import directory, file, layer
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("cli")]
 
@@ -73,6 +76,38 @@ def test_disk_too_small_for_an_import_is_told_and_nothing_is_left(small: _OnSmal
     assert "no space left on device" in done.stderr
     assert small.ok("images", "-q", "big") == ""
     assert small.ok("system", "df", "--format", "{{.Size}}") == before
+
+
+def test_disk_too_small_for_a_load_keeps_the_store_consistent(small: _OnSmallDisk) -> None:
+    """The archive, or what it unpacks to, does not fit: told, nothing is left, and a check finds nothing wrong.
+
+    Even a repair that finds no room for the new tree leaves the layer as it is.
+    """
+    before = small.ok("system", "df", "--format", "{{.Size}}")
+    big = layer(*(file(f"f{number}", os.urandom(100_000)) for number in range(70)))
+    for name, form in (("plain:1", ""), ("zipped:1", "+gzip")):
+        done = small.docker_bytes("load", input=docker_archive(([name], (big,)), form=form), timeout_s=30)
+        assert done.returncode == 1
+        assert b"no space left on device" in done.stderr
+    assert small.ok("system", "df", "--format", "{{.Size}}") == before
+    assert [step for step in _checked(small) if "Cause" in step] == []
+    half = layer(directory("d"), *(file(f"d/{number}", os.urandom(100_000)) for number in range(45)))
+    assert small.docker_bytes("import", "-", "half:1", input=half, timeout_s=30).returncode == 0
+    inside = f"/proc/{small.pid}/root{small.data_root}/layers"
+    (tree,) = [entry.path for entry in os.scandir(inside) if os.path.isdir(f"{entry.path}/diff/d")]
+    os.chmod(f"{tree}/diff/d", 0o700)
+    with open(f"{inside}/../filler", "xb") as filler:
+        filler.write(bytes(3_000_000))
+    (found,) = [step for step in _checked(small) if "Cause" in step]
+    assert (found["Cause"], found["Mended"]) == ("layer-altered", False)
+    assert "can't be made anew: " in str(found["Sentence"])
+    assert "no space left on device" in str(found["Sentence"])
+    assert small.ok("images", "-q", "half:1")
+
+
+def _checked(engine: _OnSmallDisk) -> list[dict[str, object]]:
+    answer = engine.request("POST", "/system/fsck?repair=1")
+    return [json.loads(line) for line in answer.body.splitlines()]
 
 
 def test_storage_driver_vfs_runs_containers_apart() -> None:
