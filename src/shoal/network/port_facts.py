@@ -39,7 +39,9 @@ def look_inside(asked: Asked, pid: int) -> Inside:
         link = links.get(holder) if holder is not None else by_mac
         defaults = [route for route in inner.route_list() if route.family == socket.AF_INET and route.prefix == 0]
         gateways = tuple(route.gateway or ANY_ADDRESS for route in defaults)
-    return Inside(listeners, link is not None, holder is not None, link is not None and link.is_up, gateways)
+    if link is None:
+        return Inside(listeners, has_interface=False, has_address=False, is_up=False, default_gateways=gateways)
+    return Inside(listeners, True, holder is not None, link.is_up, gateways, link.mac)
 
 
 def look_outside(asked: Asked, ruleset: Ruleset, table: str) -> Outside:

@@ -61,6 +61,7 @@ class Inside:
     has_address: bool = True
     is_up: bool = True
     default_gateways: tuple[str, ...] = ()
+    mac: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,12 @@ def _reachable_inside(asked: Asked, inside: Inside) -> Iterator[Finding]:
         yield Finding("no-address", f"{where} has lost its address {asked.ip}.", again)
     elif not inside.is_up:
         yield Finding("interface-down", f"{where} is down.", again)
+    elif asked.mac and inside.mac != asked.mac:
+        yield Finding(
+            "mac-changed",
+            f"{where} has the MAC address {inside.mac}: the network knows it by {asked.mac}, and hears no other.",
+            f"shoal restart {asked.name}; or make it with --mac-address {inside.mac}",
+        )
     elif not inside.default_gateways and not asked.internal:
         yield Finding(
             "no-default-route",

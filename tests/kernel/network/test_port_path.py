@@ -119,6 +119,7 @@ FAULTS: dict[str, tuple[str, Callable[[Published], None]]] = {
     "address gone inside": ("no-address", lambda it: inside(it, "addr", "flush", "dev", "eth0")),
     "interface gone inside": ("no-interface", lambda it: inside(it, "link", "del", "eth0")),
     "interface down inside": ("interface-down", lambda it: inside(it, "link", "set", "eth0", "down")),
+    "another MAC inside": ("mac-changed", lambda it: inside(it, "link", "set", "eth0", "address", "02:00:00:00:00:99")),
     "no default route inside": ("no-default-route", lambda it: inside(it, "route", "del", "default")),
     "another default route inside": (
         "default-route-elsewhere",
