@@ -397,7 +397,7 @@ class BridgeNetwork:
         """Reserve again what a remembered endpoint holds; sentences about what it lost."""
         assert self._pools is not None
         try:
-            self._pools.take(endpoint.ip, endpoint.ip6)
+            endpoint = self._pools.take_again(endpoint)
         except ShoalError as error:
             self._store.delete_endpoint(self._config.name, endpoint.container_id)
             return [f"dropped the endpoint of container {endpoint.container_id[:12]}: {endpoint.ip}: {error}"]

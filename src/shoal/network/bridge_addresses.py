@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Protocol, TypeVar
 
 from shoal.errors import InvalidArgument, ShoalError
 from shoal.network.bridge_config import BridgeConfig, Ipv6Config
+from shoal.network.endpoint import Endpoint
 from shoal.network.ipam import Pool
 
 Interface = TypeVar("Interface", IPv4Interface, IPv6Interface)
@@ -84,6 +85,23 @@ class AddressPools:
         except ShoalError:
             self.ipv4.release(first)
             raise
+
+    def take_again(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint as it is now, its addresses held as before; without IPv6 where the network has none any more.
+
+        Raises: InvalidArgument, Forbidden; then none is held.
+        """
+        if self.ipv6 is None and endpoint.ip6:
+            ports = tuple(port for port in endpoint.ports if not port.is_ipv6)
+            endpoint = replace(endpoint, ip6="", prefix6=0, gateway6="", ports=ports)
+        self.ipv4.reserve(endpoint.ip)
+        if self.ipv6 is not None and endpoint.ip6:
+            try:
+                self.ipv6.reserve(endpoint.ip6)
+            except ShoalError:
+                self.ipv4.release(endpoint.ip)
+                raise
+        return endpoint
 
     def give_back(self, ip: str, ip6: str) -> None:
         """Free addresses; harmless for those that are not held."""

@@ -84,7 +84,7 @@ class StackedNetwork:
         notes = []
         for endpoint in self._store.endpoints(self.name):
             try:
-                self._pools.take(endpoint.ip, endpoint.ip6)
+                self._pools.take_again(endpoint)
                 self._endpoints[endpoint.container_id] = endpoint
             except ShoalError as error:
                 self._store.delete_endpoint(self.name, endpoint.container_id)

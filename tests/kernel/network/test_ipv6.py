@@ -377,3 +377,18 @@ def test_network_beside_dockers_forward_policy_goes_through_its_docker_user(site
     site.run(network.stop(remove=True))
     assert nft("list", "table", "ip6", "filter") == before
     nft("delete", "table", "ip6", "filter")
+
+
+@pytest.mark.parametrize("bridge_netfilter", ["0", "1"])
+def test_container_does_not_reach_the_hosts_loopback(site: Site, make: Make, bridge_netfilter: str) -> None:
+    """What listens at ::1 on the host is not for who sends to ::1 by the bridge, though answers may come in by it."""
+    write_sysctl("net.bridge.bridge-nf-call-ip6tables", bridge_netfilter)
+    container, endpoint = site.container(make("one", subnet6=SUBNET), WEB)
+    container.ip("-6", "route", "del", "local", "::1", "table", "local")
+    container.ip("-6", "route", "add", "::1/128", "via", endpoint.gateway6)
+    with listen("::1", 9000) as server:
+        _silent(container, "::1", 9000)
+        _silent(container, "::1", 8080)
+        server.settimeout(SHORT_S)
+        with pytest.raises(TimeoutError):
+            server.accept()
