@@ -13,8 +13,10 @@ import tarfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -47,16 +49,33 @@ class Exchange:
         self.method = handler.command
         self.path = handler.path
         self.headers = dict(handler.headers.items())
-        self.body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+
+    @cached_property
+    def body(self) -> bytes:
+        """What the client sends, in chunks or at once."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self._handler.rfile.read(int(self.headers.get("Content-Length", 0)))
+        pieces = []
+        while size := int(self._handler.rfile.readline() or b"0", 16):
+            pieces.append(self._handler.rfile.read(size))
+            self._handler.rfile.readline()
+        self._handler.rfile.readline()
+        return b"".join(pieces)
+
+    def take(self, size: int) -> None:
+        """Read some of what the client sends, and hang up."""
+        self._handler.rfile.read(size)
+        self.cut()
 
     def answer(self, status: int, body: bytes = b"", length: int | None = None, **headers: str) -> None:
         """Send it; `length` is what Content-Length claims, if it is to differ."""
+        _ = self.body  # else the next request would begin with it
         self._handler.send_response(status)
         for name, value in headers.items():
             self._handler.send_header(name.replace("_", "-"), value)
         self._handler.send_header("Content-Length", str(len(body) if length is None else length))
         self._handler.end_headers()
-        self._handler.wfile.write(body)
+        self._handler.wfile.write(b"" if self.method == "HEAD" else body)
         if length is not None and length != len(body):
             self.cut()
 
@@ -86,6 +105,7 @@ class BadRegistry:
     def __init__(self, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, tuple[str, bytes]] = {}
+        self.uploads: dict[str, bytes] = {}
         self.tricks: list[Trick] = []
         self.requests: list[Exchange] = []
         self.served: dict[threading.Thread, socket.socket] = {}
@@ -171,9 +191,29 @@ class BadRegistry:
         except (BrokenPipeError, ConnectionResetError):
             exchange.cut()
 
+    def _take(self, exchange: Exchange) -> None:
+        """A blob on its way here: begun or mounted by a POST, sent by PATCHes, ended by a PUT."""
+        path, _, text = exchange.path.partition("?")
+        query = dict(parse_qsl(text))
+        if exchange.method == "POST":
+            if query.get("mount") in self.blobs:
+                exchange.answer(201)
+                return
+            path += str(len(self.uploads))
+            self.uploads[path] = b""
+        else:
+            self.uploads[path] += exchange.body
+        if exchange.method != "PUT":
+            exchange.answer(202, Location=f"{path}?state=1")
+        elif digest_of(self.uploads[path]) == query["digest"]:
+            self.put(self.uploads[path])
+            exchange.answer(201)
+        else:
+            exchange.answer(400, b'{"errors":[{"code":"DIGEST_INVALID","message":"other content"}]}')
+
     def _serve(self, exchange: Exchange) -> None:
         _, _, last = exchange.path.rpartition("/")
-        if "/manifests/" in exchange.path and last in self.manifests:
+        if exchange.method in ("GET", "HEAD") and "/manifests/" in exchange.path and last in self.manifests:
             media_type, raw = self.manifests[last]
             exchange.answer(200, raw, Content_Type=media_type, Docker_Content_Digest=digest_of(raw))
         elif "/blobs/" in exchange.path and last in self.blobs:
@@ -183,5 +223,11 @@ class BadRegistry:
             exchange.answer(206 if begin else 200, data[begin:], **span)
         elif exchange.path == "/v2/":
             exchange.answer(200, b"{}")
+        elif "/blobs/uploads/" in exchange.path:
+            self._take(exchange)
+        elif exchange.method == "PUT" and "/manifests/" in exchange.path:
+            media_type = exchange.headers["Content-Type"]
+            self.manifests[last] = self.manifests[digest_of(exchange.body)] = (media_type, exchange.body)
+            exchange.answer(201)
         else:
             exchange.answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')

@@ -11,9 +11,10 @@ OCI distribution-spec §Push.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from shoal.errors import NotFound
@@ -37,8 +38,9 @@ from shoal.oci.descriptor import DOCKER_MANIFEST, Descriptor, Manifest
 from shoal.oci.digest import Digest, sha256_of, short_id
 from shoal.oci.reference import Reference
 
+T = TypeVar("T")
 _UPLOADS = 5
-_TRIES = 3
+_TRIES = 5
 _CANDIDATES = 4
 
 
@@ -66,8 +68,8 @@ class Push:
             blobs = self._push_layers(image)
             document, manifest = self._document(image, blobs)
             if not self._exists(manifest.config.digest):
-                self._upload_config(image, manifest.config)
-            self._put_manifest(document)
+                self._persistently(lambda: self._upload_config(image, manifest.config))
+            self._persistently(lambda: self._put_manifest(document))
         finally:
             layers.release(image.chain_ids)
         note_whereabouts(self._storage.sources, image, self._target, document, blobs)
@@ -150,7 +152,8 @@ class Push:
             if not upload:
                 self._teller.layer(id, f"Mounted from {source.repository.partition('/')[2]}")
                 return source.descriptor
-        return self._upload(id, chain_id, upload)
+        uploads = iter([upload])  # what the mount began is good for one try
+        return self._persistently(lambda: self._upload(id, chain_id, next(uploads, "")))
 
     def _is_neighbour(self, source: Source) -> bool:
         """Whether the blob is in another repository of the same registry."""
@@ -170,19 +173,19 @@ class Push:
             response.head(_BODY_MAX)
         return "" if response.status == 201 else _location(response)
 
-    def _upload(self, id: str, chain_id: Digest, upload: str) -> Descriptor:
-        """Send the layer, compressed on its way; a connection that breaks costs a new beginning."""
-        for attempt in range(1, _TRIES + 1):
+    def _persistently(self, act: Callable[[], T]) -> T:
+        """What `act` gives; it is begun anew where a connection broke, or the registry stumbled or was busy."""
+        for attempt in range(1, _TRIES):
             try:
-                return self._upload_once(id, chain_id, upload)
+                return act()
             except (Unreachable, Refused) as error:
-                if attempt == _TRIES or (isinstance(error, Refused) and error.http_status < 500):
+                if isinstance(error, Refused) and error.http_status < 500 and error.http_status != 429:
                     raise
-                self._transport.wait(0.5 * attempt)
-                upload = ""
-        raise NotFound(f"layer {chain_id} was not sent")
+                self._transport.wait(self._transport.settings.retry_pause_s * 2**attempt)
+        return act()
 
-    def _upload_once(self, id: str, chain_id: Digest, upload: str) -> Descriptor:
+    def _upload(self, id: str, chain_id: Digest, upload: str) -> Descriptor:
+        """Send the layer, compressed on its way, to the place `upload` where one was given."""
         if not upload:
             with self._session.send("POST", self._session.url("blobs/uploads/"), accepted=(202,)) as begun:
                 begun.head(_BODY_MAX)
@@ -225,7 +228,7 @@ class _Compressed:
         """The digest of what was sent."""
         return Digest(f"sha256:{self._hasher.hexdigest()}")
 
-    def begin(self) -> Iterator[bytes]:
+    def begin(self) -> Generator[bytes, None, None]:
         """The compressed bytes, from the first one on."""
         self._hasher, self.size_bytes = hashlib.sha256(), 0
         with closing(prefetched(self._plain())) as plain:  # files are read while others are compressed
@@ -248,6 +251,6 @@ def _location(response: Response) -> str:
     """Where an upload goes on. Raises: Refused where the registry doesn't say it."""
     location = response.header("Location")
     if not location:
-        what = f"received unexpected HTTP status from {response.method} {response.url}: no Location"
+        what = f"received unexpected HTTP status from {response.asked}: no Location"
         raise Refused(what, code="", http_status=response.status)
     return followed(response.url, location)

@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -39,7 +39,8 @@ from shoal.image.registry.failures import Cancelled, Unreachable
 from shoal.image.registry.proxies import proxy_for
 from shoal.image.registry.trust import tls_context
 
-Body = bytes | Callable[[], Iterator[bytes]]
+# What is sent; a function begins it anew for each try.
+Body = bytes | Callable[[], Generator[bytes, None, None]]
 PIECE_BYTES = 1 << 18
 _REDIRECTS_MAX = 10
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -200,11 +201,12 @@ class RegistryTransport:
         self.check()
         pool = self._pool(url, endpoint)
         timeout = urllib3.Timeout(connect=self.settings.connect_timeout_s, read=self.settings.read_timeout_s)
+        sent = body() if callable(body) else body
         try:
             inner = pool.urlopen(
                 method,
                 url,
-                body=body() if callable(body) else body,
+                body=sent,
                 headers=headers,
                 redirect=False,
                 retries=False,
@@ -217,6 +219,9 @@ class RegistryTransport:
             reason = _reason(error, url, proxy_for(url, self.settings.environment))
             kind = Interrupted if reason == _CUT else Unreachable
             raise kind(f'{method.title()} "{without_query(url)}": {reason}') from None
+        finally:
+            if isinstance(sent, Generator):
+                sent.close()  # what it has open, however far it came
         return Response(inner, url, method, self)
 
     def _pool(self, url: str, endpoint: Endpoint) -> urllib3.PoolManager:
