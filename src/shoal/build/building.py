@@ -82,12 +82,12 @@ class Build:
         """
         request = self._request
         self._graph = make_graph(self._file, request.target, request.arguments, request.platforms)
-        refuse_findings(self._file, check(self._file))
+        refuse_findings(self._file, await asyncio.to_thread(check, self._file))
         try:
             await self._import_caches()
             await self._report_arguments()
             state = await self._run_stages()
-            findings = check(self._file, base_environments=self._environments)
+            findings = await asyncio.to_thread(check, self._file, base_environments=self._environments)
             refuse_findings(self._file, findings)
             state = self._labelled(state)
             document = state.document()

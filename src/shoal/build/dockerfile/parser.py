@@ -17,6 +17,7 @@ from shoal.build.dockerfile.instructions import (
 from shoal.build.dockerfile.lines import Statement, read_statements
 from shoal.build.dockerfile.problems import DockerfileError, parse_error
 
+_MOST_STAGES = 4000
 _DEFAULT_NAME = "Dockerfile"
 
 
@@ -69,6 +70,8 @@ def _stages(statements: tuple[Statement, ...]) -> tuple[list[Arg], list[Stage]]:
         if isinstance(instruction, Onbuild):
             _check_trigger(statement, instruction)
         if isinstance(instruction, From):
+            if len(stages) == _MOST_STAGES:
+                raise statement.refuse(f"more than {_MOST_STAGES} stages")
             if origin is not None:
                 stages.append(Stage(len(stages), origin, tuple(instructions)))
             origin, instructions = instruction, []

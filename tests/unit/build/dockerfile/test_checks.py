@@ -105,3 +105,10 @@ def test_refuse_findings_only_where_the_file_wants_it() -> None:
     assert "> 3 | MAINTAINER me" in refused.value.excerpt
     skipping = parse("# check=skip=MaintainerDeprecated;error=true\nFROM a\nMAINTAINER me\n")
     refuse_findings(skipping, check(skipping))
+
+
+def test_check_of_a_file_of_any_size_ends() -> None:
+    """Stages on stages, and more findings than anybody reads, are no trouble."""
+    chain = "FROM scratch AS a0\n" + "".join(f"FROM a{number} AS a{number + 1}\n" for number in range(999))
+    assert check(parse(chain + "WORKDIR x\n"))[0].rule == "WorkdirRelativePath"
+    assert len(check(parse("FROM scratch\nENV " + " ".join(f"a{number}=$b{number}" for number in range(5000))))) == 100

@@ -231,6 +231,7 @@ def test_parse_bytes_that_are_no_utf8_are_replaced_where_they_are_text() -> None
             "begin a stage with `FROM $variable AS name`",
         ),
         ("FROM a\n" + "USER x\n" * 10_001, 10_001, "more than 10000 instructions", ""),
+        ("FROM a\n" * 4002, 4002, "more than 4000 stages", ""),
         ("FROM a\nCOPY a <<E\nE", 2, "COPY cannot accept a heredoc as a destination", ""),
         ("FROM a\nRUN <<E\nx", 2, "unterminated heredoc", "end the document with a line that is E alone"),
         ("FROM a\nENV", 2, "ENV requires at least one argument", ""),

@@ -5,6 +5,7 @@ Pure. https://docs.docker.com/reference/build-checks/. `check` runs those that t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from shoal.build.dockerfile.checks.casing import casing_findings
@@ -19,6 +20,8 @@ from shoal.build.dockerfile.problems import DockerfileError, excerpt
 
 __all__ = ["Finding", "check", "refuse_findings"]
 
+# Nobody reads more, and a file may have any number.
+_MOST_FINDINGS = 100
 _EXPERIMENTAL = frozenset({"CopyIgnoredFile"})
 
 
@@ -28,19 +31,19 @@ def check(
     base_environments: Mapping[int, Mapping[str, str]] | None = None,
     ignored: IgnoreRules | None = None,
 ) -> list[Finding]:
-    """What the rules find in a file, in the order of its lines.
+    """What the rules find in a file, in the order of its lines; a hundred findings at most.
 
     `base_environments` are the environments of the base images by the number of their stage; variables are looked at
     only in stages whose base is known. `ignored` are the rules of the context.
     """
-    findings = [
-        *casing_findings(file),
-        *stage_findings(file),
-        *step_findings(file),
-        *variable_findings(file, base_environments or {}),
-        *context_findings(file, ignored or IgnoreRules(())),
-    ]
-    asked = [finding for finding in findings if _is_asked(file, finding.rule)]
+    findings = itertools.chain(
+        casing_findings(file),
+        stage_findings(file),
+        step_findings(file),
+        variable_findings(file, base_environments or {}),
+        context_findings(file, ignored or IgnoreRules(())),
+    )
+    asked = itertools.islice((finding for finding in findings if _is_asked(file, finding.rule)), _MOST_FINDINGS)
     return sorted(asked, key=lambda finding: (finding.span.first, finding.span.start, finding.rule))
 
 

@@ -90,10 +90,13 @@ def _relative_directories(file: Dockerfile, stage: Stage) -> Iterator[Finding]:
 
 
 def _sets_directory(file: Dockerfile, stage: Stage) -> bool:
+    """Whether one of the stages below has a WORKDIR."""
     base = file.stage_named(stage.origin.base, before=stage.index)
-    if base is None:
-        return False
-    return any(isinstance(entry, Workdir) for entry in base.instructions) or _sets_directory(file, base)
+    while base is not None:
+        if any(isinstance(entry, Workdir) for entry in base.instructions):
+            return True
+        base = file.stage_named(base.origin.base, before=base.index)
+    return False
 
 
 def _repeated(file: Dockerfile, stage: Stage) -> Iterator[Finding]:
