@@ -334,5 +334,5 @@ def installed(only: str | None = None, *, in_memory: bool = False) -> Iterator[S
             if needed == "shoald":
                 raise
             print(f"bench: {needed} does not work here: {problem}", file=sys.stderr)
-    if DOCKER and only is None:
+    if DOCKER and only is None and not in_memory:  # it stores nothing
         yield CommandAlone()
