@@ -215,6 +215,8 @@ def _check(options: BuildOptions) -> None:
         raise Unsupported(
             "squash is not supported", why="layers are kept as they are made", fix="use a stage and COPY --from"
         )
+    if options.outputs:
+        raise Unsupported("outputs other than an image are not sent by the engine", fix="shoal build -o DIRECTORY")
     check_isolation(_host(options))
     if options.version != "1":
         raise Unsupported(f"builder version {options.version} is not supported", fix="DOCKER_BUILDKIT=0 docker build")
