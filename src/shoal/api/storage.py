@@ -99,8 +99,8 @@ class ArtifactSummary(Wire, kw_only=True):
 class StoreFinding(Wire, kw_only=True):
     """One line of POST /system/fsck: something wrong in the store, mended or with the way to mend it in `hint`.
 
-    `cause`: layer-altered, layer-lost, layer-unchecked, layer-missing, configuration-damaged, snapshot-damaged,
-    blob-unneeded, directory-unneeded, database-damaged.
+    `cause`: artifact-damaged, layer-altered, layer-lost, layer-unchecked, layer-missing, configuration-damaged,
+    snapshot-damaged, blob-unneeded, directory-unneeded, database-damaged.
     """
 
     cause: str

@@ -44,9 +44,14 @@ class Artifact:
         return self.manifest.artifact_type or self.manifest.config.media_type
 
     @property
+    def parts(self) -> Sequence[Descriptor]:
+        """Its configuration and its files."""
+        return _parts(self.manifest)
+
+    @property
     def size_bytes(self) -> int:
         """What its files and its configuration have together."""
-        return sum(part.size for part in (self.manifest.config, *self.manifest.layers))
+        return sum(part.size for part in self.parts)
 
     def file(self, wanted: str) -> Descriptor:
         """The file of this title or digest; without either the only one. Raises: NotFound, InvalidArgument."""

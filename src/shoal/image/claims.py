@@ -82,7 +82,7 @@ def artifact_claims(artifacts: Artifacts) -> Iterator[Claim]:
     """The claims of the files of artifacts."""
     names: dict[str, list[str]] = {}
     for artifact in artifacts.all():
-        for part in (artifact.manifest.config, *artifact.manifest.layers):
+        for part in artifact.parts:
             names.setdefault(artifacts.path(part), []).append(artifact.reference.familiar())
     for path in artifacts.paths():
         id = f"sha256:{os.path.basename(path)}"

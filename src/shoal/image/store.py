@@ -21,6 +21,7 @@ from shoal.errors import InvalidArgument
 from shoal.image.archive.choice import choose
 from shoal.image.archive.load import Loader
 from shoal.image.archive.save import ArchiveWriter
+from shoal.image.artifact_check import check_artifacts
 from shoal.image.artifacts import Artifacts
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
@@ -304,7 +305,8 @@ class ImageStore:
     def check(self, *, repair: bool, busy: Collection[Digest]) -> Iterator[Finding | Checked]:
         """What is wrong in the store, mended with `repair`; see fsck.py. Raises while iterating: OSError."""
         parts = (self._catalog, self._layers, self._blobs, self._snapshotter, self._scratch)
-        return Fsck(*parts, repair=repair, busy=busy).run()
+        yield from check_artifacts(self._artifacts, repair=repair)
+        yield from Fsck(*parts, repair=repair, busy=busy).run()
 
     def collect_garbage(self, *, unfinished: bool = False) -> None:
         """Delete what nothing needs; at any time, beside whatever else the store does.

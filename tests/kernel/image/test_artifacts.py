@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shoal.errors import InvalidArgument, NotFound
+from shoal.image.fsck import Finding
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.progress import Told
@@ -21,6 +22,7 @@ from tests.kernel.image.pulls import AMD64, SMALL, Puller, on_blob
 
 CHART = "application/vnd.cncf.helm.config.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
+DAMAGE = {"changed": "was changed", "missing": "is missing"}
 TITLE = "org.opencontainers.image.title"
 
 
@@ -113,6 +115,23 @@ def test_pull_of_an_artifact_that_lies_leaves_nothing(puller: Puller) -> None:
     assert "named by their sha256" in puller.fails("other")
     assert puller.store.artifacts.all() == []
     assert files_of(puller.store) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_fsck_finds_a_damaged_artifact_and_forgets_it(puller: Puller, damage: str) -> None:
+    """A file that is another one now, or gone: told of with the name to pull again; the sound one beside it stays."""
+    keep_artifact(puller.registry, "sound", {"b": b"b"})
+    sound, damaged = pull(puller, "sound"), pull(puller, keep_tag(puller))
+    file = Path(puller.store.artifacts.path(puller.store.artifacts.get(damaged).file("")))
+    file.unlink()
+    if damage == "changed":
+        file.write_bytes(b"other")
+    for repair in (False, True):
+        findings = [told for told in puller.store.check(repair=repair, busy=()) if isinstance(told, Finding)]
+        assert [(one.cause, one.is_mended) for one in findings] == [("artifact-damaged", repair)]
+        assert findings[0].sentence == f"artifact {damaged.familiar()} is damaged: {digest_of(b'a')} {DAMAGE[damage]}"
+    assert [artifact.reference for artifact in puller.store.artifacts.all()] == [sound]
+    assert not [told for told in puller.store.check(repair=False, busy=()) if isinstance(told, Finding)]
 
 
 def test_artifacts_outlive_the_process_and_garbage_does_not(puller: Puller, tmp_path: Path) -> None:
