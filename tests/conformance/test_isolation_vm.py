@@ -180,12 +180,15 @@ def test_container_and_machine_reach_each_other_by_name(shoald: Shoald, pair: di
 
 
 def test_top_of_container_and_machine_shows_the_same_programs(shoald: Shoald, pair: dict[str, str]) -> None:
-    """The guest's processes, not QEMU."""
-    container, machine = (
-        sorted(line.split(maxsplit=7)[7] for line in shoald.ok("top", name).splitlines()[1:] if "sleep" not in line)
-        for name in pair.values()
-    )
-    assert machine == container
+    """The guest's processes, not QEMU. Health checks come and go, so it may take a second look."""
+
+    def programs(name: str) -> list[str]:
+        return sorted(
+            line.split(maxsplit=7)[7] for line in shoald.ok("top", name).splitlines()[1:] if "sleep" not in line
+        )
+
+    wait_for(lambda: programs(pair["vm"]) == programs(pair["default"]))
+    assert any("httpd" in program for program in programs(pair["vm"]))
 
 
 def test_files_of_container_and_machine_change_alike(shoald: Shoald, pair: dict[str, str], tmp_path: Path) -> None:
@@ -247,6 +250,7 @@ def test_stop_and_start_of_a_machine_keep_its_files(shoald: Shoald, pair: dict[s
     assert logged.stdout.splitlines() == ["up", "asked", "up"]
     assert logged.stderr.splitlines() == ["bad", "bad"]
     assert shoald.ok("exec", pair["vm"], "cat", "/root/stays") == "stays"
+    shoald.ok("exec", pair["vm"], "rm", "/root/stays")  # other cases compare the two
 
 
 def test_exec_with_a_terminal_has_its_size_and_its_keys(shoald: Shoald, pair: dict[str, str]) -> None:
@@ -260,8 +264,9 @@ def test_exec_with_a_terminal_has_its_size_and_its_keys(shoald: Shoald, pair: di
     terminal.expect("33 100")
     terminal.setwinsize(44, 120)
     wait_for(lambda: _size(terminal) == "44 120")
-    terminal.sendline("sleep 100")
-    terminal.expect("sleep 100")
+    terminal.sendline("tr a-z A-Z")
+    terminal.sendline("it runs")
+    terminal.expect("IT RUNS")
     terminal.send("\x03")
     terminal.expect("# ")
     terminal.sendline("exit 5")
@@ -349,6 +354,7 @@ def test_move_keeps_everything_but_the_kernel(shoald: Shoald, pair: dict[str, st
         assert release in shoald.ok("exec", name, "uname", "-r")
         assert shoald.ok("exec", name, "cat", "/root/mine", "/kept/ours") == "mine\nours"
         assert shoald.ok("inspect", "-f", shown, name) == before
+    shoald.ok("exec", name, "rm", "/root/mine", "/kept/ours")
     assert shoald.ok("port", name).partition(":")[0] == port.partition(":")[0]
     assert shoald.request("POST", f"/containers/{name}/move?isolation=default").status == 304
     assert shoald.request("POST", f"/containers/{name}/move?isolation=jail").status == 400

@@ -360,6 +360,7 @@ class _Parts:
                 events=self.events,
                 clock=system_clock,
                 default_isolation=self.default_isolation,
+                machine_warnings=VirtualMachines(self.machines).warnings,
             ),
             lifecycle=lifecycle,
             stopper=Stopper(self.registry, self.driver, freezer, self.waiters, self.locks, self.events, system_clock),

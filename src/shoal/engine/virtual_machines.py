@@ -9,8 +9,8 @@ from shoal.errors import ShoalError
 from shoal.runtime.vm.machines import Finding, Machines, Status
 
 SLOW = (
-    "machines run without KVM: every instruction is emulated, so a start takes seconds, and programs run about ten "
-    "times slower than in a container"
+    "machines run without KVM: every instruction is emulated, so a start takes seconds, and programs run ten to "
+    "twenty times slower than in a container"
 )
 
 
@@ -23,6 +23,11 @@ class VirtualMachines:
     async def status(self) -> MachinesStatus:
         """What is there, and what is missing and why."""
         return shown(await asyncio.to_thread(self._machines.status))
+
+    async def warnings(self) -> list[str]:
+        """What whoever makes a machine is to know of it: that it will be slow, where it will."""
+        status = await asyncio.to_thread(self._machines.status)
+        return _warnings(status) if _accelerator(status) == "tcg" else []
 
     async def set_up(self, kernel: str) -> MachinesStatus:
         """Gets what is missing and can be got: a kernel, from apt or from the path `kernel`, and what goes with it.

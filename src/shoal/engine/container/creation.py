@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -19,7 +19,7 @@ from shoal.engine.container.bind_sources import check_bind_sources
 from shoal.engine.container.container_logs import ContainerLogs
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.image_mounts import ImageMounts, remove_image_mounts
-from shoal.engine.container.isolation import decided
+from shoal.engine.container.isolation import VM, decided
 from shoal.engine.container.links import Links
 from shoal.engine.container.names import invent_name, normalise_name
 from shoal.engine.container.record import SHORT_ID, ContainerRecord
@@ -57,7 +57,9 @@ class Creator:
         events: EventLog,
         clock: Clock,
         default_isolation: str = "",
+        machine_warnings: Callable[[], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
+        self._machine_warnings = machine_warnings
         self._default_isolation = default_isolation
         self._paths = paths
         self._registry = registry
@@ -106,6 +108,8 @@ class Creator:
             await asyncio.to_thread(self._discard, id, host)
             raise
         self._events.publish("container", "create", record.id, record.attributes())
+        if host.isolation == VM and self._machine_warnings is not None:
+            warnings += await self._machine_warnings()
         return ContainerCreateResponse(id=id, warnings=[*warnings, *health_warnings(config)])
 
     def _prepare(self, id: str, chain_ids: Sequence[Digest]) -> Rootfs:
