@@ -1,6 +1,6 @@
 """The layers of one image on their way: fetched, verified, inflated and unpacked at the same time.
 
-    registry ──▶ three threads: partial files, digests ──▶ two threads: trees ──▶ layers, the bottom one first
+    registry ──▶ three threads: partial files, digests ──▶ four threads: trees ──▶ layers, the bottom one first
                                                      └──▶ each with one that inflates and digests ahead
 
 A layer is unpacked while it arrives, into a directory that nobody sees; it becomes a layer when its digests are right
@@ -29,7 +29,7 @@ from shoal.oci.descriptor import Descriptor
 from shoal.oci.digest import Digest, short_id
 
 _DOWNLOADS = 3
-_UNPACKERS = 2
+_UNPACKERS = 4  # of which some have done all but what comes from the layers below, and wait for those
 _POLL_S = 0.1
 
 
