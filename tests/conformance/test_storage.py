@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,7 +112,10 @@ def test_prune_gives_back_what_it_says(stored: Engine) -> None:
     before = ledger(stored)
     make_busy(stored)
     stored.ok("rm", "-f", "-v", "alive")
-    shoal(stored, "system", "prune", "-a", "-f", "--volumes")
+    last = shoal(stored, "system", "prune", "-a", "-f", "--volumes").splitlines()[-1]
+    told = re.fullmatch(r"On disk: [\d.]+MB before, ([\d.]+)MB now", last)
+    assert told is not None, last
+    assert abs(float(told[1]) * 1e6 - du(stored)) <= du(stored) / 50
     stored.request("DELETE", f"/volumes/{quote('data')}")
     stored.import_busybox()
     kept = {kind: _sum(before, kind) for kind in ("image-layer", "container", "volume")}

@@ -121,21 +121,25 @@ def test_container_prune_asks_first() -> None:
 
 
 def test_system_prune_goes_through_everything() -> None:
-    """Containers first, since they hold the rest; the space is added up."""
+    """Containers first, since they hold the rest; the space is added up, and told as it is on disk."""
     replies = [
+        answer(200, {"Size": 9000}),
         answer(200, {"ContainersDeleted": None, "SpaceReclaimed": 1000}),
         answer(200, {"NetworksDeleted": ["n"]}),
         answer(200, {"VolumesDeleted": ["v"], "SpaceReclaimed": 200}),
         answer(200, {"ImagesDeleted": [{"Untagged": "a:1"}, {"Deleted": "sha256:b"}], "SpaceReclaimed": 30}),
         answer(200, {"CachesDeleted": None, "SpaceReclaimed": 4}),
+        answer(200, {"Size": 5000}),
     ]
     outcome = shoal("system", "prune", "-af", "--volumes", scripts=[replies])
     paths = [request.partition("?")[0] for request in outcome.requests]
     kinds = ("containers", "networks", "volumes", "images", "build")
-    assert paths == [f"POST /v1.50/{kind}/prune" for kind in kinds]
+    df = "GET /v1.50/system/df/users"
+    assert paths == [df, *(f"POST /v1.50/{kind}/prune" for kind in kinds), df]
     assert outcome.stdout == (
         "Deleted Networks:\nn\n\nDeleted Volumes:\nv\n\n"
         "Deleted Images:\nuntagged: a:1\ndeleted: sha256:b\n\nTotal reclaimed space: 1.234kB\n"
+        "On disk: 9kB before, 5kB now\n"
     )
 
 

@@ -40,6 +40,14 @@ def print_disk_users(context: Context, *, each: bool) -> None:
         context.print(line.rstrip())
 
 
+def disk_size(context: Context) -> int | None:
+    """The bytes of all of it, as `du` counts them; None where the engine is not shoal."""
+    try:
+        return context.client.system.disk_users().number("Size")
+    except NotFound:
+        return None
+
+
 def _by_owner(users: Sequence[Document]) -> list[list[str]]:
     rows = [["OWNER", "FILES", "ON DISK", "RECLAIMABLE"]]
     for owner, kinds in _OWNERS.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.pruning import is_confirmed, print_reclaimed, print_removed, removed_images
+from shoal.cli.quantities import decimal_size
+from shoal.cli.verbs.disk_users import disk_size
 from shoal.cli.verbs.listing import parse_filters
 from shoal.errors import InvalidArgument
 
@@ -29,13 +31,14 @@ def configure(parser: Parser) -> None:
 
 
 def run(options: Options, context: Context) -> int:
-    """Removes them, containers first: they hold the rest. Says what is gone."""
+    """Removes them, containers first: they hold the rest. Says what is gone, and what that is on disk."""
     filters = parse_filters(options.filter)
     if options.volumes and "until" in filters:
         raise InvalidArgument('the "until" filter is not supported with "--volumes"')
     if not options.force and not is_confirmed(_warning(options), context):
         return 1
     prune = context.client.system.prune
+    before = disk_size(context)
     containers = prune("containers", filters)
     print_removed("Deleted Containers:", containers.texts("ContainersDeleted"), context)
     print_removed("Deleted Networks:", prune("networks", filters).texts("NetworksDeleted"), context)
@@ -48,6 +51,9 @@ def run(options: Options, context: Context) -> int:
     reports.append(prune("build", filters))
     print_removed("Deleted build cache objects:", reports[-1].texts("CachesDeleted"), context)
     print_reclaimed(sum(report.number("SpaceReclaimed") for report in reports), context)
+    if before is not None:
+        now = disk_size(context) or 0
+        context.print(f"On disk: {decimal_size(before, 4)} before, {decimal_size(now, 4)} now")
     return 0
 
 
