@@ -222,7 +222,9 @@ def test_pause_of_a_machine_stops_the_guest(shoald: Shoald, pair: dict[str, str]
 
 def test_stats_of_a_machine_are_what_it_costs(shoald: Shoald, pair: dict[str, str]) -> None:
     """Memory, network and processes of QEMU are the container's."""
-    shoald.ok("exec", pair["vm"], "wget", "-qO-", f"http://{pair['default']}:8080/")  # some traffic both ways
+    address = shoald.ok("port", pair["vm"], "8080")
+    page = ["busybox", "wget", "-qO-", f"http://{address}/"]
+    wait_for(lambda: subprocess.run(page, capture_output=True, timeout=20).returncode == 0)  # some traffic both ways
     memory, traffic, pids = shoald.ok(
         "stats", "--no-stream", "--format", "{{.MemUsage}}|{{.NetIO}}|{{.PIDs}}", pair["vm"]
     ).split("|")
