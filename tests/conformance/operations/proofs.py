@@ -21,7 +21,7 @@ from tests.engines.swagger import Description
 
 # Answers of several JSON texts, whose parts are checked where they are read.
 STREAMED = ("/events", "/images/load", "/images/create", "/containers/{id}/stats")
-_DASHED = {"one_shot": "one-shot", "shared_size": "shared-size"}
+_DASHED = {"one_shot": "one-shot", "shared_size": "shared-size", "builder_version": "version"}
 T = TypeVar("T", bound=Callable[..., object])
 _IDS = {(row.method, row.path): row.id for row in OPERATIONS}
 

@@ -10,7 +10,8 @@ CREATE, ONE = "/networks/create", "/networks/{id}"
 
 @proves(
     "NetworkCreate",
-    "body.Name body.Driver body.Scope body.Internal body.Attachable body.IPAM body.EnableIPv4 body.Options body.Labels",
+    "body.Name body.Driver body.Scope body.Internal body.Attachable body.IPAM body.EnableIPv4 body.EnableIPv6"
+    " body.Options body.Labels",
     statuses="201 400 403 404",
 )
 @proves("NetworkDelete", statuses="204")
@@ -24,6 +25,7 @@ def test_network_create_fields(api: Api) -> None:
         "Internal": True,
         "Attachable": True,
         "EnableIPv4": True,
+        "EnableIPv6": False,
         "IPAM": {"Driver": "default", "Config": [pool | {"AuxiliaryAddresses": {"one": "10.245.0.130"}}]},
         "Options": {"com.docker.network.driver.mtu": "1400"},
         "Labels": {"k": "v"},

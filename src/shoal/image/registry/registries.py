@@ -154,6 +154,8 @@ class Work:
             except Refused as error:
                 if error.code in NOT_THERE:
                     raise NotFound(error.what) from error
+                if error.http_status == 401:
+                    raise Unauthorized(error.what, fix=f"docker login {reference.domain}") from error
                 raise
 
     def login(self) -> str:
