@@ -109,8 +109,9 @@ def test_publish_large_request_and_release_of_a_hundred_ports(engine: Engine) ->
         engine.listen(first + number).close()
 
 
-def test_publish_at_an_ipv6_address_is_refused(shoald: Engine) -> None:
-    """Not served yet: said when the container is made, with a way out, and not when it starts."""
-    done = shoald.docker("create", "-p", "[::1]:8080:80", "busybox", "true")
-    assert done.returncode in {1, 125}
-    assert "publishing a port on the IPv6 address ::1 is not supported yet" in done.stderr
+def test_publish_at_an_ipv6_address_without_ipv6_is_refused(shoald: Engine) -> None:
+    """The kernel has nowhere to send what comes there: said at the start, and nothing is left."""
+    done = shoald.docker("run", "--rm", "-p", "[::1]:8080:80", "busybox", "true")
+    assert done.returncode == 125
+    assert "cannot publish port 80/tcp on [::1]: the container has no IPv6 address" in done.stderr
+    assert shoald.ok("ps", "-aq") == ""

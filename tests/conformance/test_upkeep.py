@@ -44,7 +44,7 @@ def test_top_shows_the_containers_processes_and_no_others(engine: Engine) -> Non
     assert str(dict(engine.inspect("it")["State"])["Pid"]) in {line.split()[1] for line in lines[1:]}  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("arguments", [["-o", "pid,args"], ["-eo", "pid,comm"], ["aux"], ["-ef", "f"]])
+@pytest.mark.parametrize("arguments", [["-o", "pid,args"], ["-eo", "pid,comm"], ["aux"], ["-efww", "f"]])
 def test_top_takes_the_options_of_ps(engine: Engine, arguments: list[str]) -> None:
     """Any form, also those that ps does not combine with a choice of pids."""
     idle(engine)

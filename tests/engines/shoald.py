@@ -43,6 +43,11 @@ class Shoald(Engine):
         """The processes of this engine that host containers."""
         return leaks.supervisor_pids(self.exec_root)
 
+    def clear(self) -> None:
+        """Its build cache too: what a case has built must not count in the next one."""
+        super().clear()
+        self.request("POST", "/build/prune?all=1")
+
     def close(self) -> None:
         """Stop it, and assert that nothing of it is left on the machine.
 
