@@ -123,9 +123,13 @@ class Comparison:
         each = max(0.0, (before - settled_kib(self.effort.settle_s)) / count / _MIB)
         titles = {"one": "memory of the first instance (MemAvailable)", "each": "memory of each of all (MemAvailable)"}
         self.report.figure(f"memory_{which}", titles[which], "MiB").add(mode, each)
-        if which == "each":
-            more = int(available_kib() / _MIB / each) if each > 0.01 else None
-            self.report.fits[mode] = Fit(count, count + more if more is not None else None)
+
+    def _note_fit(self, mode: Mode, count: int) -> None:
+        """How many more there is room for: by MemAvailable, or by PSS where that is more, as of few small ones."""
+        value = self.report.value
+        each = max(value("memory_each", mode) or 0.0, (value("pss", mode) or 0.0) + (value("helper", mode) or 0.0))
+        more = int(available_kib() / _MIB / each) if each else None
+        self.report.fits[mode] = Fit(count, count + more if more is not None else None)
 
     # -- figures ---------------------------------------------------------------------------------------------------
 
@@ -139,6 +143,7 @@ class Comparison:
         helpers = {procfs.parent(instance.main_pid()) for instance in crowd}
         helper = report.figure("helper", "memory of the engine's helper, its part (PSS)", "MiB")
         helper.add(mode, pss_mib(helpers) / len(crowd))
+        self._note_fit(mode, len(crowd))
         size = self.client.images.inspect(self.image).number("Size") / _MIB / _MIB
         report.figure("disk_shared", "disk, shared by all (the image)", "MiB").add(mode, size)
         self._measure(mode, crowd[0], crowd)
