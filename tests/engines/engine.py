@@ -80,7 +80,7 @@ class Engine:
 
     def environment(self) -> dict[str, str]:
         """The environment of the daemon and of the docker command: nothing of the developer's own settings."""
-        keep = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
+        keep = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "COLUMNS"))}
         config = str(self.directory / "config")
         return keep | {"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONFIG": config, "DOCKER_CLI_HINTS": "false"}
 

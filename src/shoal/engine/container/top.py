@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -91,6 +92,8 @@ def _ps(program: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [program, *words],
             stdin=subprocess.DEVNULL,
+            # The width of the terminal that shoald was started from is no reason to cut lines.
+            env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
             capture_output=True,
             text=True,
             errors="replace",
