@@ -23,9 +23,9 @@ from shoal.cli.compare.instances import (
     process_first_output_s,
 )
 from shoal.cli.compare.report import CONTAINER, PROCESS, VM, Fit, Mode, Report
-from shoal.cli.memory import available_kib
+from shoal.cli.memory import available_kib, proportional_kib
 from shoal.client.client import Client
-from shoal.errors import Internal, ShoalError, SyscallError
+from shoal.errors import Internal, ShoalError
 from shoal.linux import procfs
 
 _MS, _US, _NS, _MIB = 1e3, 1e6, 1e9, 1024
@@ -137,12 +137,14 @@ class Comparison:
         self.say(f"{mode}: memory and disk")
         report = self.report
         for instance in crowd:
-            report.figure("pss", "memory of its processes (PSS)", "MiB").add(mode, pss_mib(instance.pids()))
+            report.figure("pss", "memory of its processes (PSS)", "MiB").add(
+                mode, proportional_kib(instance.pids()) / _MIB
+            )
             own = instance.details(size=True).number("SizeRw") / _MIB / _MIB
             report.figure("disk_own", "disk, its own", "MiB").add(mode, own)
         helpers = {procfs.parent(instance.main_pid()) for instance in crowd}
         helper = report.figure("helper", "memory of the engine's helper, its part (PSS)", "MiB")
-        helper.add(mode, pss_mib(helpers) / len(crowd))
+        helper.add(mode, proportional_kib(helpers) / _MIB / len(crowd))
         self._note_fit(mode, len(crowd))
         size = self.client.images.inspect(self.image).number("Size") / _MIB / _MIB
         report.figure("disk_shared", "disk, shared by all (the image)", "MiB").add(mode, size)
@@ -167,7 +169,7 @@ class Comparison:
         try:
             self._note_memory(PROCESS, "one", before, 1)
             pss = report.figure("pss", "memory of its processes (PSS)", "MiB")
-            pss.add(PROCESS, pss_mib(process.pids()))
+            pss.add(PROCESS, proportional_kib(process.pids()) / _MIB)
             self._measure(PROCESS, process, [process])
             report.figure("stop", "time to stop", "ms").add(PROCESS, process.stop() * _MS)
         finally:
@@ -268,17 +270,6 @@ def settled_kib(patience_s: float) -> int:
             return now
         last = now
     return last
-
-
-def pss_mib(pids: Sequence[int] | set[int]) -> float:
-    """The sum of the processes' proportional memory; one that has ended counts nothing."""
-    total = 0
-    for pid in pids:
-        try:
-            total += procfs.pss_kib(pid)
-        except SyscallError:
-            continue
-    return total / _MIB
 
 
 def processor_s(pids: Sequence[int]) -> float:

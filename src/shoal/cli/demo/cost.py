@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from shoal.cli.demo import archives, measures
 from shoal.cli.demo.stage import Stage, Started
-from shoal.cli.memory import available_kib
+from shoal.cli.memory import available_kib, proportional_kib
 from shoal.client.document import Json
 from shoal.errors import Internal
 
@@ -26,9 +26,9 @@ def show_cost(stage: Stage, crowd: Sequence[Started], before_kib: int) -> None:
     )
     each_kib = (before_kib - available_kib()) / len(crowd)
     stage.footprint.note_processes()
-    programs_kib = measures.proportional_kib(started.pid for started in crowd) / len(crowd)
-    helpers_kib = measures.proportional_kib(stage.footprint.supervisor_pids())
-    shoald_kib = measures.proportional_kib([stage.engine.pid])
+    programs_kib = proportional_kib(started.pid for started in crowd) / len(crowd)
+    helpers_kib = proportional_kib(stage.footprint.supervisor_pids())
+    shoald_kib = proportional_kib([stage.engine.pid])
     narration.figure("create and start", measures.spread([started.took_s for started in crowd]))
     narration.figure("create, run, remove", measures.spread([whole_life_s(stage) for _ in range(_REPEATS)]))
     narration.figure("memory, each of ten", f"{each_kib / 1024:.2f} MiB of MemAvailable")

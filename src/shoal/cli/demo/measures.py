@@ -7,18 +7,6 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 
-def proportional_kib(pids: Iterable[int]) -> int:
-    """The sum of PSS, memory with each shared page divided among its users; a process that ended counts nothing."""
-    total = 0
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-        except (OSError, StopIteration):
-            continue
-    return total
-
-
 def disk_bytes(directory: str) -> int:
     """The space of all files below `directory`: a file with several names counts once, another file system's not."""
     device = os.stat(directory).st_dev

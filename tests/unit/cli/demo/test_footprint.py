@@ -9,8 +9,8 @@ from pathlib import Path
 
 from shoal.cli.demo.ending import kept_files
 from shoal.cli.demo.footprint import Footprint
-from shoal.cli.demo.measures import disk_bytes, files_in, proportional_kib, spread
-from shoal.cli.memory import available_kib
+from shoal.cli.demo.measures import disk_bytes, files_in, spread
+from shoal.cli.memory import available_kib, proportional_kib
 
 
 def test_footprint_of_nothing_is_empty(tmp_path: Path) -> None:
