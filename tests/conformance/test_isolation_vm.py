@@ -306,15 +306,27 @@ def test_machine_out_of_memory_is_told_as_such(shoald: Shoald) -> None:
 
 
 def test_machine_in_several_networks_has_their_interfaces(shoald: Shoald) -> None:
-    """Each with its name, addresses of both families, and a way to the host; on a root that is read-only."""
+    """Each with its name, addresses of both families, and a way to the host; on a root that is read-only.
+
+    It also finds a container that has never spoken to it: asking for the other's MAC is what a guest does that
+    publishes ports, whose own questions its network sends back to it.
+    """
     shoald.ok("network", "create", "--ipv6", "--subnet=fd00:77::/64", "first-of-vm")
     shoald.ok("network", "create", "second-of-vm")
+    shoald.ok(
+        "run", "-d", "--name=silent", "--network=first-of-vm", "busybox", "httpd", "-f", "-p", "8080", "-h", "/bin"
+    )
     ask = "com.docker.network.endpoint.ifname"
     body = {
         "Image": "busybox",
         "Cmd": ["sleep", "600"],
         "User": "1:1",
-        "HostConfig": {"Isolation": "vm", "NetworkMode": "first-of-vm", "ReadonlyRootfs": True},
+        "HostConfig": {
+            "Isolation": "vm",
+            "NetworkMode": "first-of-vm",
+            "ReadonlyRootfs": True,
+            "PortBindings": {"1/tcp": [{"HostIp": "127.0.0.1"}]},
+        },
         "NetworkingConfig": {
             "EndpointsConfig": {
                 "first-of-vm": {"DriverOpts": {ask: "front"}},
@@ -324,13 +336,14 @@ def test_machine_in_several_networks_has_their_interfaces(shoald: Shoald) -> Non
     }
     assert shoald.request("POST", "/containers/create?name=many", body).status == 201
     shoald.ok("start", "many", timeout_s=BOOT_S)
+    shoald.ok("exec", "many", "wget", "-qO/dev/null", "http://silent:8080/sh")
     for network, interface in (("first-of-vm", "front"), ("second-of-vm", "eth0")):
         address = shoald.ok("inspect", "-f", f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}', "many")
         assert address in shoald.ok("exec", "many", "ip", "address", "show", "dev", interface)
     assert "fd00:77::" in shoald.ok("exec", "many", "ip", "address", "show", "dev", "front")
     shoald.ok("exec", "-u0", "many", "ping", "-c1", "-w20", "fd00:77::1")
     assert "Read-only" in shoald.docker("exec", "many", "touch", "/file").stderr
-    shoald.ok("rm", "-f", "many")
+    shoald.ok("rm", "-f", "many", "silent")
 
 
 def test_build_runs_its_commands_in_machines(shoald: Shoald) -> None:

@@ -43,6 +43,9 @@ def take_over(name: str, number: int) -> tuple[Fd, str, int]:
         netlink.link_add_bridge(bridge, mac=_other_mac(), mtu=link.mtu)
         netlink.link_set(tap_name, mtu=link.mtu, master=bridge)
         netlink.link_set(name, master=bridge)
+        # The port of a container that publishes ports sends it its own broadcasts back: the bridge must not learn from
+        # them that the guest is out there, or no answer reaches it.
+        netlink.bridge_pin_mac(tap_name, link.mac)
         for each in (bridge, tap_name, name):
             netlink.link_up_quietly(each)
     return tap, link.mac, link.mtu
