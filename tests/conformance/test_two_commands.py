@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -238,8 +240,11 @@ def _cases(*tables: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def prepared(engines: Callable[[str], Engine]) -> Iterator[Engine]:
-    """shoald with a container that runs, one that has spoken and ended, and a volume."""
+    """shoald with a container that runs, one that has spoken and ended, and a volume; the commands' own settings."""
     engine = engines("shoald")
+    settings = _settings(engine)
+    settings.mkdir()
+    (settings / "config.json").write_text("{}")
     engine.remove_containers()
     engine.remove_images()
     engine.ok("volume", "create", "data")
@@ -249,11 +254,17 @@ def prepared(engines: Callable[[str], Engine]) -> Iterator[Engine]:
     engine.remove_containers()
     engine.remove_images()
     engine.ok("volume", "rm", "data")
+    shutil.rmtree(settings)
+
+
+def _settings(engine: Engine) -> Path:
+    """Where both commands keep their settings: `context use` here is not for the cases that share the engine."""
+    return engine.directory / "two-commands"
 
 
 def _outcomes(engine: Engine, case: str) -> tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]:
     assert DOCKER is not None
-    environment = engine.environment() | {"NO_COLOR": "1"}
+    environment = engine.environment() | {"NO_COLOR": "1", "DOCKER_CONFIG": str(_settings(engine))}
     outcomes = []
     for who, command in (("docker", [DOCKER]), ("shoal", list(SHOAL))):
         words = shlex.split(case.replace("{image}", IMAGE).replace("{who}", who))
