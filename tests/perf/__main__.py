@@ -67,7 +67,7 @@ def part_rows(options: argparse.Namespace, engines: list[subjects.Subject]) -> l
     if options.build:
         return builds.build_rows(engines, *((1, 4_000) if options.quick else (5, 20_000)))
     if options.images:
-        return images.image_rows(engines, 1 if options.quick else 3)
+        return images.image_rows(engines, is_quick=options.quick)
     if options.ports:
         return ports.port_rows(engines, 5 if options.quick else 20)
     rows = [] if options.names else streams.stream_rows(engines, 256 if options.quick else 512)
