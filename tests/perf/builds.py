@@ -26,6 +26,7 @@ def build_rows(subjects: list[Subject], rounds: int, many: int) -> list[Row]:
     fresh = Row("build: FROM, 10 RUN echo, COPY of 2,000 files, `--no-cache`", "s")
     cached = Row("the same build, all cached", "s")
     changed = Row(f"build: COPY of {many:,} files of which one has changed", "s")
+    stage = Row("build: a stage that uses a processor, `--no-cache`", "s")
     stages = Row("build: two stages that use a processor each, `--no-cache`", "s")
     os.environ["DOCKER_BUILDKIT"] = "0"
     with _context(2_000, _RUNS + "COPY . /files/\n") as small, _context(many, "COPY . /files/\n") as big:
@@ -39,10 +40,11 @@ def build_rows(subjects: list[Subject], rounds: int, many: int) -> list[Row]:
                     timed(subject, "build", "-q", str(big))
                     (big / "d0/f0").write_text(f"{subject.name} {turn}")
                     _keep_best(changed, subject, str(big))
+                    _keep_best(stage, subject, "--no-cache", "-f", str(small / "Stages"), "--target", "one", str(small))
                     _keep_best(stages, subject, "--no-cache", "-f", str(small / "Stages"), str(small))
                 except Failed as problem:
                     note(f"{subject.name}: {problem}")
-    return [fresh, cached, changed, stages]
+    return [fresh, cached, changed, stage, stages]
 
 
 def _keep_best(row: Row, subject: Subject, *words: str) -> None:

@@ -21,6 +21,7 @@ from shoal.build.cache_mounts import CacheMounts
 from shoal.build.dockerfile.arguments import declared_arguments, predefined_arguments, unconsumed
 from shoal.build.dockerfile.checks import check, refuse_findings
 from shoal.build.dockerfile.expansion import expand
+from shoal.build.dockerfile.ignore import IgnoreRules
 from shoal.build.dockerfile.instructions import Add, Arg, Copy, Dockerfile, Instruction, Run, Stage, Workdir
 from shoal.build.dockerfile.parser import parse_trigger
 from shoal.build.dockerfile.problems import DockerfileError, pointed
@@ -58,14 +59,23 @@ class Tools:
 
 
 class Build:
-    """A build under way. `context` are the files that COPY and ADD read."""
+    """A build under way. `context` are the files that COPY and ADD read, from which the rules `ignored` kept others out."""
 
-    def __init__(self, tools: Tools, request: BuildRequest, file: Dockerfile, context: Files, reporter: Reporter):
+    def __init__(
+        self,
+        tools: Tools,
+        request: BuildRequest,
+        file: Dockerfile,
+        context: Files,
+        reporter: Reporter,
+        ignored: IgnoreRules | None = None,
+    ) -> None:
         self._tools = tools
         self._request = request
         self._file = file
         self._context = Origin(context)
         self._reporter = reporter
+        self._ignored = ignored
         self._held: list[Sequence[Digest]] = []
         self._environments: dict[int, Mapping[str, str]] = {}
         self._stages: dict[int, asyncio.Task[State]] = {}
@@ -82,12 +92,14 @@ class Build:
         """
         request = self._request
         self._graph = make_graph(self._file, request.target, request.arguments, request.platforms)
-        refuse_findings(self._file, await asyncio.to_thread(check, self._file))
+        refuse_findings(self._file, await asyncio.to_thread(check, self._file, ignored=self._ignored))
         try:
             await self._import_caches()
             await self._report_arguments()
             state = await self._run_stages()
-            findings = await asyncio.to_thread(check, self._file, base_environments=self._environments)
+            findings = await asyncio.to_thread(
+                check, self._file, base_environments=self._environments, ignored=self._ignored
+            )
             refuse_findings(self._file, findings)
             state = self._labelled(state)
             document = state.document()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from shoal.oci.digest import Digest, sha256_of
 from shoal.oci.documents import changed
@@ -14,9 +15,9 @@ DEFAULT_SHELL = ("/bin/sh", "-c")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
-    """A stage between two of its instructions.
+    """A stage between two of its instructions; what is long to make of it is made once, therefore it has no slots.
 
     `arguments` are the ARGs that have a value here; `time_ns` is the moment that everything is said to be made at.
     `command_set` and `entrypoint_set` say whether this stage has a CMD and an ENTRYPOINT of its own.
@@ -51,7 +52,7 @@ class State:
             based_on=id,
         )
 
-    @property
+    @cached_property
     def variables(self) -> dict[str, str]:
         """The environment of the image."""
         return {name: value for name, _, value in (item.partition("=") for item in self.config.env or ())}
@@ -111,7 +112,7 @@ class State:
             )
         )
 
-    @property
+    @cached_property
     def image_id(self) -> str:
         """The id of the image that this is; "" where there is none yet."""
         return sha256_of(self.document()) if self.history else (self.based_on or "")

@@ -45,6 +45,19 @@ def context(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_build_warns_of_copies_that_dockerignore_leaves_out(engine: Engine, context: Path) -> None:
+    """A path that is copied though it is ignored is warned of, and refused before anything is built if that is wanted."""
+    (context / ".dockerignore").write_text("b.txt\n!*/b.txt\n")
+    text = "# check=experimental=CopyIgnoredFile{}\nFROM busybox\nRUN echo ran\nCOPY a.txt ./b.txt /all/\n"
+    (context / "Dockerfile").write_text(text.format(";error=true"))
+    refused = shoal(engine, "build", str(context))
+    assert refused.returncode == 1
+    assert b"lint violation found for rules: CopyIgnoredFile" in refused.stderr
+    assert b"1/3" not in refused.stdout
+    (context / "Dockerfile").write_text(text.format("").replace("./b.txt", "./b.tx[t]"))
+    assert b"CopyIgnoredFile" not in shoal(engine, "build", str(context)).stdout
+
+
 def test_build_stages_run_side_by_side_and_once(engine: Engine) -> None:
     """Two stages with the same command wait for one run of it, and two with others take no longer than one."""
     text = (

@@ -82,7 +82,7 @@ def _env(state: State, instruction: Env, escape: str) -> Applied:
         if not name:
             raise InvalidArgument("ENV names can not be blank")
         told += f" {name}={value}"
-        places = [index for index, item in enumerate(env) if item.partition("=")[0] == name]
+        places = [index for index, item in enumerate(env) if item.startswith(f"{name}=") or item == name]
         if places:
             env[places[0]] = f"{name}={value}"
         else:

@@ -33,10 +33,12 @@ EXTRA = ".shoal.dockerfile"  # a Dockerfile from outside of the context, which s
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The files, the parsed Dockerfile, and the time of the newest commit where the files have one."""
+    """The files but for those that the rules `ignored` leave out, the parsed Dockerfile, and the time of the newest
+    commit where the files have one."""
 
     files: ArchiveFiles
     dockerfile: Dockerfile
+    ignored: IgnoreRules
     commit_s: int | None = None
 
 
@@ -56,8 +58,8 @@ class Contexts:
         else:
             files = await self._received(body)
         try:
-            file = await asyncio.to_thread(_read, files, dockerfile or _DEFAULT)
-            yield Context(files, file, commit_s)
+            file, ignored = await asyncio.to_thread(_read, files, dockerfile or _DEFAULT)
+            yield Context(files, file, ignored, commit_s)
         finally:
             files.close()
 
@@ -83,8 +85,8 @@ def one_file(name: str, content: bytes) -> Iterator[bytes]:
     yield content + bytes(-len(content) % 512) + bytes(1024)
 
 
-def _read(files: ArchiveFiles, name: str) -> Dockerfile:
-    """The Dockerfile; afterwards the files are without those that are to be ignored."""
+def _read(files: ArchiveFiles, name: str) -> tuple[Dockerfile, IgnoreRules]:
+    """The Dockerfile, and the rules of what is to be ignored, without which the files are afterwards."""
     if leads_out(name):
         raise InvalidArgument(f"the Dockerfile ({name}) must be within the build context")
     path = resolve(files, clean(name))
@@ -100,27 +102,25 @@ def _read(files: ArchiveFiles, name: str) -> Dockerfile:
     if entry.size > _DOCKERFILE_MAX:
         raise InvalidArgument(f"the Dockerfile ({name}) is too large", why=f"{entry.size} bytes")
     text = files.head(path, entry.size).decode(errors="surrogateescape")
-    _ignore(files, path)
+    ignored = _rules(files, path)
+    if ignored:
+        files.leave_out(lambda path: ignored.excludes(os.fsdecode(path)))
     if name == EXTRA:
         files.leave_out(lambda path: path == os.fsencode(EXTRA))
         name = _DEFAULT
     try:
-        return parse(text, os.fsdecode(name))
+        return parse(text, os.fsdecode(name)), ignored
     except DockerfileError as problem:
         # Nothing has been sent yet: the answer is one sentence, and all that a client shows.
         raise InvalidArgument(f"{problem.what}\n{problem.excerpt}", fix=problem.fix) from problem
 
 
-def _ignore(files: ArchiveFiles, dockerfile: bytes) -> None:
+def _rules(files: ArchiveFiles, dockerfile: bytes) -> IgnoreRules:
+    """Those of the first file that has some for this Dockerfile."""
     for name in ignore_files(os.fsdecode(dockerfile)):
         path = os.fsencode(name)
         entry = files.find(path)
         if entry is not None and entry.is_file:
             text = files.head(path, min(entry.size, _DOCKERFILE_MAX)).decode(errors="surrogateescape")
-            rules = IgnoreRules.parse(text)
-            _leave_out(files, rules)
-            return
-
-
-def _leave_out(files: ArchiveFiles, rules: IgnoreRules) -> None:
-    files.leave_out(lambda path: rules.excludes(os.fsdecode(path)))
+            return IgnoreRules.parse(text)
+    return IgnoreRules(())

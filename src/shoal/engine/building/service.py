@@ -182,7 +182,7 @@ class BuildService:
             making=self._making,
             clock_ns=self._clock,
         )
-        return Build(tools, request, context.dockerfile, context.files, reporter)
+        return Build(tools, request, context.dockerfile, context.files, reporter, context.ignored)
 
     async def _tell_result(
         self, options: BuildOptions, built: Built, messages: asyncio.Queue[JSONMessage | None]
