@@ -59,7 +59,7 @@ class Tools:
 
 
 class Build:
-    """A build under way. `context` are the files that COPY and ADD read, from which the rules `ignored` kept others out."""
+    """A build under way. `context` are the files that COPY and ADD read, without what the rules `ignored` leave out."""
 
     def __init__(
         self,

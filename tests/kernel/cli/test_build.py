@@ -46,7 +46,7 @@ def context(tmp_path: Path) -> Path:
 
 
 def test_build_warns_of_copies_that_dockerignore_leaves_out(engine: Engine, context: Path) -> None:
-    """A path that is copied though it is ignored is warned of, and refused before anything is built if that is wanted."""
+    """A path that is copied though it is ignored is warned of, and refused before the build if that is wanted."""
     (context / ".dockerignore").write_text("b.txt\n!*/b.txt\n")
     text = "# check=experimental=CopyIgnoredFile{}\nFROM busybox\nRUN echo ran\nCOPY a.txt ./b.txt /all/\n"
     (context / "Dockerfile").write_text(text.format(";error=true"))
