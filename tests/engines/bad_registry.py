@@ -88,6 +88,10 @@ class Exchange:
         self._handler.end_headers()
         return self._handler.wfile.write
 
+    def raw(self) -> Callable[[bytes], object]:
+        """What sends bytes of an answer, from its first line on."""
+        return self._handler.wfile.write
+
     def is_left(self, timeout_s: float) -> bool:
         """Whether the client closes the connection within this time."""
         connection = self._handler.connection

@@ -6,6 +6,7 @@ import base64
 import http.client
 import socket
 import socketserver
+import ssl
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,10 +17,12 @@ from urllib.parse import urlsplit
 class Proxy:
     """Serves whoever has the name and password `login` ("ann:pw"); everyone, without one. Use in a `with` block.
 
+    With `tls` it is one that is spoken to in TLS itself.
+
     Names that don't resolve lead to 127.0.0.1, as a proxy may know hosts that its clients don't.
     """
 
-    def __init__(self, login: str = "") -> None:
+    def __init__(self, login: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.passed: list[str] = []
         self._connections: list[socket.socket] = []
         outer = self
@@ -71,6 +74,8 @@ class Proxy:
                 """Nothing: clients that leave are part of the tests."""
 
         self._server: socketserver.TCPServer = Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 

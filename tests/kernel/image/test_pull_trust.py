@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
@@ -233,3 +234,55 @@ def test_pull_gives_up_on_a_registry_that_drips(puller: Puller, about: str) -> N
     ended.set()
     assert "the answer comes too slowly" in said
     assert len({one.path for one in puller.registry.asked(about)}) == len(puller.registry.asked(about))
+
+
+def _drips_its_head(exchange: Exchange) -> Callable[[bytes], object]:
+    send = exchange.raw()
+    send(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    return send
+
+
+def _drips_sizes_of_chunks(exchange: Exchange) -> Callable[[bytes], object]:
+    send = exchange.raw()
+    send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+    return send
+
+
+@pytest.mark.parametrize("about", ["/v2/", "/manifests/", "/blobs/"])
+@pytest.mark.parametrize("begin", [_drips_its_head, _drips_sizes_of_chunks])
+def test_pull_gives_up_on_a_registry_that_drips_around_the_content(
+    puller: Puller, about: str, begin: Callable[[Exchange], Callable[[bytes], object]]
+) -> None:
+    """Bytes of a head, or of what stands around the content, count as little as those of the content."""
+    ended = threading.Event()
+
+    def drip(exchange: Exchange) -> bool:
+        if not exchange.path.endswith(about) and (about == "/v2/" or about not in exchange.path):
+            return False
+        send = begin(exchange)
+        while not ended.wait(0.05):
+            send(b"x")
+        exchange.cut()
+        return True
+
+    puller.registry.tricks.append(drip)
+    said = puller.fails(settings=HASTY)
+    ended.set()
+    assert "the answer comes too slowly" in said
+
+
+def test_pull_goes_by_a_mirror_that_drips(puller: Puller) -> None:
+    """A mirror that keeps us waiting is one that is not there."""
+    ended = threading.Event()
+    with BadRegistry() as mirror:
+
+        def drip(exchange: Exchange) -> bool:
+            send = _drips_its_head(exchange)
+            while not ended.wait(0.05):
+                send(b"x")
+            exchange.cut()
+            return True
+
+        mirror.tricks.append(drip)
+        puller.pull(settings=replace(mirrored(puller, mirror), read_timeout_s=0.3))
+        ended.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,4 +182,36 @@ def test_http_goes_through_the_proxy(puller: Puller) -> None:
             certificates=(), insecure=(host,), environment={"http_proxy": proxy.host, "https_proxy": proxy.host}
         )
         puller.pull(host=host, settings=settings)
+        assert f"GET http://{host}/v2/x/y/manifests/1" in proxy.passed
+
+
+def test_a_proxy_is_spoken_to_in_tls(shelf: Shelf, authority: Authority) -> None:
+    """An https:// proxy, whose authority certs.d has, carries https within its TLS, and http; a stranger is refused."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.server)
+    with Registry(tls=authority.server) as running, Proxy("pam:proxy-pw", tls) as proxy:
+        host, port = f"0.0.0.0:{running.port}", proxy.host.rpartition(":")[2]
+        believe(shelf, host, authority)
+        environment = {"https_proxy": f"https://pam:proxy-pw@0.0.0.0:{port}"}
+        settings = RegistrySettings(certificates=(shelf.certificates,), environment=environment)
+        assert "x509: certificate signed by unknown authority" in shelf.refused(host, settings=settings)
+        assert proxy.passed == []
+        believe(shelf, f"0.0.0.0:{port}", authority)
+        shelf.round_trip(host, settings=settings)
+        assert set(proxy.passed) == {f"CONNECT {host}"}
+
+
+def test_http_goes_through_a_proxy_spoken_to_in_tls(puller: Puller, authority: Authority, tmp_path: Path) -> None:
+    """The registry knows no TLS, the proxy does."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.server)
+    with Proxy(tls=tls) as proxy:
+        host, place = f"registry.test:{puller.registry.host.rpartition(':')[2]}", tmp_path / "certs.d"
+        its_name = f"0.0.0.0:{proxy.host.rpartition(':')[2]}"
+        (place / its_name).mkdir(parents=True)
+        shutil.copy(authority.ca, place / its_name / "ca.crt")
+        environment = {"http_proxy": f"https://{its_name}", "https_proxy": f"https://{its_name}"}
+        puller.pull(
+            host=host, settings=RegistrySettings(certificates=(place,), insecure=(host,), environment=environment)
+        )
         assert f"GET http://{host}/v2/x/y/manifests/1" in proxy.passed

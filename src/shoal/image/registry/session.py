@@ -187,7 +187,7 @@ def at_first_answering(
         session = begin(endpoint)
         try:
             session.ping()
-        except Unreachable:
+        except Unavailable:
             if is_last:
                 raise
             continue

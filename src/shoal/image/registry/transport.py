@@ -11,7 +11,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
@@ -31,11 +30,13 @@ from urllib3.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from urllib3.util.ssltransport import SSLTransport
 
 from shoal.errors import InvalidArgument, Unavailable
 from shoal.image.registry.addresses import followed, is_forbidden, is_tls, origin_of, without_query
 from shoal.image.registry.endpoints import Endpoint, RegistrySettings
 from shoal.image.registry.failures import Cancelled, Unreachable
+from shoal.image.registry.patience import PatientResponse, TooSlow
 from shoal.image.registry.proxies import proxy_for
 from shoal.image.registry.trust import tls_context
 
@@ -48,8 +49,6 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _REPEATING_REDIRECTS = frozenset((307, 308))
 _CONNECTIONS = 8
 _CUT = "EOF"
-# Fewer bytes in the time that one read may take are no transfer, but a way to keep us busy.
-_DRIP_BYTES = 1024
 
 
 class Interrupted(Unreachable):
@@ -86,18 +85,11 @@ class Response:
 
     def chunks(self) -> Iterator[bytes]:
         """The body in pieces, as they come. Raises while iterating: Interrupted, Cancelled; Unavailable for a drip."""
-        patience_s = self._transport.settings.read_timeout_s
-        since, came = time.monotonic(), 0
         try:
             while chunk := self._inner.read1(PIECE_BYTES, decode_content=False):
                 yield chunk
-                came += len(chunk)
-                now = time.monotonic()
-                if now - since > patience_s:
-                    if came < _DRIP_BYTES:
-                        why = f"{came} bytes in {now - since:.0f} seconds"
-                        raise Unavailable(f"{self.asked}: the answer comes too slowly", why=why)
-                    since, came = now, 0
+        except TooSlow as error:
+            raise _too_slow(self.asked, error) from None
         except (HTTPError, OSError, ValueError) as error:
             self._transport.check()
             raise Interrupted(f"{self.asked}: unexpected EOF", why=_first_line(error)) from None
@@ -178,7 +170,7 @@ class RegistryTransport:
 
         `authorization` goes to the origin of `url` alone; what `endpoint` is allowed, to its host alone: certificates
         that are not valid, and addresses where no redirect may lead.
-        Raises: Unreachable, Cancelled; InvalidArgument for a redirect that is not followed.
+        Raises: Unreachable, Cancelled; Unavailable for a drip; InvalidArgument for a redirect that is not followed.
         """
         current = url
         for _ in range(_REDIRECTS_MAX + 1):
@@ -214,6 +206,8 @@ class RegistryTransport:
                 decode_content=False,
                 timeout=timeout,
             )
+        except TooSlow as error:
+            raise _too_slow(f'{method} "{without_query(url)}"', error) from None
         except (HTTPError, OSError, ValueError) as error:
             self.check()
             reason = _reason(error, url, proxy_for(url, self.settings.environment))
@@ -238,7 +232,13 @@ class RegistryTransport:
         proxy = proxy_for(url, self.settings.environment)
         context = tls_context(place, self.settings.certificates, verifies=verifies) if is_tls(url) else None
         manager = (
-            urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context, proxy_headers=_proxy_headers(proxy))
+            urllib3.ProxyManager(
+                proxy,
+                maxsize=_CONNECTIONS,
+                ssl_context=context,
+                proxy_ssl_context=self._proxy_context(proxy),
+                proxy_headers=_proxy_headers(proxy),
+            )
             if proxy
             else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
         )
@@ -251,19 +251,28 @@ class RegistryTransport:
         pool.ConnectionCls = partial(kind, announce=announce)  # type: ignore[assignment]
         return manager
 
-    def _note(self, end: socket.socket, *, url: str, is_free: bool) -> None:
+    def _proxy_context(self, proxy: str) -> ssl.SSLContext | None:
+        """How a proxy that is spoken to in TLS shows who it is: as registries do."""
+        if not is_tls(proxy):
+            return None
+        return tls_context(origin_of(proxy)[1].rpartition("@")[2], self.settings.certificates, verifies=True)
+
+    def _note(self, end: socket.socket | SSLTransport, *, url: str, is_free: bool) -> None:
         """Take note of a new connection for `cut`. Raises: Cancelled; InvalidArgument if it must not be used."""
-        if not is_free and is_forbidden(str(end.getpeername()[0])):
-            raise InvalidArgument(f"refusing to go to {origin_of(url)[1]}", why=f"that is {end.getpeername()[0]}")
+        connected = end.socket if isinstance(end, SSLTransport) else end  # TLS within a proxy's TLS is no socket
+        if not is_free and is_forbidden(str(connected.getpeername()[0])):
+            raise InvalidArgument(f"refusing to go to {origin_of(url)[1]}", why=f"that is {connected.getpeername()[0]}")
         with self._lock:
-            self._sockets.add(end)
+            self._sockets.add(connected)
         self.check()  # an `abandon` that came before did not know of it
 
 
 class _Connection(HTTPConnection):
     """A connection that tells of itself before anything is asked over it."""
 
-    def __init__(self, *args: Any, announce: Callable[[socket.socket], None], **options: Any) -> None:
+    response_class = PatientResponse
+
+    def __init__(self, *args: Any, announce: Callable[[socket.socket | SSLTransport], None], **options: Any) -> None:
         super().__init__(*args, **options)
         self._announce = announce
 
@@ -285,6 +294,10 @@ class _PrivateConnection(_Connection, HTTPSConnection):
         """Raises: as the library's, and what `announce` raises."""
         super().connect()
         self.is_verified = True  # or need not be: that was decided, and is nothing for the library to warn of
+
+
+def _too_slow(asked: str, error: TooSlow) -> Unavailable:
+    return Unavailable(f"{asked}: the answer comes too slowly", why=str(error))
 
 
 def _proxy_headers(proxy: str) -> dict[str, str] | None:
