@@ -20,7 +20,7 @@ from shoal.image.store import ImageStore
 from shoal.linux.mounts import MS_PRIVATE, MS_REC, mount
 from shoal.linux.namespaces import CLONE_NEWNS, unshare
 from shoal.linux.overlay import mount_overlay
-from shoal.oci.digest import sha256_of
+from shoal.oci.digest import Digest, sha256_of
 from shoal.oci.rootfs import OverlayRootfs
 from tests.kernel.image.forked import run_forked
 from tests.kernel.image.trees import EVERYTHING, describe, directory, file, layer, leftovers, open_store, symlink
@@ -239,6 +239,22 @@ def test_write_diff_as_a_layer_gives_the_same_tree(case: Case) -> None:
         case.inside(lambda root, record=record: record.write_text(repr(comparable(root))) and None)  # type: ignore[misc]
         trees.append(record.read_text())
     assert trees[0] == trees[1]
+    case.snapshots.purge_trash()
+
+
+def test_written_becomes_a_layer_that_gives_the_same_tree(case: Case) -> None:
+    """What was written is a directory that, adopted as a layer on top of the image, shows what the snapshot shows."""
+    case.prepare()
+    case.inside(change_things)
+    trees = [case.root / "before", case.root / "after"]
+    case.inside(lambda root: trees[0].write_text(repr(comparable(root))) and None)  # type: ignore[func-returns-value]
+    written = case.snapshots.written(KEY)
+    layer = case.store.layer_store.adopt(written, case.image.chain_ids, latest_ns=2**62)
+    assert layer is not None
+    case.snapshots.remove(KEY)
+    case.snapshots.prepare(KEY, (*case.image.chain_ids, Digest(layer.chain_id)))
+    case.inside(lambda root: trees[1].write_text(repr(comparable(root))) and None)  # type: ignore[func-returns-value]
+    assert trees[0].read_text() == trees[1].read_text()
     case.snapshots.purge_trash()
 
 

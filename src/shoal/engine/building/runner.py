@@ -27,10 +27,10 @@ from shoal.engine.building.step_containers import StepContainers
 from shoal.engine.container.isolation import check_isolation
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.specgen.requested import RequestedMount, clean_target, tmpfs_options
-from shoal.errors import NotFound, Unsupported
+from shoal.errors import NotFound
 from shoal.linux.fd import Fd
 from shoal.oci.digest import Digest
-from shoal.oci.rootfs import OverlayRootfs
+from shoal.oci.rootfs import Rootfs
 from shoal.runtime.driver import AttachOptions, Client, Exit, LogSink
 
 # The same for every build on every machine: a command may write it into a file.
@@ -54,12 +54,11 @@ class StepRunner:
         id = secrets.token_hex(32)
         rootfs = self._all.snapshotter.prepare(id, chain_ids)
         try:
-            if not isinstance(rootfs, OverlayRootfs):
-                raise Unsupported("RUN needs overlayfs", why="the data root's file system can't have it")
             record = self._record(id, command, rootfs)
             await started(id)
             exit = await self._run(record, output)
-            yield Ended(id, exit.code, exit.oom_killed, rootfs.upper)
+            tree = await asyncio.to_thread(self._all.snapshotter.written, id)
+            yield Ended(id, exit.code, exit.oom_killed, tree)
         finally:
             await self._all.background.complete(self._clean_up(id))
 
@@ -111,7 +110,7 @@ class StepRunner:
         shutil.rmtree(self._all.paths.container_dir(id), ignore_errors=True)
         shutil.rmtree(self._all.paths.run_dir(id), ignore_errors=True)
 
-    def _record(self, id: str, command: Command, rootfs: OverlayRootfs) -> ContainerRecord:
+    def _record(self, id: str, command: Command, rootfs: Rootfs) -> ContainerRecord:
         network = self._host.network_mode if command.network == "default" else command.network
         host = msgspec.structs.replace(self._host, network_mode=network)
         # A RUN may ask for the host's network, which a machine has no part in.

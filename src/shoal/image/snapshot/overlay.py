@@ -96,6 +96,10 @@ class OverlaySnapshotter:
             os.close(root_fd)
         writer.close()
 
+    def written(self, key: str) -> str:
+        """See Snapshotter."""
+        return self.rootfs(key).upper
+
 
 def _fill(directory: str) -> None:
     """Make of an empty directory a blank one. Raises: OSError."""

@@ -82,3 +82,9 @@ class Snapshotter(Protocol):
 
         Raises: NotFound.
         """
+
+    def written(self, key: str) -> str:
+        """The directory that has the changes and nothing else, as an unpacked layer has them; it may be moved away.
+
+        The container is over, and of the snapshot only `remove` is used afterwards. Raises: NotFound; OSError.
+        """

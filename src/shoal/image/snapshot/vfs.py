@@ -15,6 +15,7 @@ from shoal.image.snapshot.diff import LayerWriter, read_xattrs
 from shoal.image.snapshot.protocol import Change, ChangeKind, Usage
 from shoal.image.snapshot.records import SnapshotRecords, tree_usage
 from shoal.image.trees import entry_path, open_directory, walk_tree
+from shoal.image.whiteouts import make_whiteout
 from shoal.oci.digest import Digest
 from shoal.oci.rootfs import PlainRootfs
 
@@ -88,6 +89,33 @@ class VfsSnapshotter:
         for path in sorted(path for path, kind in changes.items() if kind == ChangeKind.DELETED):
             writer.whiteout(path)
         writer.close()
+
+    def written(self, key: str) -> str:
+        """See Snapshotter: what is as it was below goes, and marks stand for what is gone."""
+        changes = self._compare(key)
+        gone = [path for path, kind in changes.items() if kind == ChangeKind.DELETED]
+        kept = changes.keys() - set(gone) | {parent for path in changes for parent in _parents(path)}
+        tree = self.rootfs(key).path
+        root = os.fsencode(tree) + b"/"
+        directories: dict[bytes, os.stat_result] = {}
+        root_fd = open_directory(tree)
+        try:
+            for item in walk_tree(root_fd):
+                if stat.S_ISDIR(item.status.st_mode):
+                    directories[item.path] = item.status
+                elif item.path not in kept:
+                    os.unlink(item.name, dir_fd=item.parent_fd)
+        finally:
+            os.close(root_fd)
+        # No process has the tree any more, so that paths may be used.
+        for path in gone:
+            _mark_deleted(root + path)
+        for path, status in reversed(directories.items()):
+            if path in kept:
+                os.utime(root + path, ns=(status.st_atime_ns, status.st_mtime_ns))
+            else:
+                os.rmdir(root + path)
+        return tree
 
     def _compare(self, key: str) -> dict[bytes, ChangeKind]:
         """Every path that differs from the layers."""
@@ -208,6 +236,15 @@ def _same(upper: os.stat_result, lower: os.stat_result) -> bool:
 
 def _xattrs_differ(parent_fd: int, name: bytes, lower: bytes) -> bool:
     return read_xattrs(entry_path(parent_fd, name)) != read_xattrs(lower)
+
+
+def _mark_deleted(path: bytes) -> None:
+    directory, _, name = path.rpartition(b"/")
+    fd = open_directory(directory)
+    try:
+        make_whiteout(fd, name)
+    finally:
+        os.close(fd)
 
 
 def _parents(path: bytes) -> Iterator[bytes]:
