@@ -21,6 +21,8 @@ import pytest
 from tests.engines.shoald import Shoald
 
 COUNT = "i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo line $i; usleep 2000; done; exit 7"
+# The same for one that is to live until it is told to end, however long the machine takes.
+COUNT_AND_STAY = COUNT.replace("exit 7", "while [ ! -e /end ]; do usleep 2000; done; exit 7")
 PATIENCE_S = 30
 
 
@@ -87,13 +89,13 @@ def whole(lines: int) -> list[str]:
 def test_shoald_killed_container_goes_on_and_is_found_again(private_shoald: Shoald) -> None:
     """The same process, its log without a gap, exec, and the right exit code at its end."""
     engine = private_shoald
-    start(engine, "it", COUNT.format(lines=600))
+    start(engine, "it", COUNT_AND_STAY.format(lines=600))
     pid = state(engine, "it")["Pid"]
     engine.kill9()
     assert os.path.exists(f"/proc/{pid}")
     engine.start()
     assert (state(engine, "it")["Running"], state(engine, "it")["Pid"]) == (True, pid)
-    assert exec_output(engine, "it", "echo", "alive") == b"alive\r\n"
+    assert exec_output(engine, "it", "sh", "-c", "echo alive; touch /end") == b"alive\r\n"
     assert ends_with(engine, "it") == 7
     assert logs(engine, "it") == whole(600)
 
@@ -162,11 +164,11 @@ def test_shoald_killed_attached_client_goes_on(private_shoald: Shoald) -> None:
 def test_supervisor_killed_container_goes_on(private_shoald: Shoald) -> None:
     """A successor takes the streams up: no SIGPIPE, no gap in the log; exec and the exit code are right."""
     engine = private_shoald
-    start(engine, "it", COUNT.format(lines=800))
+    start(engine, "it", COUNT_AND_STAY.format(lines=800))
     until(lambda: len(logs(engine, "it")) > 50, "the first lines")
     kill_supervisors(engine)
     until(lambda: len(logs(engine, "it")) > 300, "lines after the supervisor's death")
-    assert exec_output(engine, "it", "echo", "alive") == b"alive\r\n"
+    assert exec_output(engine, "it", "sh", "-c", "echo alive; touch /end") == b"alive\r\n"
     assert ends_with(engine, "it") == 7
     assert logs(engine, "it") == whole(800)
 
@@ -196,7 +198,7 @@ def test_supervisor_killed_with_a_terminal_and_input(private_shoald: Shoald) -> 
 def test_both_killed_container_goes_on(private_shoald: Shoald) -> None:
     """Nobody of shoal is left, the program runs; the next start adopts it, with its log and its exit code."""
     engine = private_shoald
-    start(engine, "it", COUNT.format(lines=900))
+    start(engine, "it", COUNT_AND_STAY.format(lines=900))
     pid = state(engine, "it")["Pid"]
     until(lambda: len(logs(engine, "it")) > 50, "the first lines")
     supervisors = engine.supervisor_pids()
@@ -206,7 +208,7 @@ def test_both_killed_container_goes_on(private_shoald: Shoald) -> None:
     assert os.path.exists(f"/proc/{pid}")
     engine.start()
     assert (state(engine, "it")["Running"], state(engine, "it")["Pid"]) == (True, pid)
-    assert exec_output(engine, "it", "echo", "alive") == b"alive\r\n"
+    assert exec_output(engine, "it", "sh", "-c", "echo alive; touch /end") == b"alive\r\n"
     code = ends_with(engine, "it")
     assert code == 7 or (code == -1 and not kernel_tells_exit_codes())
     assert logs(engine, "it") == whole(900)

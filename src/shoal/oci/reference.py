@@ -32,6 +32,7 @@ _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}
 _REFERENCE = re.compile(
     rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?\Z"
 )
+_DOMAIN_ONLY = re.compile(rf"{_DOMAIN}\Z")
 _TAG_ONLY = re.compile(rf"{_TAG}\Z")
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}\Z")
 _ID_PREFIX = re.compile(r"(?:sha256:)?[a-f0-9]{1,64}\Z")
@@ -133,6 +134,11 @@ def parse_any(text: str) -> Reference | Digest:
     if text.startswith("sha256:") and _IDENTIFIER.match(text[7:]):
         return Digest(text)
     return Reference.parse(text)
+
+
+def is_domain(text: str) -> bool:
+    """Whether text can be the domain of a reference: `HOST` or `HOST:PORT`, the host a name or an address."""
+    return _DOMAIN_ONLY.match(text) is not None
 
 
 def could_be_id(text: str) -> bool:

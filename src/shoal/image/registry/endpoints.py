@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shoal.errors import InvalidArgument
-from shoal.oci.reference import DEFAULT_DOMAIN, Reference
+from shoal.oci.reference import DEFAULT_DOMAIN, Reference, is_domain
 
 INDEX_SERVER = "https://index.docker.io/v1/"
 _HUB = "https://registry-1.docker.io"
@@ -101,10 +101,17 @@ def is_insecure(domain: str, settings: RegistrySettings) -> bool:
 
 
 def domain_of_server(address: str) -> str:
-    """The domain that the server address of a login means: `https://index.docker.io/v1/` is `docker.io`."""
+    """The domain that the server address of a login means: `https://index.docker.io/v1/` is `docker.io`.
+
+    Raises: InvalidArgument for what can't be a host.
+    """
     text = address.partition("://")[2] or address
     host = text.partition("/")[0]
-    return DEFAULT_DOMAIN if not host or host in _HUB_NAMES else host
+    if not host or host in _HUB_NAMES:
+        return DEFAULT_DOMAIN
+    if not is_domain(host):
+        raise InvalidArgument(f"invalid server address {address!r}", fix="name the registry as HOST or HOST:PORT")
+    return host
 
 
 def parse_mirror(text: str) -> Mirror:

@@ -191,11 +191,10 @@ class RegistryTransport:
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None, endpoint: Endpoint
     ) -> Response:
         self.check()
-        pool = self._pool(url, endpoint)
         timeout = urllib3.Timeout(connect=self.settings.connect_timeout_s, read=self.settings.read_timeout_s)
         sent = body() if callable(body) else body
         try:
-            inner = pool.urlopen(
+            inner = self._pool(url, endpoint).urlopen(
                 method,
                 url,
                 body=sent,

@@ -70,6 +70,13 @@ def test_domain_of_a_logins_server(address: str, domain: str) -> None:
     assert domain_of_server(address) == domain
 
 
+@pytest.mark.parametrize("address", ["@host", "https://h\x10st/", "ð", "[::", "host:port", "a b", "host?x", "-"])
+def test_domain_of_a_logins_server_that_can_not_be_one(address: str) -> None:
+    """What is no host is refused before anything is sent."""
+    with pytest.raises(InvalidArgument, match="invalid server address"):
+        domain_of_server(address)
+
+
 @pytest.mark.parametrize(
     ("text", "mirror"),
     [
