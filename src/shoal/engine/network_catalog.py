@@ -56,8 +56,7 @@ class NetworkCatalog:
                 if name in self._built_in:
                     raise
                 notes.append(f"network {name} does not work: {problem}")
-        await self.host.bring_up()
-        return notes
+        return notes + await self.host.bring_up()
 
     async def watch(self, report: Callable[[str], None]) -> None:
         """Puts back what others take from the host's network, and reports it, until cancelled. Raises: SyscallError."""

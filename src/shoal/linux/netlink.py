@@ -25,6 +25,7 @@ from shoal.linux.rtnetlink import (
     ALL_ADDRESSES,
     ALL_LINKS,
     ALL_ROUTES,
+    IFLA_GROUP,
     IFLA_MASTER,
     IFLA_NET_NS_FD,
     IFLA_NET_NS_PID,
@@ -140,9 +141,12 @@ class Netlink:
         mtu: int | None = None,
         mac: str | None = None,
         master: str | int | None = None,
+        group: int | None = None,
         up: bool = True,
     ) -> None:
         """Create a veth pair: `name` here (port of `master`, up), `peer_name` in the given namespace, down.
+
+        `group` is the device group of `name`.
 
         The peer can't be brought up here: the kernel refuses IFF_UP on it at creation (ENOTCONN). And
         IFLA_TARGET_NETNSID, which looks like a way to do it from here, moves the link of that name, ours, over there.
@@ -151,6 +155,8 @@ class Netlink:
         own = common_attributes(name, mac=mac, mtu=mtu)
         if master is not None:
             own += u32(IFLA_MASTER, self._index(master))
+        if group is not None:
+            own += u32(IFLA_GROUP, group)
         peer = common_attributes(peer_name, mac=peer_mac, mtu=mtu) + _namespace(peer_netns_pid, peer_netns_fd)
         self._transact(add_veth(name, own, peer_name, peer, up=up))
 

@@ -118,7 +118,7 @@ class BridgeNetwork:
             self._store.save_network(self._record)
         warnings += await self._forward_ipv6()
         if self._owns_host:
-            await self._host.bring_up()
+            warnings += await self._host.bring_up()
         return notes + warnings
 
     async def _forward_ipv6(self) -> list[str]:
@@ -233,6 +233,7 @@ class BridgeNetwork:
         device = self._running()
 
         def work(kernel: HostKernel) -> None:
+            kernel.guard.add(self._setup.claims_of(endpoint))
             device.connect(endpoint, pid, interface, isolated=not self._config.icc)
             kernel.table.add(publications_of(endpoint))
             forget_udp_flows(endpoint)
@@ -244,6 +245,7 @@ class BridgeNetwork:
         device = self._running()
 
         def work(kernel: HostKernel) -> None:
+            kernel.guard.add(self._setup.claims_of(endpoint))
             device.plug(endpoint, pid, isolated=not self._config.icc)
             kernel.table.add(publications_of(endpoint))
 
@@ -320,6 +322,7 @@ class BridgeNetwork:
 
                 def work(kernel: HostKernel) -> None:
                     kernel.table.remove(publications_of(endpoint))
+                    kernel.guard.remove(self._setup.claims_of(endpoint))
                     device.disconnect(endpoint)
 
                 await self._host.run(work)

@@ -24,12 +24,14 @@ BridgeAddress = IPv4Interface | IPv6Interface
 class BridgeDevice:
     """The bridge `name`, whether it exists yet or not."""
 
-    def __init__(self, netlink: Netlink, name: str, mtu: int) -> None:
+    def __init__(self, netlink: Netlink, name: str, mtu: int, *, group: int) -> None:
+        """`group` is the device group of its containers' ports."""
         self._netlink = netlink
         self._index: int | None = None
         self._home = open_namespace("/proc/thread-self/ns/net")
         self.name = name
         self.mtu = mtu
+        self.group = group
 
     def ensure(self, addresses: Collection[BridgeAddress], mac: str, *, loopback6: bool = False) -> list[str]:
         """Have the bridge up with exactly these addresses; sentences about what had to be made anew.
@@ -142,6 +144,7 @@ class BridgeDevice:
             peer_mac=endpoint.mac,
             mtu=endpoint.mtu,
             master=self._index,
+            group=self.group,
             up=False,
         )
         # The container's end first: a port comes up forwarding only if its carrier is there.

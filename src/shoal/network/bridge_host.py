@@ -1,4 +1,4 @@
-"""What all bridge networks of a daemon share: one worker thread, one firewall table, the watch over both.
+"""What all bridge networks of a daemon share: one worker thread, the firewall tables, the watch over both.
 
 In shoald. Whatever asks the kernel (netlink, nftables) runs in the worker thread, in order, because rtnl and nftables
 are serial in the kernel anyway and libnftables isn't thread-safe.
@@ -13,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from shoal.linux.netlink import Netlink
+from shoal.network.firewall.address_guard import AddressGuard
 from shoal.network.firewall.changes import FirewallChanges
 from shoal.network.firewall.docker_user import ForwardException
 from shoal.network.firewall.nftables import Nftables, NftError
 from shoal.network.firewall.table import FirewallTable
+from shoal.network.instance import daemon_group
 from shoal.network.ports import PortReservations
 
 T = TypeVar("T")
@@ -31,17 +33,31 @@ class HostKernel:
         self.nft = Nftables()
         self.netlink = Netlink()
         self.table = FirewallTable(self.nft, table)
+        self.guard = AddressGuard(self.nft, table, daemon_group(table))
         self.exceptions: dict[tuple[str, str], ForwardException] = {}
 
     def mend(self, table: str) -> list[str]:
         """Puts back what is gone; what was done, or could not be. Raises: NftError."""
-        notes = [f"put the firewall table {table} back"] if self.table.mend() else []
+        # Both are looked at: somebody may have taken one of them away.
+        gone = [self.table.mend(), self.guard.mend()]
+        notes = [f"put the firewall table {table} back"] if any(gone) else []
         self.table.forget_permits()
         warnings = [exception.ensure() for exception in self.exceptions.values()]
         return [*notes, *filter(None, warnings)]
 
+    def bring_up(self) -> list[str]:
+        """Makes the tables serve every bridge that has joined them; warnings. Raises: NftError."""
+        self.table.bring_up()
+        return list(filter(None, [self.guard.bring_up()]))
+
+    def destroy(self) -> None:
+        """Takes the tables from the host; harmless when there are none. Raises: NftError."""
+        self.table.destroy()
+        self.guard.destroy()
+
     def close(self) -> None:
         """Lets go of the kernel; what is there stays."""
+        self.guard.close()
         self.table.close()
         self.netlink.close()
         self.nft.close()
@@ -67,9 +83,9 @@ class BridgeHost:
             self._kernel = HostKernel(self.table)
         return self._kernel
 
-    async def bring_up(self) -> None:
-        """Makes the table in the kernel serve every bridge that has joined it. Raises: NftError."""
-        await self.run(lambda kernel: kernel.table.bring_up())
+    async def bring_up(self) -> list[str]:
+        """As `HostKernel.bring_up`."""
+        return await self.run(lambda kernel: kernel.bring_up())
 
     async def mend(self) -> list[str]:
         """Puts back what somebody else's firewall reload took away: our table, our accepts. Raises: NftError."""
@@ -95,8 +111,8 @@ class BridgeHost:
                     report(note)
 
     async def remove_table(self) -> None:
-        """Takes the table from the host. Raises: NftError."""
-        await self.run(lambda kernel: kernel.table.destroy())
+        """As `HostKernel.destroy`."""
+        await self.run(lambda kernel: kernel.destroy())
 
     async def close(self) -> None:
         """Ends the worker thread and lets the ports go; what is on the host stays. Harmless when repeated."""

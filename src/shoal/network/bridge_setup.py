@@ -5,7 +5,7 @@ All of it runs in the worker thread of the daemon's `BridgeHost`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
@@ -15,11 +15,13 @@ from shoal.network.bridge_config import ISOLATED, BridgeConfig
 from shoal.network.bridge_device import BridgeAddress, BridgeDevice, read_ip_forward, write_ip_forward
 from shoal.network.bridge_host import HostKernel
 from shoal.network.endpoint import Endpoint, default_mac
+from shoal.network.firewall.address_guard import Claim
 from shoal.network.firewall.docker_user import ForwardException
 from shoal.network.firewall.ruleset import BridgedSubnet, Publication
 from shoal.network.host_claims import pool_choice
+from shoal.network.instance import network_group
 from shoal.network.ipam import first_gateway, parse_bip, pick_pool
-from shoal.network.ipam6 import first_gateway6, pick_subnet6
+from shoal.network.ipam6 import first_gateway6, link_local, pick_subnet6
 from shoal.network.ipv6_host import check_ipv6
 from shoal.network.store import NetworkRecord
 
@@ -40,6 +42,7 @@ class BridgeSetup:
     def __init__(self, config: BridgeConfig, *, owns_table: bool) -> None:
         self._config = config
         self._owns_table = owns_table
+        self._group = network_group(config.table, config.bridge)
 
     def start_device(
         self, kernel: HostKernel, device: BridgeDevice | None, known: Known
@@ -51,7 +54,7 @@ class BridgeSetup:
         config = self._config
         if config.ipv6 is not None:
             check_ipv6()
-        bridge = device or BridgeDevice(kernel.netlink, config.bridge, config.mtu)
+        bridge = device or self._device(kernel)
         try:
             with pool_choice():
                 if config.adopted:
@@ -102,7 +105,7 @@ class BridgeSetup:
         return own
 
     def start_firewall(
-        self, kernel: HostKernel, addresses: BridgeAddresses, endpoints: Iterable[Endpoint]
+        self, kernel: HostKernel, addresses: BridgeAddresses, endpoints: Collection[Endpoint]
     ) -> tuple[bool, list[str]]:
         """Join the table; whether ip_forward had to be switched on, and warnings. Raises: NftError, SyscallError."""
         config = self._config
@@ -117,6 +120,9 @@ class BridgeSetup:
             mode6=config.gateway_mode6,
         )
         kernel.table.join(network, [entry for endpoint in endpoints for entry in publications_of(endpoint)])
+        kernel.guard.add(
+            [*self._gateways(addresses), *(claim for known in endpoints for claim in self.claims_of(known))]
+        )
         switched = config.ip_forward and not read_ip_forward()
         if switched:
             write_ip_forward(enabled=True)
@@ -127,19 +133,21 @@ class BridgeSetup:
         return switched, list(filter(None, warnings))
 
     def remove(
-        self, kernel: HostKernel, device: BridgeDevice | None, record: NetworkRecord, endpoints: Iterable[Endpoint]
+        self, kernel: HostKernel, device: BridgeDevice | None, record: NetworkRecord, endpoints: Collection[Endpoint]
     ) -> None:
         """Take everything of the network from the host, also what a killed daemon left.
 
         Raises: SyscallError, NftError; whatever can be removed is removed first.
         """
         name = self._config.bridge
-        bridge = device or BridgeDevice(kernel.netlink, name, self._config.mtu)
+        bridge = device or self._device(kernel)
         publications = [entry for endpoint in endpoints for entry in publications_of(endpoint)]
+        claims = [*self._known_gateways(record), *(claim for known in endpoints for claim in self.claims_of(known))]
         failure: ShoalError | None = None
         for step in (
             *(self._exception(kernel, family).remove for family in self._families()),
-            kernel.table.destroy if self._owns_table else lambda: kernel.table.leave(name, publications),
+            kernel.destroy if self._owns_table else lambda: kernel.table.leave(name, publications),
+            lambda: kernel.guard.remove(claims),
             (lambda: None) if self._config.adopted else bridge.remove,
             _reset_ip_forward(kernel, record),
         ):
@@ -151,6 +159,28 @@ class BridgeSetup:
             bridge.close()
         if failure is not None:
             raise failure
+
+    def _device(self, kernel: HostKernel) -> BridgeDevice:
+        config = self._config
+        return BridgeDevice(kernel.netlink, config.bridge, config.mtu, group=self._group)
+
+    def _gateways(self, addresses: BridgeAddresses) -> list[Claim]:
+        """The bridge's own addresses, which no container may use."""
+        own = [str(address.ip) for address in self._own_addresses(addresses)]
+        if any(":" in address for address in own) and not self._config.adopted:
+            own.append(link_local(default_mac(str(addresses.ipv4.ip))))
+        return [Claim(self._group, address) for address in own]
+
+    def _known_gateways(self, record: NetworkRecord) -> list[Claim]:
+        if not record.address:
+            return []
+        ipv6 = IPv6Interface(record.address6) if record.address6 else None
+        return self._gateways(BridgeAddresses(IPv4Interface(record.address), ipv6))
+
+    def claims_of(self, endpoint: Endpoint) -> list[Claim]:
+        """The addresses that only this endpoint may use, its link's own among them."""
+        addresses = [*endpoint.addresses, *([link_local(endpoint.mac)] if endpoint.ip6 else [])]
+        return [Claim(self._group, address, endpoint.mac) for address in addresses]
 
     def _families(self) -> tuple[str, ...]:
         return ("ip", "ip6") if self._config.ipv6 else ("ip",)

@@ -28,6 +28,20 @@ def table_name(exec_root: str) -> str:
     return f"sh-{suffix}" if suffix else "shoal"
 
 
+def daemon_group(table: str) -> int:
+    """The upper half of the device groups of a daemon's bridge ports; never 0, which all other interfaces are in."""
+    return (1 + _number(table) % 0x7FFE) << 16
+
+
+def network_group(table: str, bridge: str) -> int:
+    """The device group of the ports of one bridge. That of two may be the same, which costs them nothing much."""
+    return daemon_group(table) | _number(bridge) & 0xFFFF
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+
+
 def veth_name(container_id: str, endpoint_id: str) -> str:
     """The host's end of a container's veth pair, at most 15 bytes.
 

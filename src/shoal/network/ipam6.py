@@ -65,3 +65,9 @@ def parse_subnet6(text: str) -> IPv6Network:
 def first_gateway6(subnet: IPv6Network) -> IPv6Interface:
     """What the bridge of a subnet has unless it is told another address."""
     return IPv6Interface((int(subnet.network_address) + 1, subnet.prefixlen))
+
+
+def link_local(mac: str) -> str:
+    """The address that an interface of this MAC gives itself on its link. Source: RFC 4291, appendix A."""
+    first, *rest = bytes.fromhex(mac.replace(":", ""))
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + bytes([first ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:]])))

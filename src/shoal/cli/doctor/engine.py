@@ -101,10 +101,10 @@ def _objects() -> dict[str, list[tuple[str, str]]]:
         suffix = _suffix_of(name, "shoal0", "sh-")
         if suffix is not None:
             found.setdefault(suffix, []).append((f"bridge {name}", f"ip link delete {name}"))
-    for table in _tables():
+    for family, table in _tables():
         suffix = _suffix_of(table, "shoal", "sh-")
         if suffix is not None:
-            found.setdefault(suffix, []).append((f"table {table}", f"nft delete table inet {table}"))
+            found.setdefault(suffix, []).append((f"table {family} {table}", f"nft delete table {family} {table}"))
     for name in _cgroups():
         suffix = _suffix_of(name, "shoal", "shoal-")
         if suffix is not None:
@@ -127,14 +127,16 @@ def _names(directory: str) -> list[str]:
         return []
 
 
-def _tables() -> list[str]:
+def _tables() -> list[tuple[str, str]]:
+    """The nftables tables of the host: (family, name)."""
     if not program("nft") or os.geteuid() != 0:
         return []
     try:
-        asked = subprocess.run([program("nft"), "list", "tables", "inet"], capture_output=True, timeout=5)
+        asked = subprocess.run([program("nft"), "list", "tables"], capture_output=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return [line.split()[-1] for line in asked.stdout.decode("utf-8", "replace").splitlines() if line.split()]
+    lines = map(str.split, asked.stdout.decode("utf-8", "replace").splitlines())
+    return [(words[1], words[2]) for words in lines if len(words) == 3]
 
 
 def _cgroups() -> list[str]:

@@ -20,16 +20,19 @@ _NFT_CTX_OUTPUT_HANDLE = 1 << 3
 _NFT_CTX_OUTPUT_JSON = 1 << 4
 _NFT_CTX_OUTPUT_NUMERIC_PRIO = 1 << 7
 _MISSING = "No such file or directory"
+# Of a family that the kernel lacks: EOPNOTSUPP, or EAFNOSUPPORT.
+_UNSUPPORTED = ("Operation not supported", "Address family not supported")
 
 
 class NftError(Internal):
     """The kernel or the parser refused a command; `why` has nft's own words."""
 
-    __slots__ = ("missing",)
+    __slots__ = ("missing", "unsupported")
 
     def __init__(self, what: str, words: str) -> None:
         super().__init__(what, why=" ".join(words.split()) or "nft gave no reason", fix="see `nft list ruleset`")
         self.missing = _MISSING in words
+        self.unsupported = any(sentence in words for sentence in _UNSUPPORTED)
 
 
 class Nftables:

@@ -274,9 +274,10 @@ def _guard(networks: list[BridgedSubnet], families: list[_Family]) -> str:
                 f'    iifname "{network.bridge}" {family.ip} daddr {family.loopback} drop\n'
                 f'    iifname "{network.bridge}" {family.ip} saddr {family.loopback} drop\n'
             )
-            # Without a route no address would pass, not even between containers where iptables sees bridged packets.
+            # What stays on the bridge is the address guard's affair; iptables may have bridged packets pass here too.
             if family.is_routed_by_host(network):
-                rules += f'    iifname "{network.bridge}" {own}fib saddr . iif oif missing drop\n'
+                leaving = "fib daddr . iif oif missing"
+                rules += f'    iifname "{network.bridge}" {own}fib saddr . iif oif missing {leaving} drop\n'
     return f"  chain guard {{\n    type filter hook prerouting priority -300; policy accept;\n{rules}  }}\n"
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from shoal.network.firewall.elements import MapElements
+from shoal.network.firewall.elements import SetElements
 from shoal.network.firewall.nftables import Nftables, NftError
+from shoal.network.firewall.publications import element_of
 from shoal.network.firewall.ruleset import (
     BridgedSubnet,
     Publication,
@@ -25,7 +26,7 @@ class FirewallTable:
     def __init__(self, nft: Nftables, name: str) -> None:
         self._nft = nft
         self._name = name
-        self._elements = MapElements(name)
+        self._elements = SetElements(name)
         self._networks: dict[str, BridgedSubnet] = {}
         self._publications: dict[Publication, None] = {}
         self._is_up = False
@@ -105,7 +106,7 @@ class FirewallTable:
             self._render()
             return
         try:
-            self._elements.add(publications)
+            self._elements.add(map(element_of, publications))
         except NftError:
             # The table was flushed, or holds a stale element under one of the keys.
             self._render()
@@ -124,7 +125,7 @@ class FirewallTable:
             self._render()
             return
         try:
-            self._elements.remove(known)
+            self._elements.remove(map(element_of, known))
         except NftError:
             self._render()
 
