@@ -82,6 +82,7 @@ from shoal.engine.storage import Storage
 from shoal.engine.system import DAEMON_ID_FILE, System
 from shoal.engine.virtual_machines import VirtualMachines
 from shoal.engine.volumes import Volumes
+from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.store import ImageStore
 from shoal.image.uses import ImageUses
@@ -237,7 +238,7 @@ class _Parts:
             builds=builds,
             networks=Networks(self.catalog, self.registry, memberships, self.events, system_clock),
             volumes=volumes,
-            storage=Storage(self.paths, self.store, self.registry, self.volume_store, self.container_volumes, ledger),
+            storage=self._storage(ledger, config.registries),
             budget=self._budget(config.image_store_budget, database, images, ledger),
             system=self._system(config, containers, images, volumes, builds, init_path),
             machines=VirtualMachines(self.machines),
@@ -263,6 +264,10 @@ class _Parts:
             database=database,
             background=self.background,
         )
+
+    def _storage(self, ledger: Ledger, registries: RegistrySettings) -> Storage:
+        parts = (self.paths, self.store, self.registry, self.volume_store, self.container_volumes)
+        return Storage(*parts, ledger, registries)
 
     def _budget(
         self, budget_bytes: int | None, database: Database, images: Images, ledger: Ledger

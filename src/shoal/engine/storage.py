@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from shoal.api.storage import (
     ArtifactFile,
@@ -18,6 +19,7 @@ from shoal.api.storage import (
     StoreFinding,
     WastedFile,
 )
+from shoal.engine.building.registry_config import decode_registry_config, registry_auth
 from shoal.engine.container.container_volumes import ContainerVolumes
 from shoal.engine.container.image_mounts import owner_of
 from shoal.engine.container.registry import ContainerRegistry
@@ -29,11 +31,16 @@ from shoal.image.artifacts import Artifact, title_of
 from shoal.image.claims import BUILD_CACHE, CONTAINER, IMAGE, Claim
 from shoal.image.difference import Difference, config_differences
 from shoal.image.fsck import Checked, Finding
+from shoal.image.registry.credentials import decode_credentials
+from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.stack import StackedLayer as FoundLayer
 from shoal.image.store import ImageStore
 from shoal.oci.digest import Digest
 from shoal.oci.reference import Reference
 from shoal.volume.store import VolumeStore
+
+if TYPE_CHECKING:
+    from shoal.image.registry.origins import Origins
 
 _NS = 1_000_000_000
 _PIECE_BYTES = 1 << 18
@@ -51,6 +58,7 @@ class Storage:
         volumes: VolumeStore,
         of_containers: ContainerVolumes,
         ledger: Ledger,
+        registries: RegistrySettings,
     ) -> None:
         self._paths = paths
         self._store = store
@@ -58,6 +66,7 @@ class Storage:
         self._volumes = volumes
         self._of_containers = of_containers
         self._ledger = ledger
+        self._registry_settings = registries
         self._reading = asyncio.Lock()
         self._checking = asyncio.Lock()
 
@@ -96,8 +105,11 @@ class Storage:
                     what = list(change.what)
                     yield ImageDifference(path=change.path, kind=change.kind, size=change.size_bytes, what=what)
 
-    async def check(self, *, repair: bool) -> AsyncIterator[StoreFinding | StoreChecked]:
-        """What is wrong in the store, mended with `repair`, and how far the check is. Raises: Conflict for a second."""
+    async def check(self, *, repair: bool, registry_config: str) -> AsyncIterator[StoreFinding | StoreChecked]:
+        """What is wrong in the store, mended with `repair`, and how far the check is.
+
+        What is lost is fetched again as whoever the user is to its registry. Raises: Conflict for a second check.
+        """
         if self._checking.locked():
             raise Conflict("a check of the store is already running")
         async with self._checking:
@@ -110,14 +122,22 @@ class Storage:
                     mended=False,
                 )
             busy = self._seen_by_running()
+            origin = self._origins(registry_config) if repair else None
 
             def work(outlet: Outlet[Finding | Checked]) -> None:
-                for told in self._store.check(repair=repair, busy=busy):
-                    outlet.put(told)
+                with origin or nullcontext():
+                    for told in self._store.check(repair=repair, busy=busy, origin=origin):
+                        outlet.put(told)
 
-            async with aclosing(produced_by(work)) as found:
+            async with aclosing(produced_by(work, origin)) as found:
                 async for told in found:
                     yield _shown_step(told)
+
+    def _origins(self, registry_config: str) -> Origins:
+        """The registries that what is here came from, as the user of `X-Registry-Config`."""
+        auths = decode_registry_config(registry_config)
+        registries = self._store.registries(self._registry_settings)
+        return registries.origins(lambda reference: decode_credentials(registry_auth(auths, reference)))
 
     async def artifacts(self) -> list[ArtifactSummary]:
         """What was pulled and is no image, by name."""

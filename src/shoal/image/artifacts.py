@@ -125,6 +125,13 @@ class Artifacts:
             )
             self._collect()
 
+    def restore(self, digest: Digest, path: str) -> None:
+        """Put the file at `path`, which is linked to, in the place of a damaged one. Raises: OSError."""
+        with self._lock:
+            self._blobs.delete(digest)
+            os.link(path, self._blobs.path(digest))
+            sync_directory(self._root)
+
     def remove(self, reference: Reference) -> None:
         """Forget the artifact of this name, and its files. Raises: NotFound."""
         with self._lock:

@@ -20,11 +20,14 @@ class BlobStore:
         self._tmp = tmp
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
 
-    def put(self, data: bytes) -> Digest:
-        """The digest under which `data` is stored now. Raises: Internal for a full disk."""
+    def put(self, data: bytes, *, anew: bool = False) -> Digest:
+        """The digest under which `data` is stored now, in the place of a damaged file if `anew`.
+
+        Raises: Internal for a full disk.
+        """
         digest = sha256_of(data)
         target = self.path(digest)
-        if os.path.exists(target):
+        if os.path.exists(target) and not anew:
             return digest
         temporary = os.path.join(self._tmp, f"blob-{hex_of(digest)[:16]}-{os.urandom(4).hex()}")
         try:

@@ -1,8 +1,10 @@
 """`shoal fsck`: every digest, reference and snapshot of the store looked at, and mended where that is possible.
 
-    configuration   its digest is the image's id                     mended: no; the image is given up
+    configuration   its digest is the image's id                     mended: from the registry that it came from, else
+                                                                             the image is given up
     layer           its files give the archive of its diffID, and    mended: from its own archive, as long as the bytes
-                    are, and have, what the archive says                     are there; else its images are given up
+                    are, and have, what the archive says                     are there; else from the registry; else its
+                                                                             images are given up
     reference       layers have their parents, snapshots their       mended: no; the image is pulled or loaded again
                     layers and directories
     garbage         blobs and directories that nobody knows          mended: deleted
@@ -14,23 +16,42 @@ passed over. Nothing changes unless `repair` is set.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
-from shoal.errors import InvalidArgument, NotFound, ShoalError
+from shoal.errors import InvalidArgument, NotFound, ShoalError, Unavailable
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.difference import file_differences
 from shoal.image.image import Image, ImageId
+from shoal.image.layer_archive import LayerArchive
 from shoal.image.layer_check import deviations
 from shoal.image.layers import Layer, LayerStore
+from shoal.image.registry.failures import Cancelled
 from shoal.image.scratch import Scratch
 from shoal.image.skeleton import DamagedLayer
 from shoal.image.snapshot.protocol import Snapshotter
+from shoal.oci.descriptor import Descriptor
 from shoal.oci.digest import Digest, hex_of, short_id
+from shoal.oci.reference import Reference
 from shoal.oci.rootfs import OverlayRootfs
 
 _TOLD_AT_MOST = 3
+_AGAIN = "repeat shoal fsck --repair when the registry answers"
+
+
+class Origin(Protocol):
+    """Whoever has what the store has lost (registry/origins.py)."""
+
+    def layer(self, diff_id: Digest) -> AbstractContextManager[LayerArchive]:
+        """The archive of a layer, within the block. Raises: ShoalError."""
+
+    def config(self, image: Image) -> bytes:
+        """The configuration of an image. Raises: ShoalError."""
+
+    def blob(self, repository: Reference, descriptor: Descriptor) -> AbstractContextManager[str]:
+        """Where a blob of the repository lies, within the block. Raises: ShoalError."""
 
 
 class Finding(NamedTuple):
@@ -43,6 +64,24 @@ class Finding(NamedTuple):
     is_mended: bool
 
 
+class Attempt(NamedTuple):
+    """What came of fetching something again: `failure` is the end of a sentence, `hint` is there if it may go yet."""
+
+    failure: str
+    hint: str
+
+    @classmethod
+    def of(cls, fetch: Callable[[], None]) -> Attempt:
+        """What comes of `fetch`. Raises: Cancelled."""
+        try:
+            fetch()
+        except Cancelled:
+            raise  # whoever watched has left: nothing more is to be given up
+        except (ShoalError, OSError) as error:
+            return cls(f"; it can't be fetched again: {error}", _AGAIN if isinstance(error, Unavailable) else "")
+        return cls("", "")
+
+
 class Checked(NamedTuple):
     """What has been looked at so far, whatever was found."""
 
@@ -53,7 +92,10 @@ class Checked(NamedTuple):
 
 
 class Fsck:
-    """One look through the whole store. `busy` are layers that running containers see: their files stay as they are."""
+    """One look through the whole store. `busy` are layers that running containers see: their files stay as they are.
+
+    What is lost is asked of `origin`, where `repair` is set and there is one.
+    """
 
     def __init__(
         self,
@@ -65,6 +107,7 @@ class Fsck:
         *,
         repair: bool,
         busy: Collection[Digest],
+        origin: Origin | None,
     ) -> None:
         self._catalog = catalog
         self._layers = layers
@@ -73,6 +116,7 @@ class Fsck:
         self._scratch = scratch
         self._repair = repair
         self._busy = busy
+        self._origin = origin
         self._size = 0
 
     def run(self) -> Iterator[Finding | Checked]:
@@ -120,7 +164,7 @@ class Fsck:
         if layer.parent is not None and Digest(layer.parent) not in self._known():
             lost = lost or DamagedLayer("damaged layer", why=f"layer {short_id(layer.parent)} below it is missing")
         if lost is not None:
-            yield self._lost(chain_id, lost)
+            yield self._lost(layer, lost)
 
     def _altered(self, layer: Layer, chain_id: Digest) -> Iterator[Finding]:
         """Raises: DamagedLayer, InvalidArgument, FileNotFoundError where its bytes are lost; OSError, Internal."""
@@ -152,16 +196,25 @@ class Fsck:
         finally:
             self._scratch.discard(directory)
 
-    def _lost(self, chain_id: Digest, error: Exception) -> Finding:
-        """A layer whose bytes are not all there: with `repair` its images go, so that a pull brings them anew."""
+    def _lost(self, layer: Layer, error: Exception) -> Finding:
+        """A layer whose bytes are not all there. With `repair` they are fetched; else its images go."""
+        chain_id = Digest(layer.chain_id)
         images = [image for image in self._catalog.images() if chain_id in image.chain_ids]
         names = [name for image in images for name in image.repo_tags or [image.id]]
         why = error.why if isinstance(error, ShoalError) and error.why else str(error)
         sentence = f"{self._called(chain_id)} has lost content: {why}"
+        if self._repair and chain_id not in self._busy:
+            failure, hint = Attempt.of(lambda: self._fetch(layer))
+            if not failure:
+                return Finding("layer-lost", chain_id, f"{sentence}; it was fetched again", "", is_mended=True)
+            sentence += failure
+            if hint:
+                return Finding("layer-lost", chain_id, sentence, hint, is_mended=False)
         again = f"pull or load again: {', '.join(names)}" if names else ""
         holders = [key for key in self._snapshotter.keys() if chain_id in self._snapshotter.chain(key)]  # noqa: SIM118
         if holders:
-            hint = f"remove the containers on it ({', '.join(key[:12] for key in holders)}), and repeat; then {again}"
+            verb = "stop or remove" if chain_id in self._busy else "remove"
+            hint = f"{verb} the containers on it ({', '.join(key[:12] for key in holders)}), and repeat; then {again}"
             return Finding("layer-lost", chain_id, sentence, hint, is_mended=False)
         if not self._repair:
             return Finding("layer-lost", chain_id, sentence, f"shoal fsck --repair, then {again}", is_mended=False)
@@ -171,6 +224,21 @@ class Fsck:
             hint = f"shoal system prune, for the build cache has it too; then {again}".removesuffix("; then ")
             return Finding("layer-lost", chain_id, f"{sentence}; its images are removed", hint, is_mended=False)
         return Finding("layer-lost", chain_id, f"{sentence}; its images are removed", again, is_mended=True)
+
+    def _fetch(self, layer: Layer) -> None:
+        """Make a layer anew out of what a registry has. Raises: ShoalError, OSError."""
+        chain_id = Digest(layer.chain_id)
+        self._layers.hold_existing([chain_id])
+        try:
+            with self._known_origin().layer(Digest(layer.diff_id)) as archive:
+                self._layers.restore(archive, chain_id)
+        finally:
+            self._layers.release([chain_id])
+
+    def _known_origin(self) -> Origin:
+        if self._origin is None:
+            raise NotFound("no registry is asked")
+        return self._origin
 
     def _called(self, chain_id: Digest) -> str:
         """The layer as a user knows it."""
@@ -195,8 +263,14 @@ class Fsck:
                 hint = f"shoal fsck --repair, then pull or load again: {name}"
                 yield Finding("configuration-damaged", image.id, sentence, hint, is_mended=False)
                 return
+            attempt = Attempt.of(lambda: self._fetch_config(image))
+            if attempt.hint or not attempt.failure:
+                told = f"{sentence}{attempt.failure or '; it was fetched again'}"
+                is_mended = not attempt.failure
+                yield Finding("configuration-damaged", image.id, told, attempt.hint, is_mended=is_mended)
+                return
             self._give_up(image.id)
-            gone = f"{sentence}; the image is removed"
+            gone = f"{sentence}{attempt.failure}; the image is removed"
             yield Finding("configuration-damaged", image.id, gone, f"pull or load again: {name}", is_mended=True)
             return
         missing = [chain_id for chain_id in image.chain_ids if chain_id not in self._known()]
@@ -205,6 +279,10 @@ class Fsck:
             if self._repair:
                 self._give_up(image.id)
             yield Finding("layer-missing", image.id, sentence, f"pull or load again: {name}", is_mended=self._repair)
+
+    def _fetch_config(self, image: Image) -> None:
+        """Put the configuration that a registry has in its place. Raises: ShoalError."""
+        self._blobs.put(self._known_origin().config(image), anew=True)
 
     def _give_up(self, image_id: ImageId) -> None:
         """Remove the image with its names; containers keep the layers that they stand on."""

@@ -305,14 +305,39 @@ class LayerStore:
     def renew(self, chain_id: Digest) -> None:
         """Put a tree made from the layer's own archive in the place of the one that it has. Raises: as unpack_again."""
         directory = self.unpack_again(chain_id)
-        own = os.path.join(self._root, hex_of(chain_id))
         with self._lock:
             if chain_id in self._layers:
-                # After a kill between the next two steps the start finishes the work.
-                os.rename(os.path.join(directory, "diff"), os.path.join(own, _RENEWED))
-                self._scratch.discard(self.tree(chain_id))
-                os.rename(os.path.join(own, _RENEWED), self.tree(chain_id))
+                self._put_tree(chain_id, directory)
         self._scratch.discard(directory)
+
+    def restore(self, archive: LayerArchive, chain_id: Digest) -> None:
+        """Make the layer anew, which the caller holds, from an archive that is not its own.
+
+        Raises: InvalidArgument for another archive; what Unpacker and the archive raise.
+        """
+        layer, directory = self._unpack(archive, self.chain(chain_id)[:-1])
+        try:
+            if layer.chain_id != chain_id:
+                raise InvalidArgument("cannot restore layer", why=f"that is the archive of layer {layer.chain_id}")
+            own = os.path.join(self._root, hex_of(chain_id))
+            with self._lock:
+                os.makedirs(own, mode=0o700, exist_ok=True)
+                for name in ("archive", "skeleton", "layer.json"):
+                    if os.path.exists(os.path.join(directory, name)):
+                        os.rename(os.path.join(directory, name), os.path.join(own, name))
+                self._put_tree(chain_id, directory)
+                self._layers[chain_id] = layer
+        finally:
+            self._scratch.discard(directory)
+
+    def _put_tree(self, chain_id: Digest, directory: str) -> None:
+        """Put the tree in `directory` in the place of the layer's, if it has one; the caller has the lock."""
+        # After a kill between the next two steps the start finishes the work.
+        renewed = os.path.join(self._root, hex_of(chain_id), _RENEWED)
+        os.rename(os.path.join(directory, "diff"), renewed)
+        if os.path.lexists(self.tree(chain_id)):
+            self._scratch.discard(self.tree(chain_id))
+        os.rename(renewed, self.tree(chain_id))
 
     def strangers(self) -> list[str]:
         """Names among the layers that are no layer's."""

@@ -28,7 +28,7 @@ from shoal.image.catalog import Catalog
 from shoal.image.claims import Claim, Directories, artifact_claims, partial_claim, store_claims
 from shoal.image.difference import Difference, file_differences
 from shoal.image.filters import ImageFilters, select
-from shoal.image.fsck import Checked, Finding, Fsck
+from shoal.image.fsck import Checked, Finding, Fsck, Origin
 from shoal.image.image import (
     HistoryEntry,
     Image,
@@ -302,11 +302,13 @@ class ImageStore:
         """What SQLite finds wrong in its file; may take long."""
         return self._catalog.database_problems()
 
-    def check(self, *, repair: bool, busy: Collection[Digest]) -> Iterator[Finding | Checked]:
+    def check(
+        self, *, repair: bool, busy: Collection[Digest], origin: Origin | None = None
+    ) -> Iterator[Finding | Checked]:
         """What is wrong in the store, mended with `repair`; see fsck.py. Raises while iterating: OSError."""
         parts = (self._catalog, self._layers, self._blobs, self._snapshotter, self._scratch)
-        yield from check_artifacts(self._artifacts, repair=repair)
-        yield from Fsck(*parts, repair=repair, busy=busy).run()
+        yield from check_artifacts(self._artifacts, repair=repair, origin=origin)
+        yield from Fsck(*parts, repair=repair, busy=busy, origin=origin).run()
 
     def collect_garbage(self, *, unfinished: bool = False) -> None:
         """Delete what nothing needs; at any time, beside whatever else the store does.

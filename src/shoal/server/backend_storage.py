@@ -25,7 +25,7 @@ class StorageBackend(Protocol):
         """In what `other` differs. Raises (before the first): NotFound, InvalidArgument."""
         ...
 
-    def check(self, *, repair: bool) -> AsyncIterator[StoreFinding | StoreChecked]:
+    def check(self, *, repair: bool, registry_config: str) -> AsyncIterator[StoreFinding | StoreChecked]:
         """What is wrong in the store, mended with `repair`. Raises (before the first): Conflict."""
         ...
 

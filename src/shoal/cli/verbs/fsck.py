@@ -5,6 +5,7 @@ from __future__ import annotations
 from shoal.cli.arguments import Flags, Parser
 from shoal.cli.context import Context
 from shoal.cli.quantities import decimal_size
+from shoal.cli.registry_auth import RegistryAuth
 from shoal.client.document import Document, json_text
 
 
@@ -17,7 +18,11 @@ class Options(Flags):
 
 def configure(parser: Parser) -> None:
     """Adds the flags of the verb, which Docker does not have."""
-    parser.toggle("--repair", dest="repair", help="Mend what can be mended; remove what is lost, to be pulled again")
+    parser.toggle(
+        "--repair",
+        dest="repair",
+        help="Mend what can be mended, from registries where they have it; remove what is lost",
+    )
     parser.text("--format", dest="format", help="json, for an object a line")
 
 
@@ -25,7 +30,8 @@ def run(options: Options, context: Context) -> int:
     """0 if nothing is wrong, or all of it is mended by now; 1 if something is left. A line for each finding."""
     left = found = 0
     last = Document({})
-    for step in context.client.system.fsck(repair=options.repair):
+    auths = RegistryAuth(context.config_directory).every_header() if options.repair else ""
+    for step in context.client.system.fsck(repair=options.repair, registry_config=auths):
         if not step.text("Cause"):
             last = step
             continue

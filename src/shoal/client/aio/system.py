@@ -32,12 +32,15 @@ class System:
         """Whose every byte of the engine's disk is. Raises: NotFound from an engine that is not shoal."""
         return await self._caller.document("GET", "/system/df/users")
 
-    async def fsck(self, *, repair: bool = False) -> AsyncIterator[Document]:
+    async def fsck(self, *, repair: bool = False, registry_config: str = "") -> AsyncIterator[Document]:
         """What is wrong in the store (`Cause`, `Sentence`, `Hint`, `Mended`), and how far the check is (`Layers`).
 
+        `registry_config` is the header that says who the user is to registries, from which what is lost comes again.
         Of shoal alone: else NotFound. Raises: also what the check ended with.
         """
-        response = await self._caller.call("POST", "/system/fsck", query={"repair": "1"} if repair else {})
+        headers = {"X-Registry-Config": registry_config} if registry_config else {}
+        query = {"repair": "1"} if repair else {}
+        response = await self._caller.call("POST", "/system/fsck", query=query, headers=headers)
         async for line in response.lines():
             step = parse_document(line, "a finding")
             if step.text("error"):

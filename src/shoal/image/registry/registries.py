@@ -16,6 +16,7 @@ from shoal.image.registry.download import read_blob
 from shoal.image.registry.endpoints import Endpoint, RegistrySettings, domain_of_server, endpoints_for
 from shoal.image.registry.failures import NOT_THERE, Refused, Unreachable, pull_failure, refusal_of, status_line
 from shoal.image.registry.manifests import decode_index
+from shoal.image.registry.origins import Origins
 from shoal.image.registry.progress import Teller, Told
 from shoal.image.registry.pull import CONFIG_MAX, Pull, Pulled, Storage
 from shoal.image.registry.push import Push
@@ -58,6 +59,10 @@ class Registries:
     def begin(self, credentials: Credentials) -> Work:
         """A piece of work as this user."""
         return Work(self._storage, self.settings, credentials)
+
+    def origins(self, credentials: Callable[[Reference], Credentials]) -> Origins:
+        """The registries that what is here came from."""
+        return Origins(self._storage, self.settings, credentials)
 
 
 class Work:

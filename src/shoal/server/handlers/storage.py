@@ -34,7 +34,8 @@ async def diff(backend: Backend, request: Request) -> StreamReply:
 
 async def fsck(backend: Backend, request: Request) -> StreamReply:
     """What is wrong in the store, a JSON object a line, and how far the check is."""
-    steps = backend.storage.check(repair=request.query.flag("repair"))
+    auths = request.header(b"x-registry-config").decode("latin-1")
+    steps = backend.storage.check(repair=request.query.flag("repair"), registry_config=auths)
     return StreamReply(as_json(await begun(steps)), JSON)
 
 
