@@ -223,16 +223,31 @@ def test_pause_of_a_machine_stops_the_guest(shoald: Shoald, pair: dict[str, str]
 
 
 def test_stats_of_a_machine_are_what_it_costs(shoald: Shoald, pair: dict[str, str]) -> None:
-    """Memory, network and processes of QEMU are the container's."""
+    """Memory, network and processes of QEMU are the container's; its limit is the size of the machine."""
     address = shoald.ok("port", pair["vm"], "8080")
     page = ["busybox", "wget", "-qO-", f"http://{address}/"]
     wait_for(lambda: subprocess.run(page, capture_output=True, timeout=20).returncode == 0)  # some traffic both ways
     memory, traffic, pids = shoald.ok(
         "stats", "--no-stream", "--format", "{{.MemUsage}}|{{.NetIO}}|{{.PIDs}}", pair["vm"]
     ).split("|")
-    assert re.match(r"[0-9.]+MiB", memory)
+    assert re.fullmatch(r"[0-9.]+MiB / 256MiB", memory)
     assert not traffic.startswith("0B")
     assert int(pids) >= 3
+
+
+def test_copies_of_a_template_have_nothing_of_each_other(shoald: Shoald) -> None:
+    """Each draws random numbers of its own, and knows the time."""
+    script = "cat /proc/sys/kernel/random/boot_id; head -c 16 /dev/urandom | od -An -tx1; date +%s"
+    sights = []
+    for _ in range(2):
+        before = int(time.time())
+        boot, drawn, now = shoald.ok(
+            "run", "--rm", "--isolation=vm", "busybox", "sh", "-c", script, timeout_s=BOOT_S
+        ).splitlines()[-3:]
+        assert before <= int(now) <= time.time()
+        sights.append((boot, drawn))
+    assert len({boot for boot, _ in sights}) == 2
+    assert len({drawn for _, drawn in sights}) == 2
 
 
 def test_signals_reach_the_program_in_the_guest(shoald: Shoald, pair: dict[str, str]) -> None:

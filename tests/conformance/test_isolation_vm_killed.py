@@ -6,8 +6,11 @@ Against shoald alone. The fixture's end asserts that no process, mount, cgroup, 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
+import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,3 +128,56 @@ def test_machine_without_a_kernel_is_refused_with_the_mend(shoald: Shoald) -> No
     assert refused.status >= 400
     assert refused.json["message"] == "there is no kernel for virtual machines yet"
     assert refused.json["fix"] == "shoal vm setup"
+
+
+def test_templates_maker_ends_with_shoald_and_leaves_nothing_half_made(machines: Shoald) -> None:
+    """A kill while a machine is kept for others leaves no QEMU, and the next shoald makes the template anew."""
+    for template in templates(machines):
+        shutil.rmtree(template)
+    making = threading.Thread(target=set_up_until_killed, args=[machines])
+    making.start()
+    wait_for(lambda: partial_templates(machines) != [])
+    wait_for(lambda: maker(machines) is not None)
+    qemu = maker(machines)
+    machines.kill9()
+    making.join()
+    wait_for(lambda: not Path(f"/proc/{qemu}").exists())
+    machines.start()
+    prepare(machines)
+    assert [path.name.split("-")[1] for path in templates(machines)] == ["512m"]
+    assert partial_templates(machines) == []
+
+
+def test_template_that_does_not_wake_is_used_once(machines: Shoald) -> None:
+    """The start fails and says why, the next one boots."""
+    broken = next(path for path in templates(machines) if "-512m-" in path.name)
+    (broken / "state").write_bytes(b"of no machine")
+    words = ["run", "--rm", "--isolation=vm", "busybox", "echo", "up"]
+    failed = machines.docker(*words, timeout_s=BOOT_S)
+    assert failed.returncode == 125
+    assert "the template did not wake" in failed.stderr
+    assert machines.ok(*words, timeout_s=BOOT_S).endswith("up")
+
+
+def set_up_until_killed(engine: Shoald) -> None:
+    """Asks for a template, and hears no answer."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        prepare(engine)
+
+
+def maker(engine: Shoald) -> int | None:
+    """The pid of the QEMU that becomes a template."""
+    try:
+        return process_of(engine, "qemu-system")
+    except (ValueError, OSError):
+        return None
+
+
+def templates(engine: Shoald) -> list[Path]:
+    """The templates of the engine."""
+    return [path for path in (engine.directory / "data" / "vm" / "templates").iterdir() if path.suffix != ".partial"]
+
+
+def partial_templates(engine: Shoald) -> list[Path]:
+    """What is being made."""
+    return list((engine.directory / "data" / "vm" / "templates").glob("*.partial"))

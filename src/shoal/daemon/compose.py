@@ -123,7 +123,7 @@ async def open_engine(config: Config, background: Background) -> Engine:
     init_path = next((path for path in _INIT_PATHS if Path(path).exists()), _INIT_PATHS[0])
     generator = SpecGenerator(machine_facts(machine, cgroups), DaemonDefaults(init_path=init_path), HostDevices())
     parent = cgroup_parent(config)
-    machines = Machines(config.data_root / "vm")
+    machines = Machines(config.data_root / "vm", background.spawn)
     driver = NativeDriver(
         config.exec_root,
         host_facts(config, cgroups),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from shoal.api.machines import MachinePart, MachinesStatus
+from shoal.engine.container.isolation import USUAL_SIZE
 from shoal.errors import ShoalError
 from shoal.runtime.vm.machines import Finding, Machines, Status
 
@@ -34,7 +35,7 @@ class VirtualMachines:
 
         Raises: InvalidArgument, Unavailable.
         """
-        await self._machines.set_up(kernel)
+        await self._machines.set_up(kernel, USUAL_SIZE)
         return await self.status()
 
 

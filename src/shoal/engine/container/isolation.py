@@ -14,7 +14,8 @@ from shoal.runtime.driver import MachineSize
 VM = "vm"
 # `process` is what a client says that wants a container where the daemon's default is another.
 CONTAINER = ("", "default", "process")
-_DEFAULT_MEMORY_MIB = 512
+# The machine of a container without limits.
+USUAL_SIZE = MachineSize(memory_mib=512, processors=1)
 _LEAST_MEMORY_MIB = 128
 _MIB = 1 << 20
 
@@ -28,7 +29,7 @@ def machine_size(host: HostConfig) -> MachineSize | None:
     """The machine that the container gets, None for one without."""
     if host.isolation != VM:
         return None
-    memory = host.memory // _MIB if host.memory else _DEFAULT_MEMORY_MIB
+    memory = host.memory // _MIB if host.memory else USUAL_SIZE.memory_mib
     return MachineSize(memory_mib=memory, processors=_processors(host))
 
 
@@ -71,4 +72,4 @@ def _processors(host: HostConfig) -> int:
         return max(1, -(-host.nano_cpus // 1_000_000_000))
     if host.cpu_quota > 0:
         return max(1, -(-host.cpu_quota // (host.cpu_period or 100_000)))
-    return 1
+    return USUAL_SIZE.processors

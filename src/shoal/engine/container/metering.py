@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 from shoal.api.stats import ContainerStats
 from shoal.engine.clock import Clock
+from shoal.engine.container.isolation import machine_size
 from shoal.engine.container.listing import network_name
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -76,10 +77,15 @@ class Meter:
             self._cgroups.open(self._cgroup_path(record)).usage(),
             networks=self._networks(record, pid),
             processors=processor_time(),
-            machine_memory_bytes=self._memory_bytes,
+            machine_memory_bytes=self._memory_around(record),
             is_v1=self._cgroups.version == "v1",
             now_ns=self._clock(),
         )
+
+    def _memory_around(self, record: ContainerRecord) -> int:
+        """The memory of the machine that its programs run in: this one, or a virtual one of its own."""
+        size = machine_size(record.host_config)
+        return self._memory_bytes if size is None else size.memory_mib << 20
 
     def _networks(self, record: ContainerRecord, pid: int) -> dict[str, Counters] | None:
         """The counters of the container's network; None where it has none of its own, or has just ended."""

@@ -57,7 +57,7 @@ class Accelerators:
         return [os.uname().release, boot, kernel.release, str(Path(self._qemu).stat().st_mtime_ns)]
 
     def _boots(self, kernel: Kernel, initramfs: Path) -> bool:
-        command = [self._qemu, "-machine", "q35,accel=kvm", "-cpu", "host", "-m", f"{_MEMORY_MIB}M", "-nodefaults"]
+        command = [self._qemu, "-machine", "pc,accel=kvm", "-cpu", "host", "-m", f"{_MEMORY_MIB}M", "-nodefaults"]
         command += ["-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"]
         command += ["-kernel", str(kernel.image), "-initrd", str(initramfs)]
         command += ["-append", "console=ttyS0 panic=-1"]

@@ -12,19 +12,33 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shoal.errors import ShoalError, Unavailable
 from shoal.runtime.vm.accelerator import Accelerators
 from shoal.runtime.vm.initramfs import initramfs
 from shoal.runtime.vm.kernel import Kernel, kernel_in
 from shoal.runtime.vm.plans import compile_machine
-from shoal.runtime.vm.qemu import QEMU, QEMU_PACKAGE, VIRTIOFSD, Shape, files_command, qemu_command
+from shoal.runtime.vm.qemu import (
+    QEMU,
+    QEMU_PACKAGE,
+    VIRTIOFSD,
+    Shape,
+    files_command,
+    qemu_command,
+    waking_command,
+)
 from shoal.runtime.vm.setup import LINK, check_kernel, set_up_kernel
+from shoal.runtime.vm.templates import Templates
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from shoal.runtime.compile.plan import HostFacts, Plan
-    from shoal.runtime.driver import Launch
+    from shoal.runtime.driver import Launch, MachineSize
+
+    # Runs work beside what is going on now; the words name it in the log.
+    Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 
 _TUN = "/dev/net/tun"
 T = TypeVar("T")
@@ -58,6 +72,23 @@ class Parts:
     initramfs: Path
     accelerator: str
 
+    @property
+    def takes_templates(self) -> bool:
+        """Whether a template saves time: with KVM it was never tried."""
+        return self.accelerator == "tcg"
+
+    def shape(self, size: MachineSize, interfaces: int = 0) -> Shape:
+        """What a machine of that size is made of."""
+        return Shape(
+            self.qemu,
+            self.kernel.image,
+            self.initramfs,
+            self.accelerator,
+            memory_mib=size.memory_mib,
+            processors=size.processors,
+            interfaces=interfaces,
+        )
+
     def are_there(self) -> bool:
         """Whether nobody has taken the files away."""
         return self.kernel.image.exists() and self.initramfs.exists()
@@ -66,8 +97,10 @@ class Parts:
 class Machines:
     """The machines of one daemon, whose kernel is kept under `directory` (DATA_ROOT/vm)."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, spawn: Spawn) -> None:
         self.directory = directory
+        self._spawn = spawn
+        self._templates = Templates(directory / "templates")
         self._parts: Parts | None = None
         self._looking = asyncio.Lock()
 
@@ -76,16 +109,13 @@ class Machines:
         parts = await self._found()
         size = launch.machine
         assert size is not None
-        shape = Shape(
-            parts.qemu,
-            parts.kernel.image,
-            parts.initramfs,
-            parts.accelerator,
-            memory_mib=size.memory_mib,
-            processors=size.processors,
-            interfaces=len(launch.interfaces),
-        )
+        shape = parts.shape(size, len(launch.interfaces))
         files = files_command(parts.virtiofsd, host.rootfs_mount_point)
+        template = self._templates.find(shape) if parts.takes_templates else None
+        if template is not None:
+            return compile_machine(launch, host, waking_command(shape), files, template=str(template))
+        if parts.takes_templates:
+            self._spawn(self._templates.wanted(shape), "a machine's template")
         return compile_machine(launch, host, qemu_command(shape), files)
 
     async def _found(self) -> Parts:
@@ -123,11 +153,19 @@ class Machines:
             tried = Accelerators(self.directory, qemu).remembered(kernel)
         return Status(tuple(findings), Accelerators.reason_without_trial(), tried)
 
-    async def set_up(self, source: str) -> None:
-        """Gets a kernel, makes the initramfs, and tries what it runs with. Raises: InvalidArgument, Unavailable."""
+    async def set_up(self, source: str, usual: MachineSize) -> None:
+        """Gets a kernel, makes the initramfs, tries what it runs with, and makes the template of the `usual` size.
+
+        Raises: InvalidArgument, Unavailable.
+        """
         async with self._looking:
             await asyncio.to_thread(set_up_kernel, self.directory, source, _log.info)
-            self._parts = await asyncio.to_thread(self._find)
+            self._parts = parts = await asyncio.to_thread(self._find)
+        if parts.takes_templates:
+            try:
+                await self._templates.make(parts.shape(usual))
+            except (ShoalError, OSError) as error:
+                _log.warning("machines go on booting: %s", error)
 
 
 def find_qemu() -> str:

@@ -54,8 +54,11 @@ _HOST_DEVICES = (
 _GUEST_RUN_DIR = "/run/container"
 
 
-def compile_machine(launch: Launch, host: HostFacts, qemu: list[str], files: list[str]) -> Plan:
-    """The plan of a container's first process on the host: the monitor of its machine. Raises: as compile_plan."""
+def compile_machine(launch: Launch, host: HostFacts, qemu: list[str], files: list[str], *, template: str = "") -> Plan:
+    """The plan of a container's first process on the host: the monitor of its machine. Raises: as compile_plan.
+
+    `template` is the directory of the one that `qemu` wakes, "" where it boots.
+    """
     spec = launch.spec
     binds = tuple(mount for mount in spec.mounts if _is_of_host(mount))
     steps: list[Step] = [
@@ -71,6 +74,7 @@ def compile_machine(launch: Launch, host: HostFacts, qemu: list[str], files: lis
             _launch_body(launch, host),
             record=machine_record(launch.exit_file),
             resolver=launch.resolver,
+            template=template,
         ),
     ]
     return Plan(

@@ -23,6 +23,11 @@ _USER = "65534:65534"
 _BOOT_WORDS = "console=ttyS0 panic=-1 quiet random.trust_cpu=on tsc=unstable cryptomgr.notests audit=0 8250.nr_uarts=1"
 # Emulated processors have none of the holes that these close.
 _EMULATED_WORDS = "mitigations=off"
+# Its bus takes devices while it runs, which q35's own does not.
+_MACHINE = "pc"
+_FILES = ["-chardev", "socket,id=files,fd={files}"]
+_CONTROLLED = ["-chardev", "socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control"]
+_CONFINED = ["-runas", _USER, "-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +44,63 @@ class Shape:
 
 
 def qemu_command(shape: Shape) -> list[str]:
-    """QEMU's command line."""
+    """QEMU's command line for a machine that boots."""
+    # Shared, because virtiofsd reads and writes it.
+    memory = f"memory-backend-memfd,id=memory,size={shape.memory_mib}M,share=on"
+    files = [*_FILES, "-device", f"vhost-user-fs-pci,chardev=files,tag={SHARE_TAG}"]
+    return [*_machine(shape, memory), *files, *_interfaces(shape.interfaces), *_CONFINED]
+
+
+def maker_command(shape: Shape) -> list[str]:
+    """That of one that boots to be a template: it has no files, which no QEMU can take along, and no network.
+
+    Whoever waits for it ends it with itself (PR_SET_PDEATHSIG), which a change of user would undo.
+    """
+    return [*_machine(shape, _given_memory(shape)), *_CONTROLLED]
+
+
+def waking_command(shape: Shape) -> list[str]:
+    """That of one that goes on where a template was left.
+
+    Its files are added behind that (supervisor/machine/waking.py): QEMU reads no state into a machine that has them.
+    """
+    incoming = [*_CONTROLLED, "-incoming", "defer"]
+    return [*_machine(shape, _given_memory(shape)), *_FILES, *_interfaces(shape.interfaces), *incoming, *_CONFINED]
+
+
+def trial_command(shape: Shape) -> list[str]:
+    """That of a copy which only shows that it wakes."""
+    return [*maker_command(shape), "-incoming", "defer"]
+
+
+def _machine(shape: Shape, memory: str) -> list[str]:
+    """What machines of one shape have in common: QEMU takes up a template's devices in this order."""
     is_emulated = shape.accelerator == "tcg"
     accelerator = f"tcg,thread=multi,tb-size={_TRANSLATED_MIB}" if is_emulated else "kvm"
     line = [shape.program, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
-    line += ["-machine", "q35,memory-backend=memory", "-accel", accelerator, "-cpu", "max" if is_emulated else "host"]
+    line += ["-machine", f"{_MACHINE},memory-backend=memory", "-accel", accelerator]
+    line += ["-cpu", "max" if is_emulated else "host"]
     line += ["-m", f"{shape.memory_mib}M", "-smp", str(shape.processors)]
-    # Shared, because virtiofsd reads and writes it.
-    line += ["-object", f"memory-backend-memfd,id=memory,size={shape.memory_mib}M,share=on"]
+    line += ["-object", memory]
     line += ["-chardev", "socket,id=console,fd={console}", "-serial", "chardev:console"]
     line += ["-device", "virtio-serial-pci", "-chardev", "socket,id=line,fd={line}"]
     line += ["-device", f"virtserialport,chardev=line,name={PORT}"]
-    line += ["-chardev", "socket,id=files,fd={files}"]
-    line += ["-device", f"vhost-user-fs-pci,chardev=files,tag={SHARE_TAG}"]
     line += ["-device", "virtio-rng-pci", "-device", "virtio-balloon-pci,free-page-reporting=on"]
-    for number in range(shape.interfaces):
+    words = f"{_BOOT_WORDS} {_EMULATED_WORDS}" if is_emulated else _BOOT_WORDS
+    return [*line, "-kernel", str(shape.kernel), "-initrd", str(shape.initramfs), "-append", words]
+
+
+def _given_memory(shape: Shape) -> str:
+    """Memory that whoever starts QEMU has made."""
+    return f"memory-backend-file,id=memory,size={shape.memory_mib}M,share=on,mem-path=/proc/self/fd/{{ram}}"
+
+
+def _interfaces(count: int) -> list[str]:
+    line = []
+    for number in range(count):
         line += ["-netdev", f"tap,id=net{number},fd={{tap{number}}}"]
         line += ["-device", f"virtio-net-pci,netdev=net{number},mac={{mac{number}}},host_mtu={{mtu{number}}},romfile="]
-    words = f"{_BOOT_WORDS} {_EMULATED_WORDS}" if is_emulated else _BOOT_WORDS
-    line += ["-kernel", str(shape.kernel), "-initrd", str(shape.initramfs), "-append", words]
-    return [*line, "-runas", _USER, "-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"]
+    return line
 
 
 def files_command(program: str, directory: str) -> list[str]:

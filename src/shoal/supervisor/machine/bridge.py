@@ -17,6 +17,7 @@ from shoal.supervisor.child import describe_error
 from shoal.supervisor.loop import READABLE
 from shoal.supervisor.machine.mux import FdSink, Mux
 from shoal.supervisor.machine.names import Asker
+from shoal.supervisor.machine.template import renew, settle
 from shoal.supervisor.protocol import close_all, connect, encode, receive, send_nowait
 
 TYPE_CHECKING = False
@@ -50,6 +51,8 @@ class Bridge:
             "processes": self._processes,
             "resolve": self._resolve,
             "interfaces": _name_interfaces,
+            "settle": settle,
+            "renew": renew,
         }
         self._pass_on("configure", 0, _CONFIGURE, [])
         self._line.tell("hello", 0, hello)

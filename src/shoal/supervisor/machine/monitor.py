@@ -31,6 +31,7 @@ from shoal.supervisor.machine.names import Relay
 from shoal.supervisor.machine.places import SHARE, SHARE_TAG
 from shoal.supervisor.machine.programs import Console, spawn
 from shoal.supervisor.machine.signals import catch_signals
+from shoal.supervisor.machine.waking import Waking, renewal
 from shoal.supervisor.wire_errors import error_from_wire
 
 TYPE_CHECKING = False
@@ -125,6 +126,9 @@ class Monitor:
         for number, (tap, mac, mtu) in enumerate(taps):
             descriptors[f"tap{number}"] = tap.fileno()
             words[f"mac{number}"], words[f"mtu{number}"] = mac, str(mtu)
+        waking = Waking(self.loop, self._step.template) if self._step.template else None
+        if waking is not None:
+            descriptors.update(waking.descriptors)
         self._children[spawn(self._step.qemu, errors, descriptors, words)] = "QEMU"
         for sock in (listener, files, line):
             sock.close()
@@ -133,6 +137,24 @@ class Monitor:
         self._console.started()
         self._line = Mux(self.loop, ours.detach(), self._told, self._line_lost)
         self._relay = Relay(self.loop, self._line)
+        if waking is not None:
+            self._wake(waking)
+
+    def _wake(self, waking: Waking) -> None:
+        """Has QEMU go on where the template was left. One that fails is taken away: the next start boots."""
+
+        def failed(why: str) -> None:
+            waking.spoil()
+            self._machine_ended(f"the template did not wake: {why}")
+
+        def renewed(_body: Body, error: Body | None) -> None:
+            if error is not None:
+                self._fail(error_from_wire(error))
+                return
+            waking.close()
+            self._hello()
+
+        waking.begin(with_files=True, then=lambda: self.ask("renew", renewal(), renewed), failed=failed)
 
     def _hello(self) -> None:
         self.ask("interfaces", {"names": self._macs}, _unheard)

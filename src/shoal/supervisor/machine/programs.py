@@ -28,7 +28,7 @@ def spawn(command: list[str], errors: int, descriptors: Mapping[str, int], words
     Its standard error is `errors`. Raises: Unavailable where there is no such program.
     """
     values = {name: str(number) for name, number in descriptors.items()} | dict(words)
-    arguments = [_filled(word, values) for word in command]
+    arguments = [filled(word, values) for word in command]
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
@@ -51,7 +51,8 @@ def spawn(command: list[str], errors: int, descriptors: Mapping[str, int], words
         raise Unavailable(f"{arguments[0]} is missing", fix="apt-get install -y qemu-system-x86") from None
 
 
-def _filled(word: str, values: Mapping[str, str]) -> str:
+def filled(word: str, values: Mapping[str, str]) -> str:
+    """The word with the values in place of their names in braces."""
     for name, value in values.items():
         word = word.replace(f"{{{name}}}", value)
     return word

@@ -21,11 +21,12 @@ class RunMachine(Step):
     `qemu` and `files` are the command lines of QEMU and virtiofsd, in which "{name}" stands for a descriptor that the
     monitor makes; `interfaces` are the names of those that the machine takes over, `launch` is the guest's own start.
     `resolver` says that there is one in our network, for the guest too. `record` is the file that tells how the program
-    ended, as far as an exit code does not.
+    ended, as far as an exit code does not. `template` is the directory of the machine that a copy is woken of, "" where
+    one boots.
     """
 
     name = "machine"
-    __slots__ = ("files", "interfaces", "launch", "qemu", "record", "resolver")
+    __slots__ = ("files", "interfaces", "launch", "qemu", "record", "resolver", "template")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class RunMachine(Step):
         *,
         record: str,
         resolver: bool,
+        template: str,
     ) -> None:
         self.qemu = qemu
         self.files = files
@@ -43,6 +45,7 @@ class RunMachine(Step):
         self.launch = launch
         self.record = record
         self.resolver = resolver
+        self.template = template
 
     def describe(self) -> str:
         steps = "; ".join(name for name, _ in self.launch["steps"])

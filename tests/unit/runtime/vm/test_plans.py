@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from shoal.linux.namespaces import CLONE_NEWNET, CLONE_NEWPID
 from shoal.oci.runtime_spec import DeviceCgroup, Mount, Process
 from shoal.runtime.driver import ExecLaunch, MachineSize
 from shoal.runtime.vm.plans import compile_machine, compile_machine_exec, guest_spec
-from shoal.runtime.vm.qemu import Shape, files_command, qemu_command
+from shoal.runtime.vm.qemu import Shape, files_command, maker_command, qemu_command, trial_command, waking_command
 from shoal.supervisor.steps import steps_from_wire
 from shoal.supervisor.steps.machine import JoinMachine, RunMachine
 from tests.golden import assert_golden
@@ -47,6 +48,21 @@ def test_qemu_command_is_the_golden_one(accelerator: str) -> None:
     """Its options are what stands between a guest and the host."""
     words = "\n".join(qemu_command(shape(accelerator))).replace("qemu-system", "")
     assert_golden(GOLDEN / f"qemu-{accelerator}.txt", words + "\n")
+
+
+def test_waking_command_is_the_golden_one() -> None:
+    """QEMU reads a template's state only into a machine without files, and confined it is as one that boots."""
+    words = "\n".join(waking_command(shape())).replace("qemu-system", "")
+    assert_golden(GOLDEN / "qemu-waking.txt", words + "\n")
+
+
+@pytest.mark.parametrize("command", [qemu_command, maker_command, waking_command, trial_command])
+def test_commands_of_one_shape_have_the_same_devices_in_the_same_order(command: Callable[[Shape], list[str]]) -> None:
+    """QEMU finds a template's devices by their places on the bus."""
+    common = maker_command(shape())
+    end = common.index("-kernel")
+    found = [word for word in command(shape())[:end] if not word.startswith("memory-backend-")]
+    assert found == [word for word in common[:end] if not word.startswith("memory-backend-")]
 
 
 def test_compile_machine_guest_uses_the_machines_network() -> None:

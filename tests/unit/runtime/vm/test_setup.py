@@ -32,7 +32,7 @@ def test_set_up_kernel_of_a_directory_is_the_one_that_is_used(tmp_path: Path) ->
     """It is not copied; another one takes its place in one step."""
     for name in ("one", "two"):
         set_up_kernel(tmp_path / "vm", str(unpacked(tmp_path / name)), lambda _text: None)
-        assert Machines(tmp_path / "vm").kernel().image.resolve() == tmp_path / name / "boot" / f"vmlinuz-{RELEASE}"
+        assert machines(tmp_path / "vm").kernel().image.resolve() == tmp_path / name / "boot" / f"vmlinuz-{RELEASE}"
 
 
 def test_set_up_kernel_without_virtiofs_is_refused_and_changes_nothing(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_set_up_kernel_without_virtiofs_is_refused_and_changes_nothing(tmp_path:
     lacking = unpacked(tmp_path / "bad", ("virtio_pci", "virtio_console"))
     with pytest.raises(Unavailable, match="virtiofs"):
         set_up_kernel(tmp_path / "vm", str(lacking), lambda _text: None)
-    assert "good" in str(Machines(tmp_path / "vm").kernel().image.resolve())
+    assert "good" in str(machines(tmp_path / "vm").kernel().image.resolve())
 
 
 def test_set_up_kernel_takes_what_is_built_in(tmp_path: Path) -> None:
@@ -52,6 +52,11 @@ def test_set_up_kernel_takes_what_is_built_in(tmp_path: Path) -> None:
     )
     (place / "lib/modules" / RELEASE / "modules.builtin").write_text(built_in)
     assert set_up_kernel(tmp_path / "vm", str(place), lambda _text: None).release == RELEASE
+
+
+def machines(directory: Path) -> Machines:
+    """The machines of a daemon that does nothing beside."""
+    return Machines(directory, lambda work, _what: work.close())
 
 
 @pytest.mark.parametrize("source", ["/nonexistent", "relative/path"])
@@ -72,7 +77,7 @@ def test_set_up_kernel_of_a_file_that_is_no_package_is_refused(tmp_path: Path) -
 
 def test_machines_status_without_a_kernel_says_how_to_get_one(tmp_path: Path) -> None:
     """Whatever else is missing here."""
-    kernel = next(one for one in Machines(tmp_path).status().findings if one.name == "kernel")
+    kernel = next(one for one in machines(tmp_path).status().findings if one.name == "kernel")
     assert isinstance(kernel.found, Unavailable)
     assert kernel.found.fix == "shoal vm setup"
 
