@@ -11,13 +11,11 @@ The steps of a stage follow each other; stages wait for one another only where o
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 
 from shoal.build import inline_cache
-from shoal.build.cache import BuildCache, Inputs, differences
-from shoal.build.cache_mounts import CacheMounts
+from shoal.build.cached_steps import CachedSteps
 from shoal.build.dockerfile.arguments import declared_arguments, predefined_arguments, unconsumed
 from shoal.build.dockerfile.checks import check, refuse_findings
 from shoal.build.dockerfile.expansion import expand
@@ -28,34 +26,18 @@ from shoal.build.dockerfile.problems import DockerfileError, pointed
 from shoal.build.emulation import check_runs
 from shoal.build.files import Files
 from shoal.build.graph import Graph, StageNode, make_graph, source_stage
-from shoal.build.keyed_locks import KeyedLocks
-from shoal.build.ports import Images, Layers, Runner
 from shoal.build.reporting import Reporter
 from shoal.build.request import BuildRequest, Built
 from shoal.build.state import State
-from shoal.build.steps.adding import Fetcher, add_items
+from shoal.build.steps.adding import add_items
 from shoal.build.steps.files import FileSteps, Origin, Words
 from shoal.build.steps.mounting import Mounting
 from shoal.build.steps.run import CommandFailed, RunSteps
 from shoal.build.steps.settings import apply, argument_words, is_setting, nop, working_directory
 from shoal.build.steps.work import Work
+from shoal.build.tools import Tools
 from shoal.errors import InvalidArgument, ShoalError
-from shoal.oci.digest import Digest
 from shoal.oci.platform import Platform
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all builds of a daemon share."""
-
-    layers: Layers
-    images: Images
-    runner: Runner
-    cache: BuildCache
-    caches: CacheMounts
-    fetcher: Fetcher
-    making: KeyedLocks
-    clock_ns: Callable[[], int] = time.time_ns
 
 
 class Build:
@@ -76,13 +58,12 @@ class Build:
         self._context = Origin(context)
         self._reporter = reporter
         self._ignored = ignored
-        self._held: list[Sequence[Digest]] = []
+        self._cached = CachedSteps(tools, no_cache=request.no_cache)
         self._environments: dict[int, Mapping[str, str]] = {}
         self._stages: dict[int, asyncio.Task[State]] = {}
         self._files = FileSteps(tools.layers)
         mounting = Mounting(tools.layers, tools.caches, self._origin, request.secrets, request.ssh)
         self._runs = RunSteps(tools.layers, tools.runner, mounting)
-        self._imported: dict[str, Sequence[Digest]] = {}
         self._graph: Graph
 
     async def run(self) -> Built:
@@ -107,8 +88,7 @@ class Build:
             unused = tuple(unconsumed(self._file, request.arguments.keys() - {inline_cache.ARGUMENT}))
             return Built(image_id, document, unused, tuple(findings))
         finally:
-            for chain_ids in self._held:
-                self._tools.layers.release(chain_ids)
+            self._cached.release()
 
     async def _import_caches(self) -> None:
         """Reads the caches in the images of `--cache-from`; one that is not to be had is no reason to fail."""
@@ -117,8 +97,8 @@ class Build:
                 image = await self._tools.images.base(name, None, _nobody)
             except ShoalError:
                 continue
-            self._held.append(image.chain_ids)
-            self._imported.update(inline_cache.chains_of(image))
+            self._cached.keep(image.chain_ids)
+            self._cached.read_image(image)
 
     async def _report_arguments(self) -> None:
         for number, instruction in enumerate(self._file.arguments, start=1):
@@ -184,7 +164,7 @@ class Build:
                 await self._reporter.wrote(number, text)
 
             image = await self._tools.images.base(node.image, wanted, tell)
-            self._held.append(image.chain_ids)
+            self._cached.keep(image.chain_ids)
             state = State.of_image(image.id, image.chain_ids, image.document, self._request.time_ns)
             self._environments[node.stage.index] = state.variables
         arguments = predefined_arguments(self._request.arguments)
@@ -216,11 +196,11 @@ class Build:
         if is_setting(instruction):
             after, told = apply(state, instruction, escape)
             # SHELL is told by itself: the shell is the one that it sets.
-            return await self._setting(place, state, after, nop(after, told))
+            return await self._cached.setting(place, state, after, nop(after, told))
         if isinstance(instruction, Workdir):
             path = working_directory(state, expand(instruction.path, state.environment, escape))
             work = await asyncio.to_thread(self._files.directory, state, path, slot=place.slot(instruction))
-            return await self._perform(place, work, state.with_config(working_dir=path))
+            return await self._cached.perform(place, work, state.with_config(working_dir=path))
         if isinstance(instruction, Copy):
             words = Words.of(instruction, state, escape)
             origin = await self._origin(expand(instruction.from_name, state.environment, escape))
@@ -232,7 +212,7 @@ class Build:
         work = await self._runs.run(
             instruction, state, escape, self._request.network, place, slot=place.slot(instruction)
         )
-        return await self._perform(place, work, state)
+        return await self._cached.perform(place, work, state)
 
     async def _argument(self, place: _Place, instruction: Arg, state: State) -> State:
         values = declared_arguments(
@@ -240,18 +220,7 @@ class Build:
         )
         after = replace(state, arguments={**state.arguments, **values})
         told = argument_words(instruction, {**state.environment, **values}, self._file.escape)
-        return await self._setting(place, state, after, nop(state, told))
-
-    async def _setting(self, place: _Place, before: State, after: State, told: str) -> State:
-        """The state after a step that makes no layer. It is noted too, so that it can be told whether it is new."""
-        inputs = Inputs(
-            {"image": before.image_id, "setting": told, "arguments": repr(sorted(after.arguments.items()))}, {}
-        )
-        if not self._request.no_cache and self._found(inputs.key) is not None:
-            await place.cached()
-        else:
-            self._note(inputs, slot=f"setting {told}", description=told, chain=after.chain_ids, size=0)
-        return after.after(told).noted(inputs.key)
+        return await self._cached.setting(place, state, after, nop(state, told))
 
     async def _copy(self, place: _Place, instruction: Copy, state: State, words: Words, origin: Origin) -> State:
         def prepare() -> Work:
@@ -259,13 +228,13 @@ class Build:
                 words, lambda base: self._files.items(words, origin, state, base), state, slot=place.slot(instruction)
             )
 
-        return await self._perform(place, await asyncio.to_thread(prepare), state)
+        return await self._cached.perform(place, await asyncio.to_thread(prepare), state)
 
     async def _add(self, place: _Place, instruction: Add, state: State) -> State:
         words = Words.of(instruction, state, self._file.escape)
         async with add_items(self._tools.fetcher, instruction, words, self._context, self._files, state) as items:
             work = await asyncio.to_thread(lambda: self._files.copy(words, items, state, slot=place.slot(instruction)))
-            return await self._perform(place, work, state)
+            return await self._cached.perform(place, work, state)
 
     async def _origin(self, name: str) -> Origin:
         """The files that `--from=NAME` means; "" is the context."""
@@ -276,67 +245,8 @@ class Build:
             state = await self._state_of(index)
             return Origin(self._tools.layers.view(state.chain_ids), state.top, is_context=False)
         image = await self._tools.images.base(name, None, _nobody)
-        self._held.append(image.chain_ids)
+        self._cached.keep(image.chain_ids)
         return Origin(self._tools.layers.view(image.chain_ids), image.id, is_context=False)
-
-    # -- the cache ----------------------------------------------------------------------------------------------
-
-    async def _perform(self, place: _Place, work: Work, state: State) -> State:
-        """The state after `work`, which is made only if nobody has made it yet; builds that want the same wait."""
-        if self._request.no_cache:
-            return await self._make(work, state)
-        key = work.inputs.key
-        found = self._found(key)
-        if found is None:
-            await self._explain(place, work)
-            async with self._tools.making.held(key):
-                found = self._found(key)
-                if found is None:
-                    return await self._make(work, state)
-        await place.cached()
-        layer = (found[-1], self._tools.layers.diff_id(found[-1])) if len(found) > len(state.chain_ids) else None
-        return state.after(work.created_by, layer).noted(key)
-
-    def _found(self, key: str) -> Sequence[Digest] | None:
-        """The layers that the step came to, held by this build; None where nobody has made it."""
-        row = self._tools.cache.find(key, self._tools.clock_ns())
-        chain = row.chain if row is not None else self._imported.get(key)
-        if chain is None or not self._tools.layers.hold(chain):
-            return None
-        self._held.append(chain)
-        return chain
-
-    async def _make(self, work: Work, state: State) -> State:
-        try:
-            made = await work.make()
-        except CommandFailed as failure:
-            if failure.state is not None:
-                self._held.append(failure.state.chain_ids[len(state.chain_ids) :])
-            raise
-        if made is None:
-            after = state.after(work.created_by)
-        else:
-            self._held.append([made.chain_id])
-            after = state.after(work.created_by, (made.chain_id, made.diff_id))
-        size = made.size_bytes if made else 0
-        self._note(work.inputs, slot=work.slot, description=work.description, chain=after.chain_ids, size=size)
-        return after.noted(work.inputs.key)
-
-    def _note(self, inputs: Inputs, *, slot: str, description: str, chain: Sequence[Digest], size: int) -> None:
-        self._tools.cache.add(
-            inputs,
-            slot=slot,
-            kind="regular",
-            description=description,
-            chain=chain,
-            size=size,
-            now_ns=self._tools.clock_ns(),
-        )
-
-    async def _explain(self, place: _Place, work: Work) -> None:
-        before = self._tools.cache.before(work.slot)
-        if before is not None:
-            await self._reporter.missed(place.number, differences(before, work.inputs))
 
     def _labelled(self, state: State) -> State:
         """With the labels that the request gives the image, and the cache as one more if it is wanted."""
@@ -364,6 +274,9 @@ class _Place:
 
     async def cached(self) -> None:
         await self._reporter.cached(self.number)
+
+    async def missed(self, reasons: list[str]) -> None:
+        await self._reporter.missed(self.number, reasons)
 
     async def running(self, id: str) -> None:
         await self._reporter.running(self.number, id)

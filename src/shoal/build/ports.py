@@ -22,7 +22,7 @@ class MadeLayer(NamedTuple):
 
 
 class Layers(Protocol):
-    """Unpacked layers. All but `view` and `adopt` are quick."""
+    """Unpacked layers. All but `view`, `adopt` and `moved` are quick."""
 
     def view(self, chain_ids: Sequence[Digest]) -> Files:
         """What the layers, the bottom one first, show together. For one thread at a time."""
@@ -33,11 +33,17 @@ class Layers(Protocol):
     def drop_tree(self, tree: str) -> None:
         """Throw such a directory away."""
 
-    def adopt(self, tree: str, below: Sequence[Digest], *, latest_ns: int) -> MadeLayer | None:
+    def adopt(
+        self, tree: str, below: Sequence[Digest], *, latest_ns: int, is_independent: bool = False
+    ) -> MadeLayer | None:
         """The layer that the directory is on top of `below`, held once; None where it changes nothing.
 
-        Times later than `latest_ns` become that. Raises: Internal for a full disk.
+        Times later than `latest_ns` become that. One that is independent does not look at what is below.
+        Raises: Internal for a full disk.
         """
+
+    def moved(self, chain_id: Digest, below: Sequence[Digest]) -> MadeLayer:
+        """The same layer on top of others, held once. Raises: Internal for a full disk or a damaged layer."""
 
     def diff_id(self, chain_id: Digest) -> str:
         """The diffID of a layer. Raises: NotFound."""
@@ -79,9 +85,12 @@ class Images(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepMount:
-    """A mount of a RUN: a bind of the host's `source`, memory, or a file in memory that holds `content`."""
+    """A mount of a RUN: a bind of the host's `source`, memory, a file in memory that holds `content`, or a socket.
 
-    kind: Literal["bind", "tmpfs", "file"]
+    What comes to the socket is passed on to the one at the host's `source`.
+    """
+
+    kind: Literal["bind", "tmpfs", "file", "socket"]
     target: str
     source: str = ""
     read_only: bool = True

@@ -192,15 +192,19 @@ class LayerStore:
             self._scratch.purge()
         return layer
 
-    def adopt(self, tree: str, below: Sequence[Digest], *, latest_ns: int) -> Layer | None:
+    def adopt(
+        self, tree: str, below: Sequence[Digest], *, latest_ns: int, is_independent: bool = False
+    ) -> Layer | None:
         """The layer that the directory `tree` is on top of `below`, which the caller holds. It comes held.
 
         `tree` is moved, from the layers' file system. Times later than `latest_ns` become that. None, and no layer,
-        where nothing in it differs from `below`. Raises: Internal for a full disk.
+        where nothing in it differs from `below`, unless it is to be the same on top of anything (`is_independent`).
+        Raises: Internal for a full disk.
         """
         directory = self._scratch.fresh("layer")
         try:
-            if not prune(tree, MergedView([self.tree(chain_id) for chain_id in reversed(below)])):
+            compared = () if is_independent else reversed(below)
+            if not prune(tree, MergedView([self.tree(chain_id) for chain_id in compared])):
                 return None
             os.makedirs(directory, mode=0o700)
             with open(os.path.join(directory, "skeleton"), "xb") as skeleton:
@@ -218,6 +222,20 @@ class LayerStore:
             raise explained(error, doing="make layer") from error
         self.hold([chain_id])
         return self._publish(layer, directory)
+
+    def moved(self, chain_id: Digest, below: Sequence[Digest]) -> Layer:
+        """The layer `chain_id` on top of `below` instead; the caller holds both. It comes held.
+
+        Raises: NotFound; Internal for a damaged layer or a full disk.
+        """
+        diff_id = Digest(self.get(chain_id).diff_id)
+        target = _chain_id(below, diff_id)
+        self.hold([target])
+        try:
+            return self.ensure(_Rebuilt(self, chain_id), below, target, diff_id)
+        except BaseException:
+            self.release([target])
+            raise
 
     def begin(self, archive: LayerArchive) -> Unpacking:
         """`archive` on its way into a scratch directory, which the caller discards or hands to `ensure`."""

@@ -82,6 +82,7 @@ class Words:
     excludes: tuple[str, ...]
     parents: bool = False
     checksum: str = ""
+    link: bool = False
 
     @classmethod
     def of(cls, instruction: Copy | Add, state: State, escape: str) -> Words:
@@ -107,6 +108,7 @@ class Words:
             tuple(map(meaning, instruction.excludes)),
             isinstance(instruction, Copy) and instruction.parents,
             meaning(instruction.checksum) if isinstance(instruction, Add) else "",
+            instruction.link,
         )
 
 
@@ -118,7 +120,7 @@ class FileSteps:
 
     def items(self, words: Words, origin: Origin, state: State, base: Files) -> list[Item]:
         """What is copied where. Raises: InvalidArgument in Docker's words."""
-        owner = owner_of(words.chown, base) if words.chown else None
+        owner = owner_of(words.chown, self._layers.view(state.chain_ids)) if words.chown else None
         if owner is None and origin.is_context:
             owner = _ROOT
         attributes = Attributes(owner, parse_mode(words.chmod) if words.chmod else None)
@@ -158,8 +160,7 @@ class FileSteps:
         manifest_of: Callable[[list[Item]], Manifest] = Manifest,
     ) -> Work:
         """The copy, ready to be made. `items` tells what is copied on top of a base. Raises: as `items`."""
-        base = self._layers.view(state.chain_ids)
-        found = items(base)
+        found = items(self._base(words, state))
         if not found and not words.excludes:
             raise InvalidArgument(
                 f"{words.command} failed: no source files were specified",
@@ -167,7 +168,7 @@ class FileSteps:
             )
         manifest = manifest_of(found)
         parts = {
-            "base": state.top,
+            **({"link": "yes"} if words.link else {"base": state.top}),
             "files": manifest.digest,
             "destination": words.destination,
             "directory": state.config.working_dir,
@@ -180,9 +181,8 @@ class FileSteps:
         async def make() -> MadeLayer | None:
             return await asyncio.to_thread(self._write, state, found, words)
 
-        return Work(
-            Inputs(parts, manifest.entries), slot, f"{words.command} {words.destination}", nop(state, told), make
-        )
+        inputs = Inputs(parts, manifest.entries)
+        return Work(inputs, slot, f"{words.command} {words.destination}", nop(state, told), make, words.link)
 
     def directory(self, state: State, path: str, *, slot: str) -> Work:
         """The directory `path` made, where it is not there, as WORKDIR does."""
@@ -203,21 +203,28 @@ class FileSteps:
 
         return Work(Inputs(parts, {}), slot, f"WORKDIR {path}", nop(state, f"WORKDIR {path}"), make)
 
-    def _write(self, state: State, items: Sequence[Item], words: Words) -> MadeLayer | None:
-        base = self._layers.view(state.chain_ids)
-        owner = owner_of(words.chown, base) if words.chown else _ROOT
+    def _base(self, words: Words, state: State) -> Files:
+        """What the files are put on: with `--link` nothing, so that no link below is followed."""
+        return self._layers.view(() if words.link else state.chain_ids)
 
-        return self._made(state, lambda tree: self._writing(tree, base, state, owner).write(items))
+    def _write(self, state: State, items: Sequence[Item], words: Words) -> MadeLayer | None:
+        base = self._base(words, state)
+        owner = owner_of(words.chown, self._layers.view(state.chain_ids)) if words.chown else _ROOT
+
+        def write(tree: str) -> None:
+            self._writing(tree, base, state, owner).write(items)
+
+        return self._made(state, write, is_independent=words.link)
 
     def _writing(self, tree: str, base: Files, state: State, owner: tuple[int, int] = _ROOT) -> LayerWriting:
         return LayerWriting(tree, base, owner=owner, latest_ns=state.time_ns)
 
-    def _made(self, state: State, write: Callable[[str], None]) -> MadeLayer | None:
+    def _made(self, state: State, write: Callable[[str], None], *, is_independent: bool = False) -> MadeLayer | None:
         """The layer of the tree that `write` fills."""
         tree = self._layers.fresh_tree()
         try:
             write(tree)
-            return self._layers.adopt(tree, state.chain_ids, latest_ns=state.time_ns)
+            return self._layers.adopt(tree, state.chain_ids, latest_ns=state.time_ns, is_independent=is_independent)
         finally:
             self._layers.drop_tree(tree)
 

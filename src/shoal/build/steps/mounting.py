@@ -119,7 +119,9 @@ class Mounting:
         if socket is None:
             return
         target = mount.target or f"{_AGENT}{len(mounts)}"
-        mounts.append(StepMount(kind="bind", target=target, source=socket, read_only=False))
+        owner = (mount.uid or 0, mount.gid or 0)
+        mode = mount.mode if mount.mode is not None else 0o600
+        mounts.append(StepMount(kind="socket", target=target, source=socket, read_only=False, mode=mode, owner=owner))
         environment.append(f"SSH_AUTH_SOCK={target}")
 
     async def _cache(self, stack: AsyncExitStack, mount: Mount, origin: Origin | None) -> StepMount:

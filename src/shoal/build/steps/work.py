@@ -11,10 +11,14 @@ from shoal.build.ports import MadeLayer
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`slot` is the same for the same step with other inputs; `created_by` is what the history says of it."""
+    """`slot` is the same for the same step with other inputs; `created_by` is what the history says of it.
+
+    The layer of a step that is independent is the same on top of any others, which are not among its inputs.
+    """
 
     inputs: Inputs
     slot: str
     description: str
     created_by: str
     make: Callable[[], Awaitable[MadeLayer | None]]
+    is_independent: bool = False

@@ -133,4 +133,8 @@ def _agent(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
     socket = socket or environment.get("SSH_AUTH_SOCK", "")
     if not socket:
         raise InvalidArgument(f"ssh agent {id}: there is none", fix="start one: eval $(ssh-agent)")
+    if os.path.isfile(socket):
+        raise InvalidArgument(
+            f"ssh agent {id}: {socket} is a file", why="a socket is needed", fix=f"ssh-add {socket}; --ssh {id}"
+        )
     return id, os.path.abspath(socket)

@@ -33,6 +33,7 @@ from shoal.image.trees import open_directory, walk_tree
 _PIECE = 1 << 20
 _TIMEOUT_S = 60.0
 _SUM = re.compile(r"sha256:[0-9a-f]{64}\Z", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{4,64}\Z", re.ASCII)
 _NO_DIGESTS = ""
 
 
@@ -68,6 +69,8 @@ class Fetching:
     @asynccontextmanager
     async def git(self, url: str, *, keep_git_dir: bool, checksum: str) -> AsyncIterator[Files]:
         """See Fetcher."""
+        if checksum and not _COMMIT.match(checksum):
+            raise InvalidArgument(f"invalid checksum {checksum!r}", fix="write the hexadecimal digits of a commit")
         directory = self._layers.fresh_tree()
         try:
             checkout = await asyncio.to_thread(check_out, Repository.parse(url), directory, keep_git_dir=keep_git_dir)

@@ -9,7 +9,7 @@ from shoal.build.files import Files
 from shoal.build.ports import MadeLayer
 from shoal.errors import NotFound
 from shoal.image.layer_files import LayerFiles
-from shoal.image.layers import LayerStore
+from shoal.image.layers import Layer, LayerStore
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest
 
@@ -39,10 +39,16 @@ class BuildLayers:
         except FileNotFoundError:
             pass  # it has become a layer
 
-    def adopt(self, tree: str, below: Sequence[Digest], *, latest_ns: int) -> MadeLayer | None:
+    def adopt(
+        self, tree: str, below: Sequence[Digest], *, latest_ns: int, is_independent: bool = False
+    ) -> MadeLayer | None:
         """See Layers."""
-        layer = self._layers.adopt(tree, below, latest_ns=latest_ns)
-        return MadeLayer(Digest(layer.chain_id), layer.diff_id, layer.size_bytes) if layer else None
+        layer = self._layers.adopt(tree, below, latest_ns=latest_ns, is_independent=is_independent)
+        return _made(layer) if layer else None
+
+    def moved(self, chain_id: Digest, below: Sequence[Digest]) -> MadeLayer:
+        """See Layers."""
+        return _made(self._layers.moved(chain_id, below))
 
     def diff_id(self, chain_id: Digest) -> str:
         """See Layers."""
@@ -71,3 +77,7 @@ class BuildLayers:
     def scratch_path(self, kind: str) -> str:
         """A path that nothing has, on the layers' file system."""
         return self._scratch.fresh(kind)
+
+
+def _made(layer: Layer) -> MadeLayer:
+    return MadeLayer(Digest(layer.chain_id), layer.diff_id, layer.size_bytes)

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from signal import SIGKILL
 
@@ -23,6 +23,7 @@ from shoal.api.host_config import HostConfig
 from shoal.api.network import NetworkingConfig
 from shoal.api.stdcopy import StdcopyDecoder
 from shoal.build.ports import Command, Ended, Output, StepMount, Tell
+from shoal.engine.building.agents import relayed
 from shoal.engine.building.step_containers import StepContainers
 from shoal.engine.container.isolation import check_isolation
 from shoal.engine.container.record import ContainerRecord
@@ -56,7 +57,11 @@ class StepRunner:
         try:
             record = self._record(id, command, rootfs)
             await started(id)
-            exit = await self._run(record, output)
+            async with AsyncExitStack() as sockets:
+                for number, mount in enumerate(command.mounts):
+                    if mount.kind == "socket":
+                        await sockets.enter_async_context(relayed(self._path(id, number), mount))
+                exit = await self._run(record, output)
             tree = await asyncio.to_thread(self._all.snapshotter.written, id)
             yield Ended(id, exit.code, exit.oom_killed, tree)
         finally:
@@ -146,13 +151,18 @@ class StepRunner:
         source = mount.source
         if mount.kind == "file":
             source = str(self._write(id, number, mount))
+        elif mount.kind == "socket":
+            source = str(self._path(id, number))
         return RequestedMount(kind="bind", source=source, target=target, read_only="mount" if mount.read_only else "no")
 
-    def _write(self, id: str, number: int, mount: StepMount) -> Path:
-        """A file beside the container's FIFOs: in memory, as all of the exec root."""
+    def _path(self, id: str, number: int) -> Path:
+        """The place of a mount beside the container's FIFOs: in memory, as all of the exec root."""
         directory = self._all.paths.run_dir(id)
         directory.mkdir(mode=0o710, parents=True, exist_ok=True)
-        path = directory / f"mount-{number}"
+        return directory / f"mount-{number}"
+
+    def _write(self, id: str, number: int, mount: StepMount) -> Path:
+        path = self._path(id, number)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(fd, "wb") as file:
             file.write(mount.content)

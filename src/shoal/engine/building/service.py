@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from shoal.api.build import BuildOptions
 from shoal.api.host_config import HostConfig
 from shoal.api.progress import ErrorDetail, JSONMessage
-from shoal.build.building import Build, Tools
+from shoal.build.building import Build
 from shoal.build.cache import BuildCache
 from shoal.build.cache_mounts import CacheDirectory, CacheMounts
 from shoal.build.dockerfile.problems import DockerfileError
@@ -16,6 +16,7 @@ from shoal.build.keyed_locks import KeyedLocks
 from shoal.build.reporting import ClassicReporter, Emit, Reporter
 from shoal.build.request import BuildRequest, Built
 from shoal.build.steps.run import CommandFailed
+from shoal.build.tools import Tools
 from shoal.engine.background import Background
 from shoal.engine.building.contexts import Context, Contexts
 from shoal.engine.building.events import EventReporter
