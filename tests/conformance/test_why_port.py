@@ -63,6 +63,23 @@ def test_why_port_in_a_network_of_a_users_own(shoald: Engine) -> None:
         shoald.ok("network", "rm", "mine")
 
 
+def test_why_port_of_both_families(shoald: Engine) -> None:
+    """One program listens for both: healthy, and both are told; one for IPv4 alone is the fault of the other way."""
+    shoald.ok("network", "create", "--ipv6", "--subnet", "fd00:77::/64", "mine")
+    try:
+        number = shoald.free_port()
+        web(shoald, "--network", "mine", "-p", f"{number}:80")
+        assert verdict(shoald, "web")["Healthy"] is True
+        publish = ("-p", f"{shoald.free_port()}:81")
+        shoald.ok("run", "-d", "--name", "old", "--network", "mine", *publish, "busybox", "sleep", "99")
+        with in_network_of(container_pid(shoald, "old"), lambda: listening_socket(81, socket.SOCK_STREAM)):
+            assert verdict(shoald, "old", "81")["Cause"] == "ipv4-listener"
+        assert told(shoald, "web", "80").endswith(f"published at 0.0.0.0:{number}, [::]:{number}.\n")
+    finally:
+        shoald.remove_containers()
+        shoald.ok("network", "rm", "mine")
+
+
 def test_why_port_that_is_not_published(shoald: Engine) -> None:
     """The hint is the command that publishes it, and it mends."""
     web(shoald)

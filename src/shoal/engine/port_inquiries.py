@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shoal.api.why import PortVerdict
 from shoal.engine.container.listing import network_name
@@ -16,7 +17,8 @@ from shoal.network.bridge_host import BridgeHost
 from shoal.network.endpoint import PublishedPort
 from shoal.network.listeners import read_listeners
 from shoal.network.port_facts import look_inside, look_outside
-from shoal.network.port_path import Asked, Finding, Inside, first_fault, limit, not_running, without_network
+from shoal.network.port_path import first_fault, limit, not_running, without_network
+from shoal.network.port_question import Asked, Finding, Inside, place
 from shoal.network.ports import parse_port
 
 
@@ -38,10 +40,14 @@ class PortInquiries:
         """
         record = self._registry.find(ref)
         protocol, number = parse_port(port)
-        asked = self._asked(record, protocol, number)
-        return await self._judged(record, asked)
+        paths = self._paths(record, protocol, number)
+        for asked in paths:
+            if (fault := await self._fault(record, asked)) is not None:
+                return _verdict(paths, fault)
+        return _verdict(paths, None)
 
-    def _asked(self, record: ContainerRecord, protocol: str, number: int) -> Asked:
+    def _paths(self, record: ContainerRecord, protocol: str, number: int) -> list[Asked]:
+        """The ways of IPv4 and IPv6 on which the port is published; one of them where it is on neither."""
         owner = self._owner(record)
         mode = network_name(owner)
         asked = Asked(record.name, protocol, number, _status(record), record.state.error, mode)
@@ -49,18 +55,25 @@ class PortInquiries:
         # One of an internal network only has no way out, and yet a place that can be looked at.
         driver = self._catalog.get(network) if network else None
         endpoints = [driver.endpoint(owner.id)] if driver else self._networks.endpoints(owner)
-        endpoint = next((one for one in endpoints if one is not None and one.ip), None)
+        endpoint = next((one for one in endpoints if one is not None and one.addresses), None)
         if endpoint is None:
-            return asked
+            return [asked]
         definition = self._catalog.definition(endpoint.network)
-        published = _judged_ports(endpoint.ports, asked)
-        driver = self._catalog.find(endpoint.network)
-        return Asked(
-            *(asked.name, protocol, number, asked.status, asked.error, mode, endpoint.network),
-            definition is not None and definition.internal,
-            driver.inspect().bridge,
-            *(endpoint.ip, endpoint.gateway, endpoint.mac, endpoint.veth, published),
+        asked = replace(
+            asked,
+            network=endpoint.network,
+            internal=definition is not None and definition.internal,
+            bridge=self._catalog.find(endpoint.network).inspect().bridge,
+            mac=endpoint.mac,
+            veth=endpoint.veth,
         )
+        published = _judged_ports(endpoint.ports, asked)
+        paths = [
+            replace(asked, ip=ip, gateway=gateway, published=tuple(_of_family(published, ip)))
+            for ip, gateway in ((endpoint.ip, endpoint.gateway), (endpoint.ip6, endpoint.gateway6))
+            if ip
+        ]
+        return [path for path in paths if path.here] or paths[:1]
 
     def _owner(self, record: ContainerRecord) -> ContainerRecord:
         """The container whose network it is in."""
@@ -69,7 +82,8 @@ class PortInquiries:
             return record
         return self._registry.find_or_none(mode.removeprefix("container:")) or record
 
-    async def _judged(self, record: ContainerRecord, asked: Asked) -> PortVerdict:
+    async def _fault(self, record: ContainerRecord, asked: Asked) -> Finding | None:
+        """The first thing that is wrong on one way. Raises: Conflict when the container ends meanwhile."""
         fault = not_running(asked)
         try:
             if fault is None and not asked.network:
@@ -80,34 +94,38 @@ class PortInquiries:
                 ruleset = await self._host.run(lambda kernel: kernel.nft.read())
                 outside = await asyncio.to_thread(look_outside, asked, ruleset, self._host.table)
                 fault = first_fault(asked, inside, outside)
-        except ProcessLookupError as error:
+        except (ProcessLookupError, FileNotFoundError) as error:
             raise Conflict(f"container {record.name} has ended meanwhile") from error
-        except FileNotFoundError as error:
-            raise Conflict(f"container {record.name} has ended meanwhile") from error
-        return _verdict(asked, fault)
+        return fault
 
 
-def _judged_ports(ports: Sequence[PublishedPort], asked: Asked) -> tuple[PublishedPort, ...]:
-    """Those whose path is judged: what clients by IPv4 reach at an address of the host's.
+def _judged_ports(ports: Sequence[PublishedPort], asked: Asked) -> list[PublishedPort]:
+    """Those whose path is judged: what clients reach at an address of the host's.
 
     Raises: Unsupported where the port asked for is published in another way only.
     """
-    judged = tuple(port for port in ports if not port.is_ipv6 and port.host_port)
+    judged = [port for port in ports if port.host_port]
     here = [port for port in ports if (port.protocol, port.container_port) == (asked.protocol, asked.port)]
     if here and not set(here) & set(judged):
         raise Unsupported(
             f"the way to port {asked.key} of {asked.name} cannot be judged",
-            why="clients come by IPv6, or by a route to the container itself, and not by an IPv4 address of the host",
+            why="clients come by a route to the container itself, and not by an address of the host",
             fix=f"ask the container's own address: shoal inspect {asked.name}",
         )
     return judged
+
+
+def _of_family(ports: Sequence[PublishedPort], address: str) -> list[PublishedPort]:
+    """Those that clients reach by IPv4, or by IPv6, as `address` is one of."""
+    return [port for port in ports if port.is_ipv6 == (":" in address)]
 
 
 def _status(record: ContainerRecord) -> str:
     return "paused" if record.state.status == "paused" else record.state.status
 
 
-def _verdict(asked: Asked, fault: Finding | None) -> PortVerdict:
+def _verdict(paths: Sequence[Asked], fault: Finding | None) -> PortVerdict:
+    asked = replace(paths[0], published=tuple(port for path in paths for port in path.here))
     told = fault or limit(asked)
     return PortVerdict(
         name=f"/{asked.name}",
@@ -116,5 +134,5 @@ def _verdict(asked: Asked, fault: Finding | None) -> PortVerdict:
         cause=told.cause if told else "",
         sentence=told.sentence if told else "",
         hint=told.hint if told else "",
-        published=[f"{port.host_ip}:{port.host_port}" for port in asked.here],
+        published=[place(port.host_ip, port.host_port) for port in asked.here],
     )

@@ -6,82 +6,13 @@ program ◀ address it is bound to ◀ interface, route ◀ bridge ◀ host's ro
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from shoal.network.endpoint import ANY_ADDRESS, PublishedPort
+from shoal.network.endpoint import ANY_ADDRESS, ANY_ADDRESS6
 from shoal.network.firewall.foreign import Drop
 from shoal.network.listeners import Listener
+from shoal.network.port_question import Asked, Finding, Inside, Outside, place
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong, or a limit that is meant so: `cause` for programs, the rest for people."""
-
-    cause: str
-    sentence: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The question, and what shoald itself knows. `network` is "" where the container has none of its own."""
-
-    name: str
-    protocol: str
-    port: int
-    status: str = "running"
-    error: str = ""
-    mode: str = "bridge"
-    network: str = ""
-    internal: bool = False
-    bridge: str = ""
-    ip: str = ""
-    gateway: str = ""
-    mac: str = ""
-    veth: str = ""
-    published: tuple[PublishedPort, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """As `80/tcp`."""
-        return f"{self.port}/{self.protocol}"
-
-    @property
-    def here(self) -> list[PublishedPort]:
-        """Where this very port is published."""
-        return [port for port in self.published if (port.protocol, port.container_port) == (self.protocol, self.port)]
-
-
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """The container's network namespace."""
-
-    listeners: tuple[Listener, ...] = ()
-    has_interface: bool = True
-    has_address: bool = True
-    is_up: bool = True
-    default_gateways: tuple[str, ...] = ()
-    mac: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """The host's. `source`: from where it would talk to the container, "" where it has no route; `answer` is that of
-    the container to a connection from the host: "yes", "refused", "none", or "" where it was not tried."""
-
-    has_bridge: bool = True
-    bridge_up: bool = True
-    bridge_addresses: tuple[str, ...] = ()
-    veth: str = "forwarding"
-    source: str = ""
-    addresses: tuple[str, ...] = ()
-    ip_forward: bool = True
-    not_forwarding: str = ""
-    route_localnet: bool = True
-    has_table: bool = True
-    targets: dict[PublishedPort, str] = field(default_factory=dict)
-    drop: Drop | None = None
-    answer: str = ""
+_ANYWHERE = (ANY_ADDRESS, ANY_ADDRESS6)
 
 
 def first_fault(asked: Asked, inside: Inside, outside: Outside) -> Finding | None:
@@ -91,7 +22,7 @@ def first_fault(asked: Asked, inside: Inside, outside: Outside) -> Finding | Non
             return finding
     for finding in _bridged(asked, outside):
         return finding
-    if outside.answer == "refused" and _is_ipv6_only(asked, inside):
+    if outside.answer == "refused" and not asked.is_ipv6 and _is_ipv6_only(asked, inside):
         return Finding(
             "ipv6-listener",
             f"The program in {asked.name} listens on [::]:{asked.port} for IPv6 only, and refuses IPv4.",
@@ -144,24 +75,41 @@ def _listening(asked: Asked, inside: Inside) -> Iterator[Finding]:
     here = [one for one in inside.listeners if (one.protocol, one.port) == (asked.protocol, asked.port)]
     if not here:
         yield _nobody(asked, inside.listeners)
-    elif any(one.is_everywhere or one.address.removeprefix("::ffff:") == asked.ip for one in here):
+    elif any(_is_reached(asked, one) for one in here):
         return
     elif asked.mode == "host":
         return  # any address of the host's will do
     elif all(one.is_loopback for one in here):
         yield Finding(
             "loopback-listener",
-            f"The program in {asked.name} listens on {here[0].address}:{asked.port}: that is the container's own "
+            f"The program in {asked.name} listens on {place(here[0].address, asked.port)}: that is the container's own "
             "loopback, which nobody outside of it reaches.",
-            f"tell the program to listen on 0.0.0.0:{asked.port}",
+            f"tell the program to listen on {_everywhere(asked)}",
+        )
+    elif asked.is_ipv6 and any(one.is_everywhere for one in here):
+        yield Finding(
+            "ipv4-listener",
+            f"The program in {asked.name} listens on 0.0.0.0:{asked.port}: by IPv4 it is reached, by IPv6 it is not.",
+            f"tell the program to listen on [::]:{asked.port}",
         )
     else:
         addresses = ", ".join(sorted(one.address for one in here))
         yield Finding(
             "other-address-listener",
             f"The program in {asked.name} listens on {addresses} only, and published ports lead to {asked.ip}.",
-            f"tell the program to listen on 0.0.0.0:{asked.port}",
+            f"tell the program to listen on {_everywhere(asked)}",
         )
+
+
+def _is_reached(asked: Asked, listener: Listener) -> bool:
+    """Whether what a published port leads to is the listener's; one at :: answers by IPv4 too, and not the reverse."""
+    if listener.is_everywhere:
+        return listener.address == ANY_ADDRESS6 or not asked.is_ipv6
+    return listener.address.removeprefix("::ffff:") == asked.ip
+
+
+def _everywhere(asked: Asked) -> str:
+    return place(ANY_ADDRESS6 if asked.is_ipv6 else ANY_ADDRESS, asked.port)
 
 
 def _nobody(asked: Asked, listeners: Sequence[Listener]) -> Finding:
@@ -200,16 +148,21 @@ def _reachable_inside(asked: Asked, inside: Inside) -> Iterator[Finding]:
     elif not inside.default_gateways and not asked.internal:
         yield Finding(
             "no-default-route",
-            f"{asked.name} has no default route: it gets what clients send, and its answers get nowhere.",
-            f"shoal restart {asked.name}, or in it: ip route add default via {asked.gateway}",
+            f"{asked.name} has no default route{' of IPv6' if asked.is_ipv6 else ''}: it gets what clients send, and "
+            "its answers get nowhere.",
+            f"shoal restart {asked.name}, or in it: ip{_flag(asked)} route add default via {asked.gateway}",
         )
     elif asked.gateway not in inside.default_gateways and not asked.internal:
         yield Finding(
             "default-route-elsewhere",
             f"The default route of {asked.name} leads to {inside.default_gateways[0]}, and its ports are published by "
             f"network {asked.network} (gateway {asked.gateway}): its answers take another way, and are dropped.",
-            f"in it: ip route replace default via {asked.gateway}",
+            f"in it: ip{_flag(asked)} route replace default via {asked.gateway}",
         )
+
+
+def _flag(asked: Asked) -> str:
+    return " -6" if asked.is_ipv6 else ""
 
 
 def _published(asked: Asked) -> Iterator[Finding]:
@@ -226,7 +179,7 @@ def _published(asked: Asked) -> Iterator[Finding]:
         yield Finding(
             "lan-network",
             f"Network {asked.network} publishes nothing: {asked.name} is a machine of its parent's LAN, whose others "
-            f"reach the port at {asked.ip}:{asked.port}, and this host does not.",
+            f"reach the port at {place(asked.ip, asked.port)}, and this host does not.",
             f"ask for it there, or connect it to another network: shoal network connect bridge {asked.name}",
         )
         return
@@ -243,7 +196,7 @@ def _published(asked: Asked) -> Iterator[Finding]:
     yield Finding(
         "not-published",
         f"Port {asked.key} of {asked.name} is not published{f' ({others} is)' if others else ''}: "
-        f"only the host and other containers reach it, at {asked.ip}:{asked.port}.",
+        f"only the host and other containers reach it, at {place(asked.ip, asked.port)}.",
         add,
     )
 
@@ -278,7 +231,7 @@ def _bridged(asked: Asked, outside: Outside) -> Iterator[Finding]:
             "host-route",
             f"The host's route to {asked.ip} does not lead to the bridge {bridge}, but {way}: a more specific route, "
             "or a rule of a VPN's, takes the network's addresses.",
-            f"see `ip route get {asked.ip}` and `ip rule`",
+            f"see `ip route get {asked.ip}` and `ip{_flag(asked)} rule`",
         )
 
 
@@ -290,15 +243,15 @@ def _let_through(asked: Asked, outside: Outside) -> Iterator[Finding]:
         return
     for port in asked.here:
         target = outside.targets.get(port, "")
-        address = f"{port.host_ip}:{port.host_port}"
-        if target != f"{asked.ip}:{asked.port}":
+        address = place(port.host_ip, port.host_port)
+        if target != place(asked.ip, asked.port):
             what = f"leads to {target}" if target else "is missing"
             yield Finding(
                 "element-elsewhere" if target else "element-gone",
                 f"The element for {address}/{port.protocol} in shoal's nftables map {what}.",
                 "restart shoald, which builds its table anew",
             )
-        if port.host_ip not in (ANY_ADDRESS, *outside.addresses) and not port.host_ip.startswith("127."):
+        if port.host_ip not in (*_ANYWHERE, *outside.addresses) and not port.host_ip.startswith("127."):
             yield Finding(
                 "host-address-gone",
                 f"The port is published at {address}, and this host does not have the address {port.host_ip} now.",
@@ -307,13 +260,13 @@ def _let_through(asked: Asked, outside: Outside) -> Iterator[Finding]:
     if outside.answer in ("refused", "none"):
         yield Finding(
             "no-answer",
-            f"The host itself gets no answer from {asked.ip}:{asked.port}, although a program listens there"
+            f"The host itself gets no answer from {place(asked.ip, asked.port)}, although a program listens there"
             f"{' (it is refused)' if outside.answer == 'refused' else ''}: something in the container drops it, such "
             "as firewall rules of its own, or the program takes no more connections.",
             f"shoal exec {asked.name} nft list ruleset; shoal logs {asked.name}",
         )
-    if all(port.host_ip.startswith("127.") for port in asked.here):
-        if not outside.route_localnet:
+    if all(_is_loopback(port.host_ip) for port in asked.here):
+        if not outside.reaches_loopback:
             yield _localnet(asked)
         return
     yield from _from_other_machines(asked, outside)
@@ -321,10 +274,11 @@ def _let_through(asked: Asked, outside: Outside) -> Iterator[Finding]:
 
 def _from_other_machines(asked: Asked, outside: Outside) -> Iterator[Finding]:
     if not outside.ip_forward:
+        setting = "net.ipv6.conf.all.forwarding" if asked.is_ipv6 else "net.ipv4.ip_forward"
         yield Finding(
             "ip-forward-off",
-            "net.ipv4.ip_forward is 0: this host reaches the port, and no other machine does.",
-            "sysctl net.ipv4.ip_forward=1",
+            f"{setting} is 0: this host reaches the port, and no other machine does.",
+            f"sysctl {setting}=1",
         )
     if outside.not_forwarding:
         yield Finding(
@@ -334,8 +288,13 @@ def _from_other_machines(asked: Asked, outside: Outside) -> Iterator[Finding]:
         )
     if drop := outside.drop:
         yield _foreign(asked, drop)
-    if not outside.route_localnet:
+    # That ::1 cannot be translated is a limit of the host's: there is 127.0.0.1 for what is published to all.
+    if not outside.reaches_loopback and not asked.is_ipv6:
         yield _localnet(asked)
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
 
 
 def _foreign(asked: Asked, drop: Drop) -> Finding:
@@ -376,6 +335,13 @@ def _listing(drop: Drop) -> str:
 
 
 def _localnet(asked: Asked) -> Finding:
+    if asked.is_ipv6:
+        return Finding(
+            "loopback-not-translated",
+            "net.bridge.bridge-nf-call-ip6tables is 1: what the host sends to ::1 cannot lead into a bridge.",
+            f"sysctl net.bridge.bridge-nf-call-ip6tables=0; or publish at 127.0.0.1: shoal port add {asked.name} "
+            f"127.0.0.1:{asked.here[0].host_port}:{asked.key}",
+        )
     return Finding(
         "route-localnet-off",
         f"net.ipv4.conf.{asked.bridge}.route_localnet is 0: the host does not reach the port at 127.0.0.1.",
@@ -386,10 +352,10 @@ def _localnet(asked: Asked) -> Finding:
 def limit(asked: Asked) -> Finding | None:
     """What is as it was asked for, and yet may surprise: a port that some clients only are to reach."""
     here = asked.here
-    if not here or any(port.host_ip == ANY_ADDRESS for port in here):
+    if not here or any(port.host_ip in _ANYWHERE for port in here):
         return None
-    addresses = ", ".join(f"{port.host_ip}:{port.host_port}" for port in here)
-    if all(port.host_ip.startswith("127.") for port in here):
+    addresses = ", ".join(place(port.host_ip, port.host_port) for port in here)
+    if all(_is_loopback(port.host_ip) for port in here):
         return Finding(
             "loopback-only",
             f"It is published at {addresses}: programs of this host reach it, other machines do not.",

@@ -25,7 +25,7 @@ WAIT_S = 2.0
 
 @pytest.mark.parametrize("ports", [(), (PortRequest("tcp", 80),)], ids=["silent", "publishing"])
 def test_guest_gets_the_answers_to_what_it_asks(site: Site, ports: tuple[PortRequest, ...]) -> None:
-    """Also where the bridge sends its broadcasts back to it, as it does to who publishes ports and may ask for itself."""
+    """Also where the bridge sends its broadcasts back to it, as to all who publish ports and may ask for themselves."""
     container, endpoint = site.container(site.network(), *ports)
     tap, mac, _ = container.call(lambda: take_over("eth0", 0))
     with tap:

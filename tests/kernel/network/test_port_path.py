@@ -13,7 +13,8 @@ import pytest
 from shoal.network.bridge import BridgeNetwork
 from shoal.network.endpoint import Endpoint, PublishedPort
 from shoal.network.port_facts import look_inside, look_outside
-from shoal.network.port_path import Asked, Finding, first_fault
+from shoal.network.port_path import first_fault
+from shoal.network.port_question import Asked, Finding
 from shoal.network.ports import PortRequest
 from tests.kernel.network.conftest import HOST_IP, LAN_IP, Site
 from tests.kernel.network.namespaces import Namespace, nft, write_sysctl

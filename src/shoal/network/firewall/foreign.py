@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 _DEPTH = 16
+_PROTOCOLS = ("tcp", "udp", "sctp", "icmp", "icmpv6", "ip", "ip6")
+Family = Literal["ip", "ip6"]
 Verdict = Literal["accept", "drop", "translate", "return", "jump", "goto", ""]
 
 
@@ -30,6 +32,7 @@ class Packet:
     state: Literal["new", "established"] = "new"
     source: str | None = None
     source_port: int | None = None
+    family: Family = "ip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,14 @@ class _Chain:
 
 
 def find_drop(objects: Sequence[Mapping[str, Any]], hook: str, packet: Packet, own: str) -> Drop | None:
-    """The first foreign chain at an IPv4 hook that surely stops the packet; `own` is the table left out.
+    """The first foreign chain at a hook that surely stops the packet; `own` is the table left out.
 
     `objects` is the list "nftables" of `list ruleset` as JSON.
     """
     tables: dict[tuple[str, str], dict[str, _Chain]] = {}
     for entry in objects:
         for kind, thing in entry.items():
-            if kind not in ("chain", "rule") or thing["family"] not in ("ip", "inet") or thing["table"] == own:
+            if kind not in ("chain", "rule") or thing["family"] not in (packet.family, "inet") or thing["table"] == own:
                 continue
             chains = tables.setdefault((thing["family"], thing["table"]), {})
             if kind == "chain":
@@ -85,7 +88,7 @@ def find_drop(objects: Sequence[Mapping[str, Any]], hook: str, packet: Packet, o
 
 
 def find_legacy_drop(listing: str, chain: str, packet: Packet, command: str) -> Drop | None:
-    """The same for one chain of `iptables -S`; `command` is the program that lists and changes it."""
+    """The same for one chain of `iptables -S`, or of ip6tables; `command` is the program that lists and changes it."""
     chains: dict[str, _Chain] = {}
     for line in listing.splitlines():
         words = shlex.split(line)
@@ -95,15 +98,15 @@ def find_legacy_drop(listing: str, chain: str, packet: Packet, command: str) -> 
             chains.setdefault(words[1], _Chain())
         elif words[:1] == ["-A"] and len(words) >= 2:
             chains.setdefault(words[1], _Chain()).rules.append(_legacy_rule(words[2:], line, packet))
-    return _judge(chains, chain, "ip filter", command) if chain in chains else None
+    return _judge(chains, chain, f"{packet.family} filter", command) if chain in chains else None
 
 
-def has_foreign_matches(objects: Sequence[Mapping[str, Any]], table: str) -> bool:
-    """Whether an `ip` table holds matches of iptables that only iptables can read."""
+def has_foreign_matches(objects: Sequence[Mapping[str, Any]], family: str, table: str) -> bool:
+    """Whether a table of iptables holds matches of iptables that only iptables can read."""
     return any(
         "xt" in expression
         for entry in objects
-        if (rule := entry.get("rule")) and (rule["family"], rule["table"]) == ("ip", table)
+        if (rule := entry.get("rule")) and (rule["family"], rule["table"]) == (family, table)
         for expression in rule.get("expr", ())
     )
 
@@ -199,17 +202,18 @@ def _value(left: Mapping[str, Any], packet: Packet) -> str | None:
             "oifname": packet.goes_out,
             "oif": packet.goes_out,
             "l4proto": packet.protocol,
-            "nfproto": "ipv4",
+            "nfproto": "ipv6" if packet.family == "ip6" else "ipv4",
         }.get(meta["key"])
     if payload := left.get("payload"):
         protocol, name = payload.get("protocol"), payload.get("field")
-        if protocol in ("tcp", "udp", "sctp", "icmp", "icmpv6", "ip6") and protocol != packet.protocol:
+        if protocol in _PROTOCOLS and protocol not in (packet.protocol, packet.family):
             return ""
         if protocol in ("th", packet.protocol):
             port = {"dport": packet.port, "sport": packet.source_port}.get(name)
             return None if port is None else str(port)
-        if protocol == "ip":
-            return {"daddr": packet.address, "saddr": packet.source, "protocol": packet.protocol}.get(name)
+        if protocol == packet.family:
+            next_header = "nexthdr" if protocol == "ip6" else "protocol"
+            return {"daddr": packet.address, "saddr": packet.source, next_header: packet.protocol}.get(name)
         return None
     if ct := left.get("ct"):
         return {"state": packet.state, "status": "dnat" if packet.translated else "none"}.get(ct["key"])
