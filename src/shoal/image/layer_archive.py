@@ -14,7 +14,6 @@ Progress = Callable[[int], None]
 class LayerArchive(Protocol):
     """Where a layer's tar, compressed or not, comes from: a file, or one that is still growing."""
 
-    path: str  # holds all of it once `chunks` has come to its end
     size_bytes: int
 
     def chunks(self) -> Generator[bytes, None, None]:

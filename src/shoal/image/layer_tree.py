@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
+from collections.abc import Callable
 
 from shoal.errors import InvalidArgument
 from shoal.image.attributes import Attributes
@@ -25,10 +26,12 @@ _SYMLINKS_MAX = 40
 class LayerTree:
     """The tree under `root`, an empty directory; `close` at the end.
 
-    `is_rebuildable` becomes false when something happens that keeps the tree from giving its archive back.
+    `is_rebuildable` becomes false when something happens that keeps the tree from giving its archive back; `keep_whole`
+    is called before.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, keep_whole: Callable[[], None]) -> None:
+        self._keep_whole = keep_whole
         self._root_fd = open_directory(root)
         self._open: OrderedDict[bytes, int] = OrderedDict()
         self._pending: dict[bytes, Attributes | None] = {}  # None: to be inherited
@@ -38,6 +41,11 @@ class LayerTree:
         """Let go of the tree."""
         self.close_directories()
         os.close(self._root_fd)
+
+    def lose(self) -> None:
+        """To be called before the tree loses data of the archive, or takes it in another form. Raises: OSError."""
+        self.is_rebuildable = False
+        self._keep_whole()
 
     def set_attributes(self, path: bytes, attributes: Attributes) -> None:
         """Note what the directory `path` is to have in the end."""
@@ -86,7 +94,7 @@ class LayerTree:
         except NotADirectoryError:
             status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
-                self.is_rebuildable = False  # the skeleton names files by paths without symlinks
+                self.lose()  # the skeleton names files by paths without symlinks
                 return os.dup(self.directory(self._resolve(path), create=create))
             if create and is_whiteout(entry_path(dir_fd, name), status):
                 self.make_directory(path, dir_fd, name)
@@ -138,13 +146,13 @@ class LayerTree:
         """Delete an earlier entry of this layer whose place a later one takes."""
         status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
         if stat.S_ISREG(status.st_mode) and status.st_size:
-            self.is_rebuildable = False
+            self.lose()
         if not stat.S_ISDIR(status.st_mode):
             os.unlink(name, dir_fd=dir_fd)
             if stat.S_ISLNK(status.st_mode):
                 self.close_directories(keep=dir_fd)  # some may have been reached through it
             return
-        self.is_rebuildable = False
+        self.lose()
         remove_tree_at(dir_fd, name)
         self.close_directories(keep=dir_fd)
         below = path + b"/"

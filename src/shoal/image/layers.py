@@ -2,7 +2,7 @@
 
     layers/<chain hex>/diff/        the tree, in overlayfs's form
     layers/<chain hex>/skeleton     all of the archive but file data (skeleton.py), or
-    layers/<chain hex>/archive      the archive as it came, where the tree can't give it back
+    layers/<chain hex>/archive      the archive itself, where the tree can't give it back (layer_notes.py)
     layers/<chain hex>/layer.json   diffID, parent, sizes
 
 A layer is made in the scratch directory and renamed into place, so that it exists as a whole or not at all. Images,
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -267,9 +266,6 @@ class LayerStore:
         try:
             unpacked = unpacking.complete(MergedView([self.tree(chain_id) for chain_id in reversed(below)]))
             unpacking.close()
-            if not unpacked.is_rebuildable:
-                os.unlink(unpacking.skeleton)
-                _link_or_copy(unpacking.archive.path, os.path.join(directory, "archive"))
             chain_id = _chain_id(below, unpacking.diff_id)
             parent = below[-1] if below else None
             layer = Layer(
@@ -369,6 +365,13 @@ class LayerStore:
 
     # -- reading ------------------------------------------------------------------------------------------------
 
+    def archive_of(self, diff_id: Digest) -> LayerArchive:
+        """The archive with this digest, from any layer that was made of it. Raises: NotFound."""
+        for layer in self.all():
+            if layer.diff_id == diff_id:
+                return _Rebuilt(self, Digest(layer.chain_id))
+        raise NotFound(f"no layer has the archive {diff_id}", fix="load the image again")
+
     def archive(self, chain_id: Digest) -> Iterator[bytes]:
         """The layer's plain tar, exactly as it came in; the caller holds the layer.
 
@@ -411,24 +414,17 @@ class _Rebuilt(ArchiveFile):
     """The archive of a layer that exists."""
 
     def __init__(self, layers: LayerStore, chain_id: Digest) -> None:
-        self.path = ""
         self.size_bytes = layers.get(chain_id).archive_size
         self._layers = layers
         self._chain_id = chain_id
 
     def chunks(self) -> Generator[bytes, None, None]:
         """As LayerArchive."""
-        yield from self._layers.archive(self._chain_id)
+        with self._layers.held((self._chain_id,)):
+            yield from self._layers.archive(self._chain_id)
 
 
 def _chain_id(below: Sequence[Digest], diff_id: Digest) -> Digest:
     if not below:
         return diff_id
     return Digest("sha256:" + hashlib.sha256(f"{below[-1]} {diff_id}".encode()).hexdigest())
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)

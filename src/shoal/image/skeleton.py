@@ -7,7 +7,7 @@ keeping the archive too would double the disk it costs. So beside the unpacked t
     b"F" u16 length, path, u64 size    copy the file of that path in the unpacked tree
 
 A layer whose data is not in its tree as a whole (a path that occurs twice, a sparse file) can't be rebuilt
-like that: it carries its original archive instead (see layers.py).
+like that: its archive is kept instead (layer_notes.py).
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class SkeletonWriter:
         self._raw_size = 0
         self._records: list[bytes] = []
         self._size = 0
+        self._is_whole = False
 
     def raw(self, data: bytes | memoryview) -> None:
         """Note bytes that are not in any unpacked file."""
@@ -61,6 +62,11 @@ class SkeletonWriter:
         if self._size >= _FLUSH_AT:
             self._write()
 
+    def go_on_whole(self, out: BinaryIO) -> None:
+        """After `close`: write the bytes themselves to `out`, which compresses them; no file will be noted any more."""
+        self._out = out
+        self._is_whole = True
+
     def close(self) -> None:
         """Write what is left. The stream given to the constructor stays open."""
         self._end_raw()
@@ -69,7 +75,9 @@ class SkeletonWriter:
 
     def _end_raw(self) -> None:
         if self._raw:
-            self._records += (_RAW.pack(b"R", self._raw_size), *self._raw)
+            if not self._is_whole:
+                self._records.append(_RAW.pack(b"R", self._raw_size))
+            self._records += self._raw
             self._size += self._raw_size
             self._raw, self._raw_size = [], 0
 

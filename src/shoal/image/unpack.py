@@ -18,9 +18,9 @@ from shoal.errors import InvalidArgument
 from shoal.image.attributes import Attributes, apply_special, apply_to_fresh_file
 from shoal.image.entry_names import clean_name
 from shoal.image.failures import explained
+from shoal.image.layer_notes import LayerNotes
 from shoal.image.layer_tree import LayerTree
 from shoal.image.merged import MergedView
-from shoal.image.skeleton import SkeletonWriter
 from shoal.image.tar.header import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -37,13 +37,13 @@ from shoal.image.whiteouts import make_opaque, make_whiteout
 WHITEOUT_PREFIX = b".wh."
 OPAQUE_NAME = b".wh..wh..opq"
 _AUFS_PREFIX = b".wh..wh."
-_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ID_MAX = 2**32 - 2  # -1 would mean "leave unchanged" to chown
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What unpacking found: the files' bytes, and whether the tree holds all file data for a rebuild."""
+    """What unpacking found: the files' bytes, and whether its skeleton and the tree give the archive back."""
 
     size_bytes: int
     is_rebuildable: bool
@@ -56,9 +56,9 @@ class Unpacker:
     layers below.
     """
 
-    def __init__(self, root: str, skeleton: SkeletonWriter) -> None:
-        self._tree = LayerTree(root)
-        self._skeleton = skeleton
+    def __init__(self, root: str, notes: LayerNotes) -> None:
+        self._tree = LayerTree(root, notes.keep_whole)
+        self._notes = notes
         self._size = 0
         self._owner = (os.geteuid(), os.getegid())
 
@@ -136,11 +136,12 @@ class Unpacker:
             fd = os.open(name, _FILE_FLAGS, 0o600, dir_fd=dir_fd)
         try:
             if entry.sparse is not None:
-                self._tree.is_rebuildable = False
+                self._tree.lose()
                 reader.copy_sparse(entry, fd)
             elif entry.size:
                 reader.copy_data(fd)
-                self._skeleton.file(path, entry.size)
+            if entry.size:
+                self._notes.file(path, fd, entry.size, entry.sparse)
             self._size += entry.size
             apply_to_fresh_file(entry, fd, self._owner)
         finally:

@@ -1,6 +1,6 @@
 """One layer on its way from its archive into a scratch directory, in two steps.
 
-    run         the archive's entries, its digest and its skeleton; nothing of the layers below is needed for that
+    run         the archive's entries, its digest and its notes; nothing of the layers below is needed for that
     complete    what directories that the archive only implies have from the layers below
 
 So a layer can be unpacked while it arrives, and before it is known what it will lie on.
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from shoal.image.layer_archive import LayerArchive
+from shoal.image.layer_notes import LayerNotes
 from shoal.image.merged import MergedView
-from shoal.image.skeleton import SkeletonWriter
 from shoal.image.tar.compression import decompressed, prefetched
 from shoal.image.tar.reader import TarReader
 from shoal.image.unpack import Unpacked, Unpacker
@@ -42,19 +42,13 @@ class Unpacking:
         """The digest of the plain tar, once it was read."""
         return Digest(f"sha256:{self._hasher.hexdigest()}")
 
-    @property
-    def skeleton(self) -> str:
-        """The file with all of the archive but file data."""
-        return os.path.join(self.directory, "skeleton")
-
     def run(self) -> None:
         """Read the archive to its end. Raises: what Unpacker and the archive raise, OSError."""
         tree = os.path.join(self.directory, "diff")
         os.makedirs(tree, mode=0o755)
-        with open(self.skeleton, "xb") as out, closing(self.archive.chunks()) as raw:
+        with LayerNotes(self.directory) as notes, closing(self.archive.chunks()) as raw:
             chunks = self._hashed(decompressed(raw))
             ahead = prefetched(chunks) if self.archive.size_bytes >= _PREFETCH_FROM else None
-            notes = SkeletonWriter(out)
             self._unpacker = Unpacker(tree, notes)
             try:
                 self._unpacker.take(TarReader(ahead or chunks, tap=notes.raw))

@@ -13,10 +13,8 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import InvalidArgument, NotFound, Unavailable
-from shoal.image.archive.ahead import Ahead
 from shoal.image.image import LayerProgress, Loaded, Renamed
 from shoal.image.store import ImageStore
-from shoal.image.tar.header import TarEntry
 from shoal.oci.platform import Platform
 from tests.kernel.image.archives import (
     COMPRESSORS,
@@ -319,23 +317,27 @@ def test_load_cut_in_the_middle_of_a_layer_leaves_nothing(store: ImageStore, tmp
     assert list((tmp_path / "data/layers").iterdir()) == []
 
 
-def test_load_that_waits_for_a_layer_may_be_stopped(store: ImageStore, tmp_path: Path) -> None:
-    """Who listens hears how far it is, and may raise."""
+def test_load_layer_whose_tree_lacks_data_gives_its_archive_back(store: ImageStore) -> None:
+    """A big layer in which a file is replaced is written down nowhere, and still comes back bit for bit."""
+    twice = layer(file("a", os.urandom(300_000)), file("a", b"new"), file("b", os.urandom(300_000)))
+    load(store, docker_archive((["app:1"], (twice,))))
+    with tarfile.open(fileobj=io.BytesIO(save(store, "app:1"))) as tar:
+        found = tar.extractfile(f"blobs/sha256/{hex_digest(twice)}")
+        assert found is not None
+        assert found.read() == twice
 
-    def leave(position: int) -> None:
-        if position == 300_000:
-            raise Unavailable("the client has gone")
 
-    path = tmp_path / "member"
-    path.write_bytes(BIG[:300_000])
-    entry = TarEntry(b"layer", size=len(BIG))
-    with Ahead(store.layer_store) as ahead:
-        growing = ahead.begin(entry, BIG[:512], str(path))
-        assert growing is not None
-        growing.arrive(300_000)
-        with pytest.raises(Unavailable):
-            ahead.take(str(path), leave)
-    store.collect_garbage()
+def test_load_big_layers_of_a_version1_archive_have_their_digests(store: ImageStore) -> None:
+    """Where no document names the layers' digests, they are those of the archives that were unpacked."""
+    assert load(store, version1_archive({"old": {"1": "b" * 64}}, [("a" * 64, BIG), ("b" * 64, OTHER)])) == ["old:1"]
+    assert store.get("old:1").diff_ids == (f"sha256:{hex_digest(BIG)}", f"sha256:{hex_digest(OTHER)}")
+
+
+def test_load_layer_in_the_place_of_a_document_is_refused(store: ImageStore) -> None:
+    """A configuration that is a big tar has its sentence."""
+    listing = json.dumps([{"Config": "c", "RepoTags": ["app:1"], "Layers": ["c"]}]).encode()
+    with pytest.raises(InvalidArgument, match="a layer in the place of a JSON document"):
+        load(store, archive({"c": BIG, "manifest.json": listing}))
 
 
 # -- save -------------------------------------------------------------------------------------------------------------

@@ -183,8 +183,10 @@ def test_import_full_disk_is_told_and_leaves_nothing(
             assert "no space left on device" in str(caught.value).lower()
             assert leftovers(tmp_path / "small") == []
             assert list((tmp_path / "small" / "layers").iterdir()) == []
-        with pytest.raises(Internal):
+        # A load writes no archive beside the files: the biggest disk has room for it.
+        with pytest.raises(Internal, match="no space left") if size_kib < 1500 else contextlib.nullcontext():
             list(store.load(io.BytesIO(docker_archive((["a:1"], (big,))))))
+            store.remove("a:1")
         assert leftovers(tmp_path / "small") == []
         imported(store, layer(file("small", b"x")))
         assert store.get("base:1").size_bytes == 1

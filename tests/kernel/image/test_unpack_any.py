@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.errors import InvalidArgument
+from shoal.image.layer_notes import LayerNotes
 from shoal.image.merged import MergedView
-from shoal.image.skeleton import SkeletonWriter, rebuild
 from shoal.image.snapshot.diff import LayerWriter
 from shoal.image.tar.reader import TarReader
 from shoal.image.trees import open_directory, walk_tree
@@ -28,6 +28,7 @@ from tests.kernel.image.trees import (
     fifo,
     file,
     hard_link,
+    kept_archive,
     layer,
     symlink,
 )
@@ -58,13 +59,14 @@ def tricks(draw: st.DrawFn) -> Part:
     return fifo(name)
 
 
-def unpack(tree: Path, archive: bytes, skeleton: io.BytesIO) -> Unpacked:
-    """Unpack `archive` into the empty directory `tree`."""
-    notes = SkeletonWriter(skeleton)
-    with Unpacker(str(tree), notes) as unpacker:
+def unpack(place: Path, archive: bytes) -> Unpacked:
+    """Unpack `archive` as a layer in `place`."""
+    tree = place / "diff"
+    tree.mkdir(parents=True)
+    with LayerNotes(str(place)) as notes, Unpacker(str(tree), notes) as unpacker:
         unpacker.take(TarReader(iter([archive]), tap=notes.raw))
         unpacked = unpacker.complete(MergedView([]))
-    notes.close()
+        notes.close()
     return unpacked
 
 
@@ -74,23 +76,22 @@ def test_unpack_any_layer_stays_inside_and_is_rebuilt(parts: list[Part]) -> None
     """No combination of entries touches what lies outside; what is unpacked gives its archive back exactly."""
     archive = layer(*parts)
     with tempfile.TemporaryDirectory() as scratch:
-        tree, outside = Path(scratch, "tree"), Path(scratch, "outside")
-        tree.mkdir()
-        outside.mkdir()
+        place, outside = Path(scratch, "layer"), Path(scratch, "layer/outside")
+        outside.mkdir(parents=True)
         (outside / "a").write_bytes(b"secret")
         before = describe(outside)
         descriptors = len(os.listdir("/proc/self/fd"))
-        skeleton = io.BytesIO()
         try:
-            unpacked = unpack(tree, archive, skeleton)
+            unpack(place, archive)
+            is_unpacked = True
         except InvalidArgument:
-            unpacked = None
+            is_unpacked = False
         assert describe(outside) == before
-        assert sorted(os.listdir(scratch)) == ["outside", "tree"]
+        assert os.listdir(scratch) == ["layer"]
+        assert set(os.listdir(place)) <= {"archive", "diff", "outside", "skeleton"}
         assert len(os.listdir("/proc/self/fd")) == descriptors
-        if unpacked is not None and unpacked.is_rebuildable:
-            skeleton.seek(0)
-            assert b"".join(rebuild(skeleton, str(tree))) == archive
+        if is_unpacked:
+            assert kept_archive(place) == archive
 
 
 def without_tars_limits(found: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
@@ -101,27 +102,24 @@ def without_tars_limits(found: dict[str, tuple[object, ...]]) -> dict[str, tuple
 @pytest.mark.parametrize("options", [["--format=pax"], ["--format=pax", "--sparse"]])
 def test_unpack_gnu_tars_archive_gives_the_same_tree(tmp_path: Path, options: list[str]) -> None:
     """A tree with everything in it, archived by GNU tar with xattrs, comes out the same."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir()
-    two.mkdir()
-    unpack(one, layer(*EVERYTHING), io.BytesIO())
+    one, two = tmp_path / "one/diff", tmp_path / "two/diff"
+    unpack(one.parent, layer(*EVERYTHING))
     with open(one / "holes", "wb") as holes:
         holes.seek(1 << 20)
         holes.write(b"end")
     command = ["tar", *options, "--xattrs", "--xattrs-include=*", "-C", str(one), "-cf", "-", "."]
     archive = subprocess.run(command, check=True, capture_output=True).stdout
-    skeleton = io.BytesIO()
-    unpacked = unpack(two, archive, skeleton)
+    unpacked = unpack(two.parent, archive)
     assert without_tars_limits(describe(two)) == without_tars_limits(describe(one))
     assert unpacked.is_rebuildable is ("--sparse" not in options)
+    assert kept_archive(two.parent) == archive
 
 
 def test_layer_writers_archive_unpacked_by_gnu_tar_is_the_same_tree(tmp_path: Path) -> None:
     """What a diff writes, GNU tar unpacks to the same tree: links, devices, times, xattrs, capabilities."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir()
+    one, two = tmp_path / "one/diff", tmp_path / "two"
     two.mkdir()
-    unpack(one, layer(*EVERYTHING), io.BytesIO())
+    unpack(one.parent, layer(*EVERYTHING))
     out = io.BytesIO()
     writer = LayerWriter(out.write)
     root_fd = open_directory(str(one))

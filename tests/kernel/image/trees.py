@@ -9,7 +9,9 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from shoal.image.skeleton import rebuild
 from shoal.image.store import ImageStore
+from shoal.image.tar.compression import decompressed, read_chunks
 from shoal.image.tar.header import CHARACTER, DIRECTORY, FIFO, HARD_LINK, SYMLINK, TarEntry
 from shoal.image.tar.writer import TarWriter
 
@@ -135,3 +137,11 @@ def _content(path: Path, status: os.stat_result) -> object:
 def _xattrs(path: Path) -> dict[str, bytes]:
     names = os.listxattr(path, follow_symlinks=False)
     return {name: os.getxattr(path, name, follow_symlinks=False) for name in names if "overlay" not in name}
+
+
+def kept_archive(directory: Path) -> bytes:
+    """The archive of the layer in `directory`, from what was kept of it."""
+    whole = directory / "archive"
+    with (whole if whole.exists() else directory / "skeleton").open("rb") as file:
+        chunks = decompressed(read_chunks(file)) if whole.exists() else rebuild(file, str(directory / "diff"))
+        return b"".join(chunks)

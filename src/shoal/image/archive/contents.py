@@ -166,6 +166,8 @@ def _command_of(container_config: object) -> str:
 
 
 def _plain_digest(layer: Member) -> str:
+    if not layer.is_kept:
+        return layer.digest
     hasher = hashlib.sha256()
     with open(layer.path, "rb") as file:
         for chunk in decompressed(read_chunks(file)):

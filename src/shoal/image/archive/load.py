@@ -9,11 +9,11 @@ from typing import BinaryIO
 from shoal.errors import InvalidArgument
 from shoal.image.archive.ahead import Ahead
 from shoal.image.archive.contents import Planned, read_contents
-from shoal.image.archive.members import Members
+from shoal.image.archive.members import Member, Members
 from shoal.image.catalog import Catalog
 from shoal.image.failures import explained
 from shoal.image.image import LayerProgress, Loaded, LoadEvent, Renamed, check_depth
-from shoal.image.layer_archive import ArchiveFile, Progress
+from shoal.image.layer_archive import ArchiveFile, LayerArchive, Progress
 from shoal.image.layers import LayerStore
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest, chain_ids_of, parse_digest
@@ -73,11 +73,12 @@ class Loader:
         with self._layers.held(chain_ids):
             for index, member in enumerate(planned.layers):
                 yield LayerProgress(diff_ids[index], 0, member.size_bytes)
-                hear = _in_steps(progress, diff_ids[index], member.size_bytes) if progress else None
                 if self._layers.has(chain_ids[index]):
                     ahead.forget(member.path)
-                archive = ahead.take(member.path, hear) or ArchiveFile(member.path, hear)
-                self._layers.ensure(archive, chain_ids[:index], chain_ids[index], diff_ids[index])
+                else:
+                    hear = _in_steps(progress, diff_ids[index], member.size_bytes) if progress else None
+                    archive = ahead.take(member.path) or self._archive(member, hear)
+                    self._layers.ensure(archive, chain_ids[:index], chain_ids[index], diff_ids[index])
                 yield LayerProgress(diff_ids[index], member.size_bytes, member.size_bytes)
             image, previous = self._catalog.add(planned.config, planned.names, self._clock_ns())
         for reference, older in zip(planned.names, previous, strict=True):
@@ -87,6 +88,10 @@ class Loader:
             yield Loaded(image.id, reference.familiar())
         if not planned.names:
             yield Loaded(image.id, None)
+
+    def _archive(self, member: Member, hear: Progress | None) -> LayerArchive:
+        """The archive of a layer that was not unpacked ahead, or that an image before this one has taken."""
+        return ArchiveFile(member.path, hear) if member.is_kept else self._layers.archive_of(member.digest)
 
 
 def _in_steps(progress: OnProgress, diff_id: Digest, total_bytes: int) -> Progress:

@@ -6,17 +6,20 @@ numbers of ours: no name from the archive ever becomes a path.
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 from typing import BinaryIO, NamedTuple
 
-from shoal.errors import InvalidArgument
-from shoal.image.archive.ahead import Ahead, GrowingFile
+from shoal.errors import InvalidArgument, ShoalError
+from shoal.image.archive.ahead import Ahead, is_plain
+from shoal.image.archive.passing import Passing
 from shoal.image.entry_names import clean_name
 from shoal.image.failures import explained
 from shoal.image.tar.compression import decompressed, read_chunks
 from shoal.image.tar.header import BLOCK, HARD_LINK, REGULAR, SYMLINK, TarEntry
-from shoal.image.tar.reader import TarReader, write_all
+from shoal.image.tar.reader import TarReader
 from shoal.oci.descriptor import Descriptor
 from shoal.oci.digest import Digest, algorithm_of, hex_of, parse_digest
 
@@ -26,11 +29,13 @@ _LINKS_MAX = 20
 
 
 class Member(NamedTuple):
-    """A file of the archive, as it lies in the scratch directory."""
+    """A file of the archive: kept at `path` in the scratch directory, or unpacked only; or that was the `problem`."""
 
     path: str
     size_bytes: int
     digest: Digest
+    is_kept: bool
+    problem: ShoalError | None
 
 
 class Members:
@@ -72,33 +77,34 @@ class Members:
     def _store(self, reader: TarReader, entry: TarEntry) -> Member:
         self._stored += 1
         path = os.path.join(self._directory, str(self._stored))
-        hasher = hashlib.sha256()
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise explained(error, doing="load image") from error
-        growing: GrowingFile | None = None
-        try:
-            for number, piece in enumerate(reader.data()):
-                if not number:
-                    growing = self._ahead.begin(entry, bytes(piece[:BLOCK]), path)
-                try:
-                    write_all(fd, piece)
-                except OSError as error:
-                    raise explained(error, doing="load image") from error
-                if growing is not None:
-                    growing.arrive(len(piece))
-                hasher.update(piece)
-        finally:
-            os.close(fd)
-        return Member(path, entry.size, Digest("sha256:" + hasher.hexdigest()))
+        pieces = reader.data()
+        head = next(pieces, memoryview(b""))
+        is_layer = self._ahead.may_be_new(entry, bytes(head[:BLOCK]))
+        if is_layer and is_plain(bytes(head[:BLOCK])):  # its layer gives it back, so that no file is needed
+            passing = Passing(chain((head,), pieces), entry.size, None)
+            problem = self._ahead.unpack(path, passing)
+            passing.finish()
+            digest = Digest("") if problem else self._ahead.digest_of(path)
+            return Member(path, entry.size, digest, is_kept=False, problem=problem)
+        with _fresh(path) as fd:
+            passing = Passing(chain((head,), pieces), entry.size, fd)
+            if is_layer:
+                self._ahead.unpack(path, passing)  # if that can't be done, it is told when the file is unpacked
+            passing.finish()
+        return Member(path, entry.size, passing.digest, is_kept=True, problem=None)
 
     def find(self, name: str) -> Member | None:
-        """The file of this name, by way of links within the archive."""
+        """The file of this name, by way of links within the archive.
+
+        Raises: InvalidArgument, Internal if it is a layer that could not be unpacked.
+        """
         key = clean_name(os.fsencode(name))
         for _ in range(_LINKS_MAX):
             if key not in self._links:
-                return self._files.get(key)
+                member = self._files.get(key)
+                if member is not None and member.problem is not None:
+                    raise member.problem
+                return member
             key = self._links[key]
         return None
 
@@ -132,5 +138,20 @@ class Members:
         """The bytes of a small member. Raises: InvalidArgument if it is too big to be a document."""
         if member.size_bytes > _JSON_MAX:
             raise InvalidArgument("invalid image archive", why=f"a JSON document of {member.size_bytes} bytes")
+        if not member.is_kept:
+            raise InvalidArgument("invalid image archive", why="a layer in the place of a JSON document")
         with open(member.path, "rb") as file:
             return file.read()
+
+
+@contextmanager
+def _fresh(path: str) -> Iterator[int]:
+    """The new file at `path`, open. Raises: Internal."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise explained(error, doing="load image") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)

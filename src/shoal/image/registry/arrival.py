@@ -175,7 +175,6 @@ class _ArrivingArchive:
     def __init__(
         self, blob: PartialBlob, stop: _Stop, parent: threading.Event | None, hear: Callable[[int], None]
     ) -> None:
-        self.path = blob.path
         self.size_bytes = blob.size_bytes
         self._blob = blob
         self._stop = stop
