@@ -10,7 +10,8 @@ from shoal.api.wire import Wire
 class DiskUser(Wire, kw_only=True):
     """Something on disk and whose it is. `size` is in bytes of allocated blocks; `names` are what people call it by.
 
-    `kind`: image, image-layer, artifact, container, volume, build-cache, partial-pull; engine, for what shoal needs.
+    `kind`: image, image-layer, layer-blob, artifact, container, volume, build-cache, partial-pull; engine, for what
+    shoal needs.
     """
 
     kind: str

@@ -116,7 +116,10 @@ async def open_engine(config: Config, background: Background) -> Engine:
     events = EventLog(system_clock)
     registry = ContainerRegistry(database.connection)
     kept = cached_chains(database.connection)
-    store = ImageStore(config.data_root, database.connect, driver=config.storage_driver, kept=kept)
+    drops_blobs = config.image_drop_blobs
+    store = ImageStore(
+        config.data_root, database.connect, driver=config.storage_driver, kept=kept, drops_blobs=drops_blobs
+    )
     for problem in store.problems:
         _log.warning("%s", problem)
     catalog = network_catalog(config, database)

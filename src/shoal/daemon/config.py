@@ -65,6 +65,7 @@ class Config:
     log_opts: Mapping[str, str]
     registries: RegistrySettings
     image_store_budget: int | None
+    image_drop_blobs: bool
 
     @property
     def instance(self) -> str:
@@ -112,6 +113,7 @@ class _File(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     insecure_registries: list[str] | None = None
     registry_mirrors: list[str] | None = None
     image_store_budget: str | None = None
+    image_drop_blobs: bool | None = None
     proxies: dict[_ProxyKey, str] | None = None
 
 
@@ -189,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a label of this daemon (repeatable)",
     )
     add("--image-store-budget", metavar="SIZE", help="remove the images unused for longest when all take more (20GB)")
+    add("--image-drop-blobs", type=_flag, metavar="BOOL", help="keep no compressed layers that a registry has (true)")
     _add_log_flags(parser)
     _add_tls_flags(parser)
     _add_registry_flags(parser)
@@ -351,6 +354,7 @@ def _decide(flags: argparse.Namespace, file: _File) -> Config:
         log_driver=merged.log_driver or DEFAULT_DRIVER,
         log_opts=_check_log_opts(merged),
         image_store_budget=_check_budget(merged.image_store_budget),
+        image_drop_blobs=merged.image_drop_blobs is not False,
         registries=RegistrySettings(
             insecure=tuple(check_insecure(entry) for entry in merged.insecure_registries or ()),
             mirrors=tuple(parse_mirror(text) for text in merged.registry_mirrors or ()),

@@ -19,7 +19,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.images import Images
 from shoal.engine.ledger import Ledger
 from shoal.errors import ShoalError
-from shoal.image.claims import IMAGE, LAYER
+from shoal.image.claims import BLOB, IMAGE, LAYER
 from shoal.image.image import Image
 from shoal.image.store import ImageStore
 from shoal.image.uses import ImageUses
@@ -101,7 +101,7 @@ class ImageBudget:
 
     def _size(self) -> int:
         """What images take on disk."""
-        claims = [claim for claim in self._store.claims() if claim.kind in (IMAGE, LAYER)]
+        claims = [claim for claim in self._store.claims() if claim.kind in (IMAGE, LAYER, BLOB)]
         return sum(self._ledger.measure(claim).size_bytes for claim in claims)
 
     def _oldest_first(self) -> Iterator[Image]:

@@ -6,17 +6,18 @@ Each path is claimed once. Whatever lies beside these paths is scratch, or nobod
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shoal.image.artifacts import Artifacts
 from shoal.image.image import Image
+from shoal.image.kept_blobs import LayerBlob
 from shoal.image.layers import Layer
 from shoal.image.partials import KeptBlob
 from shoal.oci.digest import Digest, hex_of, short_id
 
 IMAGE, LAYER, CONTAINER, PARTIAL_PULL, BUILD_CACHE = "image", "image-layer", "container", "partial-pull", "build-cache"
-ARTIFACT = "artifact"
+ARTIFACT, BLOB = "artifact", "layer-blob"
 
 
 class Claim(NamedTuple):
@@ -38,6 +39,7 @@ class Directories(NamedTuple):
     snapshots: str
     partial: str
     artifacts: str
+    compressed: str
 
 
 def store_claims(
@@ -87,6 +89,13 @@ def artifact_claims(artifacts: Artifacts) -> Iterator[Claim]:
     for path in artifacts.paths():
         id = f"sha256:{os.path.basename(path)}"
         yield Claim(ARTIFACT, id, tuple(names.get(path, ())), path, in_use=False, is_fixed=True)
+
+
+def blob_claims(blobs: Iterable[LayerBlob], images: Sequence[Image]) -> Iterator[Claim]:
+    """The claims of compressed layers that are kept beside the unpacked ones."""
+    for blob in blobs:
+        names = [name for image in images if blob.chain_id in image.chain_ids for name in _names(image)]
+        yield Claim(BLOB, blob.digest, tuple(names), blob.path, in_use=False, is_fixed=True)
 
 
 def _names(image: Image) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from shoal.errors import InvalidArgument, NotFound
 from shoal.image.adoption import describe, prune
 from shoal.image.failures import explained
+from shoal.image.kept_blobs import KeptBlobs
 from shoal.image.layer_archive import ArchiveFile, LayerArchive
 from shoal.image.merged import MergedView
 from shoal.image.scratch import Scratch
@@ -48,10 +49,11 @@ class Layer:
 
 
 class LayerStore:
-    """The layers under `root`, with `scratch` on the same file system."""
+    """The layers under `root`, with `scratch` on the same file system; the blobs in `kept` go with them."""
 
-    def __init__(self, root: str, scratch: Scratch) -> None:
+    def __init__(self, root: str, scratch: Scratch, kept: KeptBlobs | None = None) -> None:
         self._root = root
+        self._kept = kept
         self._scratch = scratch
         self._lock = threading.Lock()
         self._made = threading.Condition(self._lock)
@@ -118,6 +120,8 @@ class LayerStore:
                     del self._holds[chain_id]
                     if self._layers.pop(chain_id, None) is not None:
                         self._scratch.discard(os.path.join(self._root, hex_of(chain_id)))
+                        if self._kept is not None:
+                            self._kept.forget(chain_id)
                         gone.append(chain_id)
         return gone
 

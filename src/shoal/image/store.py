@@ -21,11 +21,10 @@ from shoal.errors import InvalidArgument
 from shoal.image.archive.choice import choose
 from shoal.image.archive.load import Loader
 from shoal.image.archive.save import ArchiveWriter
-from shoal.image.artifact_check import check_artifacts
 from shoal.image.artifacts import Artifacts
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
-from shoal.image.claims import Claim, Directories, artifact_claims, partial_claim, store_claims
+from shoal.image.claims import Claim, Directories, artifact_claims, blob_claims, partial_claim, store_claims
 from shoal.image.difference import Difference, file_differences
 from shoal.image.filters import ImageFilters, select
 from shoal.image.fsck import Checked, Finding, Fsck, Origin
@@ -38,6 +37,8 @@ from shoal.image.image import (
     LoadEvent,
     Removal,
 )
+from shoal.image.kept_blobs import KeptBlobs
+from shoal.image.kept_check import check_artifacts, check_blobs
 from shoal.image.layers import Layer, LayerStore
 from shoal.image.leases import Leases
 from shoal.image.making import ImageMaker, spool_stream, spool_written
@@ -78,7 +79,8 @@ class ImageStore:
     `connect` makes a connection to the daemon's database for the store alone; it must allow use from several threads
     (`check_same_thread=False`). `driver` names the snapshotter (`overlay2`, `vfs`, None = the best here). What an
     earlier process left of images, layers and scratch files that nothing needs is discarded now; `kept` are layers that
-    others than images need, each of which is held once.
+    others than images need, each of which is held once. With `drops_blobs` no compressed layers are
+    kept that a registry has.
     Raises: InvalidArgument for an unknown driver; OSError.
     """
 
@@ -91,18 +93,20 @@ class ImageStore:
         clock_ns: Callable[[], int] = time.time_ns,
         platform: Platform | None = None,
         kept: Iterable[Sequence[Digest]] = (),
+        drops_blobs: bool = True,
     ) -> None:
         self._root = str(root)
         os.makedirs(self._root, mode=0o710, exist_ok=True)
         self._clock_ns = clock_ns
         self._platform = platform or Platform.of_machine(os.uname().machine)
         self._scratch = Scratch(os.path.join(self._root, "tmp", "image"))
-        names = ("blobs", "layers", "snapshots", "partial", "artifacts")
+        names = ("blobs", "layers", "snapshots", "partial", "artifacts", "compressed")
         self._directories = Directories(*(os.path.join(self._root, name) for name in names))
         self._partials = Partials(self._directories.partial, lambda: clock_ns() / 10**9)
         self._blobs = BlobStore(self._directories.blobs, self._scratch.path)
         self._artifacts = Artifacts(connect, self._directories.artifacts, self._scratch.path)
-        self._layers = LayerStore(self._directories.layers, self._scratch)
+        self._kept_blobs = KeptBlobs(self._directories.compressed, keeps=not drops_blobs)
+        self._layers = LayerStore(self._directories.layers, self._scratch, self._kept_blobs)
         for chain_ids in kept:
             self._layers.hold(chain_ids)
         self._catalog = Catalog(connect, self._blobs, self._layers)
@@ -115,6 +119,7 @@ class ImageStore:
         self._sources.forget_all_but(
             {image.id for image in self._catalog.images()}, {layer.diff_id for layer in self._layers.all()}
         )
+        self._kept_blobs.sweep({layer.chain_id: layer.diff_id for layer in self._layers.all()}, self._sources)
 
     @property
     def snapshotter(self) -> Snapshotter:
@@ -163,6 +168,7 @@ class ImageStore:
             sources=self._sources,
             blobs=self._blobs,
             artifacts=self._artifacts,
+            kept_blobs=self._kept_blobs,
             clock_ns=self._clock_ns,
             platform=self._platform,
         )
@@ -296,7 +302,7 @@ class ImageStore:
         images, layers = self._catalog.images(), self._layers.all()
         stored = store_claims(self._directories, images, layers, self._leases.subjects(), snapshots)
         kept = [partial_claim(blob) for blob in self._partials.blobs()]
-        return [*stored, *kept, *artifact_claims(self._artifacts)]
+        return [*stored, *kept, *artifact_claims(self._artifacts), *blob_claims(self._kept_blobs.all(), images)]
 
     def database_problems(self) -> Sequence[str]:
         """What SQLite finds wrong in its file; may take long."""
@@ -307,6 +313,7 @@ class ImageStore:
     ) -> Iterator[Finding | Checked]:
         """What is wrong in the store, mended with `repair`; see fsck.py. Raises while iterating: OSError."""
         parts = (self._catalog, self._layers, self._blobs, self._snapshotter, self._scratch)
+        yield from check_blobs(self._kept_blobs, repair=repair)
         yield from check_artifacts(self._artifacts, repair=repair, origin=origin)
         yield from Fsck(*parts, repair=repair, busy=busy, origin=origin).run()
 

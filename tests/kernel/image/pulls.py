@@ -56,10 +56,10 @@ class Puller:
         self.assert_empty()
         return str(caught.value)
 
-    def restart(self) -> None:
+    def restart(self, *, drops_blobs: bool = True) -> None:
         """Open the store anew, as the next shoald does."""
         self.store.close()
-        self.store = open_store(self.scratch.parent.parent)
+        self.store = open_store(self.scratch.parent.parent, drops_blobs=drops_blobs)
 
     @property
     def partial(self) -> Path:
@@ -80,13 +80,13 @@ class Puller:
         assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("shoal-pull")]
 
 
-def open_store(root: Path) -> ImageStore:
+def open_store(root: Path, *, drops_blobs: bool = True) -> ImageStore:
     """The store under `root`, as a process that has just started opens it; the caller closes it."""
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(root.parent / "db", check_same_thread=False, isolation_level=None)
 
-    return ImageStore(root, connect, driver="vfs")
+    return ImageStore(root, connect, driver="vfs", drops_blobs=drops_blobs)
 
 
 def on_blob(data: bytes, act: Callable[[Exchange], None]) -> Callable[[Exchange], bool]:

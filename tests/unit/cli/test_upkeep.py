@@ -183,6 +183,7 @@ def test_system_df_shows_whose_every_byte_is() -> None:
         "",
         "OWNER           FILES     ON DISK   RECLAIMABLE",
         "Images          8         13kB      9kB",
+        "Artifacts       0         0B        0B",
         "Containers      0         0B        0B",
         "Local Volumes   0         0B        0B",
         "Build Cache     0         0B        0B",

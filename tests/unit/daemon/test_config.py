@@ -40,6 +40,14 @@ def test_parse_file_sets_what_flags_leave_open(tmp_path: Path) -> None:
     assert not config.ip_forward
 
 
+def test_parse_image_drop_blobs_is_on_unless_told(tmp_path: Path) -> None:
+    """Compressed layers that a registry has are kept only where that is asked for."""
+    empty = ["--config-file", _file(tmp_path)]
+    assert parse(empty).config.image_drop_blobs
+    assert not parse([*empty, "--image-drop-blobs", "false"]).config.image_drop_blobs
+    assert not parse(["--config-file", _file(tmp_path, image_drop_blobs=False)]).config.image_drop_blobs
+
+
 def test_parse_image_store_budget_is_a_size(tmp_path: Path) -> None:
     """In powers of 1000, by flag or by key; no budget without one."""
     file = _file(tmp_path, image_store_budget="1.5GB")

@@ -12,7 +12,8 @@ from shoal.errors import NotFound
 
 # Each row, and the kinds of users that it sums up.
 _OWNERS = {
-    "Images": ("image", "image-layer"),
+    "Images": ("image", "image-layer", "layer-blob"),
+    "Artifacts": ("artifact",),
     "Containers": ("container",),
     "Local Volumes": ("volume",),
     "Build Cache": ("build-cache",),

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from shoal.errors import InvalidArgument, ShoalError
 from shoal.image.failures import DiskFull
+from shoal.image.kept_blobs import KeptBlobs
 from shoal.image.layers import LayerStore
 from shoal.image.partial_blob import OtherContent, PartialBlob
 from shoal.image.partials import Partials
@@ -26,7 +27,7 @@ from shoal.image.registry.progress import Teller
 from shoal.image.registry.session import Session
 from shoal.image.registry.transport import RegistryTransport
 from shoal.oci.descriptor import Descriptor
-from shoal.oci.digest import Digest, short_id
+from shoal.oci.digest import Digest, parse_digest, short_id
 
 _DOWNLOADS = 3
 _UNPACKERS = 4  # of which some have done all but what comes from the layers below, and wait for those
@@ -55,10 +56,17 @@ class Arrival:
     """Brings layers into `layers`, by way of `partials`."""
 
     def __init__(
-        self, layers: LayerStore, partials: Partials, transport: RegistryTransport, session: Session, teller: Teller
+        self,
+        layers: LayerStore,
+        partials: Partials,
+        kept: KeptBlobs,
+        transport: RegistryTransport,
+        session: Session,
+        teller: Teller,
     ) -> None:
         self._layers = layers
         self._partials = partials
+        self._kept = kept
         self._transport = transport
         self._session = session
         self._teller = teller
@@ -148,6 +156,7 @@ class Arrival:
             while not self._is_unpacked(layer, _ArrivingArchive(layer.blob, self._stop, parent, hear)):
                 self._stop.check()  # else what an earlier pull left was damaged, and comes anew
             self._stop.wait_for(layer.has_arrived)
+            self._kept.keep(layer.chain_id, parse_digest(layer.descriptor.digest), layer.blob.path)
             self._teller.layer(layer.id, "Pull complete")
             layer.is_made.set()
 

@@ -95,6 +95,15 @@ def decode_manifest(raw: bytes) -> Manifest:
     return manifest
 
 
+def docker_layer(media_type: str) -> str:
+    """What Docker's schema calls a layer that OCI's, or itself, calls `media_type`."""
+    plain, dot, compression = DOCKER_LAYER.rpartition(".")
+    for other in ("gzip", "zstd"):
+        if media_type.endswith(other):
+            return plain + dot + other
+    return plain if media_type in (plain, MEDIA_LAYER) else plain + dot + compression
+
+
 def encode_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
     """The schema 2 manifest of an image, byte for byte as Docker writes it."""
 

@@ -1,4 +1,4 @@
-"""What the store has lost, from the registries that it came from: for `shoal fsck --repair`.
+"""What the store has no more, from the registries that it came from: for `shoal fsck --repair`, and for pushes.
 
 Runs in shoald; every method blocks. What comes is held against its digest as in a pull, and asked for as whoever
 `credentials` says the user is there.
@@ -16,7 +16,7 @@ from shoal.image.image import Image
 from shoal.image.layer_archive import ArchiveFile
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.download import Download, read_blob
-from shoal.image.registry.endpoints import Endpoint, RegistrySettings, endpoints_for
+from shoal.image.registry.endpoints import Endpoint, endpoints_for
 from shoal.image.registry.manifests import decode_manifest
 from shoal.image.registry.pull import CONFIG_MAX, Storage
 from shoal.image.registry.session import Session, at_first_answering
@@ -35,12 +35,11 @@ class Origins:
     """
 
     def __init__(
-        self, storage: Storage, settings: RegistrySettings, credentials: Callable[[Reference], Credentials]
+        self, storage: Storage, transport: RegistryTransport, credentials: Callable[[Reference], Credentials]
     ) -> None:
         self._storage = storage
-        self._settings = settings
         self._credentials = credentials
-        self._transport = RegistryTransport(settings)
+        self._transport = transport
 
     def __enter__(self) -> Origins:
         return self
@@ -106,7 +105,7 @@ class Origins:
             who = Credentials() if endpoint.is_mirror else credentials
             return Session(self._transport, endpoint, path, who, [f"repository:{path}:pull"])
 
-        return at_first_answering(endpoints_for(repository.domain, self._settings), session, act)
+        return at_first_answering(endpoints_for(repository.domain, self._transport.settings), session, act)
 
 
 def _unknown() -> ShoalError:

@@ -15,6 +15,7 @@ from shoal.image.artifacts import Artifacts
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.image import Image, ImageId
+from shoal.image.kept_blobs import KeptBlobs
 from shoal.image.layers import LayerStore
 from shoal.image.leases import Leases
 from shoal.image.partials import Partials
@@ -49,6 +50,7 @@ class Storage:
     sources: Sources
     blobs: BlobStore
     artifacts: Artifacts
+    kept_blobs: KeptBlobs
     clock_ns: Callable[[], int]
     platform: Platform
 
@@ -117,7 +119,8 @@ class Pull:
         storage = self._storage
         try:
             with storage.leases.held(self._reference.normalised(), chain_ids):
-                arrival = Arrival(storage.layers, storage.partials, self._transport, self._session, self._teller)
+                kept = storage.kept_blobs
+                arrival = Arrival(storage.layers, storage.partials, kept, self._transport, self._session, self._teller)
                 arrival.make(manifest.layers, diff_ids, chain_ids)
                 is_new = self._register(raw, image_id, digest)
         finally:

@@ -4,7 +4,8 @@
     POST uploads?mount&from ── 201 ──▶ mounted from another repository of the registry
                             └─ 202 ──▶ PATCH the compressed tar as it is made ──▶ PUT digest
 
-What was pulled is sent again under the same digests, and its manifest byte for byte, where the registry has the blobs.
+What was pulled is sent again under the same digests, and its manifest byte for byte: the registry has the blobs, or
+they were kept, or they come from the registry that they were pulled from. What is nowhere else is compressed anew.
 OCI distribution-spec §Push.
 """
 
@@ -13,27 +14,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from shoal.errors import NotFound
+from shoal.errors import NotFound, ShoalError
 from shoal.image.image import Image
 from shoal.image.registry.addresses import followed
-from shoal.image.registry.failures import Refused, Unreachable
+from shoal.image.registry.failures import Cancelled, Refused, Unreachable
 from shoal.image.registry.manifests import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
     decode_manifest,
+    docker_layer,
     encode_manifest,
 )
+from shoal.image.registry.origins import Origins
 from shoal.image.registry.progress import Pushed, Teller
 from shoal.image.registry.pull import Storage, note_whereabouts
 from shoal.image.registry.resolving import Document
 from shoal.image.registry.session import Session
 from shoal.image.registry.sources import Source
 from shoal.image.registry.transport import RegistryTransport, Response
-from shoal.image.tar.compression import gzipped, prefetched
+from shoal.image.tar.compression import gzipped, prefetched, read_chunks
 from shoal.oci.descriptor import DOCKER_MANIFEST, Descriptor, Manifest
 from shoal.oci.digest import Digest, sha256_of, short_id
 from shoal.oci.reference import Reference
@@ -48,11 +51,19 @@ class Push:
     """The image that `reference` names, into its repository, which `session` speaks to."""
 
     def __init__(
-        self, storage: Storage, transport: RegistryTransport, session: Session, reference: Reference, teller: Teller
+        self,
+        storage: Storage,
+        transport: RegistryTransport,
+        session: Session,
+        origins: Origins,
+        reference: Reference,
+        teller: Teller,
     ) -> None:
         self._storage = storage
         self._transport = transport
         self._session = session
+        self._origins = origins
+        self._silent: set[str] = set()  # registries that did not give what they had
         self._reference = reference
         self._teller = teller
         self._target = reference.name
@@ -95,7 +106,7 @@ class Push:
             if [layer.digest for layer in manifest.layers] == [blob.digest for blob in blobs]:
                 return Document(kept.digest, kept.media_type, kept.raw), manifest
         config = Descriptor(DOCKER_CONFIG, image.id, len(self._storage.read_config(image)))
-        as_docker = [Descriptor(DOCKER_LAYER, blob.digest, blob.size) for blob in blobs]
+        as_docker = [Descriptor(docker_layer(blob.media_type), blob.digest, blob.size) for blob in blobs]
         raw = encode_manifest(config, as_docker)
         document = Document(sha256_of(raw), DOCKER_MANIFEST, raw)
         return document, Manifest(schema_version=2, config=config, layers=as_docker)
@@ -153,7 +164,38 @@ class Push:
                 self._teller.layer(id, f"Mounted from {source.repository.partition('/')[2]}")
                 return source.descriptor
         uploads = iter([upload])  # what the mount began is good for one try
-        return self._persistently(lambda: self._upload(id, chain_id, next(uploads, "")))
+        for descriptor in distinct.values():
+            path = self._storage.kept_blobs.find(chain_id, descriptor.digest)
+            if path is not None:
+                return self._send_file(id, path, descriptor, uploads)
+        for source in known:
+            relayed = self._relay(id, source, uploads) if source.descriptor.digest in kept else None
+            if relayed is not None:
+                return relayed
+        compressed = _Compressed(self._storage, self._teller, self._transport, id, chain_id)
+        self._persistently(lambda: self._upload(id, compressed, next(uploads, "")))
+        return Descriptor(DOCKER_LAYER, compressed.digest, compressed.size_bytes)
+
+    def _send_file(self, id: str, path: str, descriptor: Descriptor, uploads: Iterator[str]) -> Descriptor:
+        """Send a blob as it is."""
+        content = _File(self._teller, self._transport, id, path, descriptor)
+        self._persistently(lambda: self._upload(id, content, next(uploads, "")))
+        return descriptor
+
+    def _relay(self, id: str, source: Source, uploads: Iterator[str]) -> Descriptor | None:
+        """Send a blob on from another registry, so that the image keeps its digest; None if it does not give it."""
+        reference = Reference.parse(source.repository)
+        if source.repository in self._silent:
+            return None
+        with ExitStack() as stack:
+            try:
+                path = stack.enter_context(self._origins.blob(reference, source.descriptor))
+            except Cancelled:
+                raise
+            except ShoalError:
+                self._silent.add(source.repository)
+                return None
+            return self._send_file(id, path, source.descriptor, uploads)
 
     def _is_neighbour(self, source: Source) -> bool:
         """Whether the blob is in another repository of the same registry."""
@@ -184,19 +226,17 @@ class Push:
                 self._transport.wait(self._transport.settings.retry_pause_s * 2**attempt)
         return act()
 
-    def _upload(self, id: str, chain_id: Digest, upload: str) -> Descriptor:
-        """Send the layer, compressed on its way, to the place `upload` where one was given."""
+    def _upload(self, id: str, content: _Compressed | _File, upload: str) -> None:
+        """Send a layer to the place `upload` where one was given."""
         if not upload:
             with self._session.send("POST", self._session.url("blobs/uploads/"), accepted=(202,)) as begun:
                 begun.head(_BODY_MAX)
             upload = _location(begun)
-        compressed = _Compressed(self._storage, self._teller, self._transport, id, chain_id)
         headers = {"Content-Type": "application/octet-stream"}
-        with self._session.send("PATCH", upload, accepted=(202,), headers=headers, body=compressed.begin) as response:
+        with self._session.send("PATCH", upload, accepted=(202,), headers=headers, body=content.begin) as response:
             response.head(_BODY_MAX)
-        self._put(_location(response), compressed.digest, b"")
+        self._put(_location(response), content.digest, b"")
         self._teller.layer(id, "Pushed")
-        return Descriptor(DOCKER_LAYER, compressed.digest, compressed.size_bytes)
 
     def _put(self, upload: str, digest: str, body: bytes) -> None:
         """End an upload: with its last bytes, or all of them, and the digest of the whole."""
@@ -245,6 +285,31 @@ class _Compressed:
             done += len(piece)
             hear(done)
             yield piece
+
+
+class _File:
+    """A layer's blob as it lies in the file `path`; what is sent is what was verified when it came."""
+
+    def __init__(
+        self, teller: Teller, transport: RegistryTransport, id: str, path: str, descriptor: Descriptor
+    ) -> None:
+        self._teller = teller
+        self._transport = transport
+        self._id = id
+        self._path = path
+        self._size_bytes = descriptor.size
+        self.digest = descriptor.digest
+
+    def begin(self) -> Generator[bytes, None, None]:
+        """Its bytes, from the first one on."""
+        hear = self._teller.bytes_of(self._id, "Pushing", self._size_bytes)
+        done = 0
+        with open(self._path, "rb", buffering=0) as file:
+            for piece in read_chunks(file):
+                self._transport.check()
+                done += len(piece)
+                hear(done)
+                yield piece
 
 
 def _location(response: Response) -> str:

@@ -62,7 +62,7 @@ class Registries:
 
     def origins(self, credentials: Callable[[Reference], Credentials]) -> Origins:
         """The registries that what is here came from."""
-        return Origins(self._storage, self.settings, credentials)
+        return Origins(self._storage, RegistryTransport(self.settings), credentials)
 
 
 class Work:
@@ -112,10 +112,11 @@ class Work:
         Raises: NotFound, InvalidArgument, Unavailable, Internal.
         """
         first, teller = references[0], Teller(hear)
+        origins = Origins(self._storage, self._transport, lambda reference: self._known_to(reference, first))
 
         def act(session: Session) -> None:
             for reference in references:
-                Push(self._storage, self._transport, session, reference, teller).run()
+                Push(self._storage, self._transport, session, origins, reference, teller).run()
 
         with self._transport:
             at_first_answering(
@@ -210,6 +211,10 @@ class Work:
             if response.status != 200:
                 raise refusal_of("GET", url, response.status, body)
         return refresh
+
+    def _known_to(self, reference: Reference, asked: Reference) -> Credentials:
+        """Who the user is at the registry of `reference`: the credentials are for that of `asked`."""
+        return self._credentials if reference.domain == asked.domain else Credentials()
 
     def _session(self, endpoint: Endpoint, reference: Reference, actions: str) -> Session:
         # A mirror is another registry: it never sees what was meant for the real one.

@@ -1,4 +1,4 @@
-"""`shoal fsck` of artifacts: every file held against its digest, and fetched again where it is damaged."""
+"""`shoal fsck` of what is kept as it came: files of artifacts and compressed layers, held against their digests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import partial
 from shoal.errors import NotFound
 from shoal.image.artifacts import Artifact, Artifacts
 from shoal.image.fsck import Attempt, Finding, Origin
+from shoal.image.kept_blobs import KeptBlobs
 from shoal.oci.descriptor import Descriptor
 from shoal.oci.digest import parse_digest
 
@@ -37,13 +38,31 @@ def check_artifacts(artifacts: Artifacts, *, repair: bool, origin: Origin | None
             yield _given_up(artifacts, artifact, f"{sentence}{attempt.failure}")
 
 
+def check_blobs(blobs: KeptBlobs, *, repair: bool) -> Iterator[Finding]:
+    """Which compressed layers are damaged; with `repair` they are dropped. Raises while iterating: OSError."""
+    for blob in blobs.all():
+        if blobs.find(blob.chain_id, blob.digest) is None or not (wrong := _wrong(blob.path, blob.digest)):
+            continue
+        if repair:
+            blobs.forget(blob.chain_id)
+        told = f"compressed layer {blob.digest} {wrong}" + ("; it is dropped, as its files are here" * repair)
+        yield Finding("blob-damaged", blob.digest, told, "" if repair else "shoal fsck --repair", is_mended=repair)
+
+
 def _problem(artifacts: Artifacts, part: Descriptor) -> str:
+    wrong = _wrong(artifacts.path(part), part.digest)
+    return f"{part.digest} {wrong}" if wrong else ""
+
+
+def _wrong(path: str, digest: str) -> str:
+    """What is wrong with the file of this digest, "" if nothing is."""
+    algorithm = digest.partition(":")[0]
     try:
-        with open(artifacts.path(part), "rb") as file:
-            is_right = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == part.digest
+        with open(path, "rb") as file:
+            is_right = f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}" == digest
     except FileNotFoundError:
-        return f"{part.digest} is missing"
-    return "" if is_right else f"{part.digest} was changed"
+        return "is missing"
+    return "" if is_right else "was changed"
 
 
 def _fetch(artifacts: Artifacts, artifact: Artifact, wrong: Collection[str], origin: Origin | None) -> None:
