@@ -21,7 +21,8 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     """POST /build. Sizes in bytes, times in microseconds; 0 and "" are what the daemon sets.
 
     `arguments` without a value are those that the client does not have. What shoal adds: `time_s` is SOURCE_DATE_EPOCH,
-    `events` asks for messages about each step in place of text, `why` for the reasons why a step was made.
+    `events` asks for messages about each step in place of text, `context` is the token of the kept context that the
+    body changes, or "new" to have it kept.
     """
 
     dockerfile: str = "Dockerfile"
@@ -53,6 +54,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     build_id: str = ""
     version: str = "1"
     events: bool = False
+    context: str = ""
     registry_config: str = ""
     secrets: Mapping[str, bytes] = {}
     ssh: Mapping[str, str] = {}
@@ -64,6 +66,12 @@ class PruneOptions(msgspec.Struct, frozen=True, kw_only=True):
     filters: Filters = msgspec.field(default_factory=Filters)
     all: bool = False
     keep_bytes: int = 0
+
+
+class KeptContextState(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """GET /build/context: whether the context of this token is there, for a build that sends what has changed."""
+
+    known: bool
 
 
 class BuildSecrets(msgspec.Struct, kw_only=True):

@@ -83,6 +83,10 @@ class Images:
         for line in response.lines():
             yield parse_document(line, "a message of a build")
 
+    def has_context(self, token: str) -> bool:
+        """Whether the engine keeps the build context of this token, to be changed. Of shoal alone: else NotFound."""
+        return (self._caller.document("GET", "/build/context", query={"token": token})).flag("Known")
+
     def import_archive(
         self,
         source: str,

@@ -11,6 +11,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
 from shoal.image.store import ImageStore
+from shoal.linux.procfs import boot_id
 from shoal.oci.platform import Platform
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def load_builder(
     """The builder on the daemon's images and containers."""
     from shoal.build.cache import BuildCache
     from shoal.build.cache_mounts import CacheMounts
+    from shoal.engine.building.kept_contexts import KeptContexts
     from shoal.engine.building.layers import BuildLayers
     from shoal.engine.building.service import BuildService
 
@@ -41,6 +43,7 @@ def load_builder(
         cache=BuildCache(database.connection, layers),
         caches=CacheMounts(str(containers.paths.build_caches), layers),
         layers=layers,
+        contexts=KeptContexts(containers.paths.build_contexts, boot_id(), layers),
         platform=platform,
         events=events,
         background=containers.background,

@@ -21,9 +21,11 @@ from shoal.engine.events import EventLog
 if TYPE_CHECKING:
     from shoal.build.cache import BuildCache, Row
     from shoal.build.cache_mounts import CacheDirectory, CacheMounts
+    from shoal.engine.building.kept_contexts import KeptContext, KeptContexts
 
 _ACCEPTED = ("until", "id", "parent", "type", "description", "inuse", "shared", "private", "unused-for")
 _MOUNT = "exec.cachemount"
+_CONTEXT = "source.local"
 _ID = 25  # characters of a step's key that clients see
 _AGE_NS = 30 * 24 * 3600 * 10**9
 _BUDGET_SHARE = 10  # the cache may have one part in so many of the file system, when nobody uses it for other things
@@ -35,6 +37,10 @@ class Building(Protocol):
     @property
     def cache(self) -> BuildCache:
         """What steps came to."""
+
+    @property
+    def contexts(self) -> KeptContexts:
+        """The contexts that clients send changes of."""
 
     @property
     def caches(self) -> CacheMounts:
@@ -76,6 +82,10 @@ class Builds:
                 yield message
         self.collect()
 
+    async def has_context(self, token: str) -> bool:
+        """See BuildBackend."""
+        return self._building.contexts.has(token)
+
     async def cancel(self, build_id: str) -> None:
         """See BuildBackend."""
         await self._building.cancel(build_id)
@@ -84,7 +94,7 @@ class Builds:
         """All that the cache holds. Docker API v1.50 SystemDataUsage `BuildCache`."""
         shared = self._building.image_layers()
         steps = [_step(row, shared) for row in self._building.cache.rows()]
-        return [*steps, *await asyncio.to_thread(self._mounts)]
+        return [*steps, *await asyncio.to_thread(self._mounts), *self._contexts()]
 
     async def prune(self, options: PruneOptions) -> BuildPruneReport:
         """What was removed. Raises: InvalidArgument for a filter."""
@@ -95,6 +105,8 @@ class Builds:
         rows = {row.key[:_ID]: row for row in self._building.cache.rows()}
         used_ns = {id: row.used_ns for id, row in rows.items()}
         directories = {directory.name: directory for directory in self._building.caches.directories()}
+        contexts = {context.id: context for context in self._building.contexts.all()}
+        used_ns |= {id: context.used_ns for id, context in contexts.items()}
         used_ns |= {name: directory.used_ns for name, directory in directories.items()}
         old = sorted(
             (record for record in chosen if used_ns.get(record.id, 0) <= limit_ns),
@@ -122,6 +134,7 @@ class Builds:
             gone.append(row)
             total -= 0 if _is_shared(row, shared) else row.size_bytes
         cache.remove(gone)
+        self._building.contexts.collect(now_ns)
 
     def _remove(
         self, records: Iterable[BuildCacheRecord], rows: dict[str, Row], directories: dict[str, CacheDirectory]
@@ -130,6 +143,11 @@ class Builds:
         for record in records:
             if record.id in directories:
                 self._building.caches.remove(directories[record.id])
+            elif record.type == _CONTEXT:
+                self._building.contexts.remove(record.id)
+
+    def _contexts(self) -> list[BuildCacheRecord]:
+        return [_shown_context(context) for context in self._building.contexts.all()]
 
     def _mounts(self) -> list[BuildCacheRecord]:
         return [
@@ -146,6 +164,20 @@ class Builds:
             )
             for directory in self._building.caches.directories()
         ]
+
+
+def _shown_context(context: KeptContext) -> BuildCacheRecord:
+    return BuildCacheRecord(
+        id=context.id,
+        type=_CONTEXT,
+        description="build context",
+        in_use=context.in_use,
+        shared=False,
+        size=context.size_bytes,
+        created_at=format_rfc3339(context.used_ns),
+        last_used_at=format_rfc3339(context.used_ns),
+        usage_count=1,
+    )
 
 
 def _step(row: Row, shared: frozenset[str]) -> BuildCacheRecord:

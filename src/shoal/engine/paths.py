@@ -34,6 +34,11 @@ class Paths:
         return self.data_root / "build-caches"
 
     @property
+    def build_contexts(self) -> Path:
+        """One directory per context of a build that its client sends changes of."""
+        return self.data_root / "build-contexts"
+
+    @property
     def volumes(self) -> Path:
         """One directory per volume."""
         return self.data_root / "volumes"

@@ -182,9 +182,9 @@ class Storage:
             yield Claim("volume", volume.name, (volume.name,), str(self._paths.volumes / volume.name), in_use)
 
     def _build_caches(self) -> Iterator[Claim]:
-        """What RUNs of builds have mounted as caches."""
-        if self._paths.build_caches.is_dir():
-            for directory in self._paths.build_caches.iterdir():
+        """What RUNs of builds have mounted as caches, and the contexts that clients send changes of."""
+        for place in (self._paths.build_caches, self._paths.build_contexts):
+            for directory in place.iterdir() if place.is_dir() else ():
                 yield Claim(BUILD_CACHE, directory.name, (), str(directory), in_use=False)
 
     def _of_container(self, id: str, path: str) -> Claim:

@@ -1,7 +1,8 @@
 """An archive's files without unpacking it: an index in memory, and what the files hold in one file on disk.
 
 A build's context comes so. No name of it ever meets the file system, so that no link or `..` in it leads anywhere, and
-two thousand files cost one inode. What a file holds is hashed on its way to disk.
+two thousand files cost one inode. What a file holds is hashed on its way to disk. The spool only grows: what a second
+archive replaces stays in it, so that an index that was kept is right until another one is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from shoal.image.tar.compression import decompressed
 from shoal.image.tar.header import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, HARD_LINK, REGULAR, SYMLINK, TarEntry
 from shoal.image.tar.reader import TarReader, write_all
 from shoal.oci.file_entry import FileEntry
+from shoal.oci.file_tree import Node
 
 _KINDS = {
     REGULAR: stat.S_IFREG,
@@ -26,45 +28,57 @@ _KINDS = {
     BLOCK_DEVICE: stat.S_IFBLK,
     FIFO: stat.S_IFIFO,
 }
-_IMPLIED = FileEntry(stat.S_IFDIR | 0o755)
 _FLUSH_AT = 1 << 20
 _PIECE = 1 << 20
-
-
-class _Node:
-    """One entry: a directory has children, a file's content begins at `offset` of the spool."""
-
-    __slots__ = ("children", "digest", "entry", "offset")
-
-    def __init__(self, entry: FileEntry, offset: int = 0, digest: str = "") -> None:
-        self.entry = entry
-        self.offset = offset
-        self.digest = digest
-        self.children: dict[bytes, _Node] | None = {} if entry.is_directory else None
+_REMOVALS_MAX = 16 << 20
 
 
 class ArchiveFiles:
-    """The files of a tar in any compression. Owns its file at `path`, which has no name any more.
+    """The files of archives in any compression, one on top of the other. Owns `fd`, the spool, and its index `root`."""
 
-    Raises: InvalidArgument for what is no archive, or one whose entries lead out; OSError.
-    """
-
-    def __init__(self, chunks: Iterator[bytes], path: str) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.unlink(path)  # at once: a killed shoald leaves nothing
-        self._root = _Node(_IMPLIED)
-        self._size = 0
+    def __init__(self, fd: int, root: Node | None = None) -> None:
+        self._fd = fd
+        self.root = root or Node.directory()
+        self._size = os.fstat(fd).st_size
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
+
+    @classmethod
+    def received(cls, chunks: Iterator[bytes], path: str) -> ArchiveFiles:
+        """The files of one archive, with a spool at `path`, which has no name any more. Raises: as `receive`."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.unlink(path)  # at once: a killed shoald leaves nothing
+        files = cls(fd)
         try:
-            reader = TarReader(decompressed(chunks))
-            for entry in reader:
-                self._add(entry, reader)
-            reader.drain()
-            self._flush()
+            files.receive(chunks)
         except BaseException:
-            os.close(self._fd)
+            files.close()
             raise
+        return files
+
+    def receive(self, chunks: Iterator[bytes], *, removals: bytes = b"") -> bool:
+        """Add the entries of an archive; those that the entry `removals` names (with NULs between) go first.
+
+        Returns whether there was an entry.
+        Raises: InvalidArgument for what is no archive, or one whose entries lead out; OSError.
+        """
+        os.lseek(self._fd, self._size, os.SEEK_SET)
+        reader = TarReader(decompressed(chunks))
+        has_come = False
+        for entry in reader:
+            has_come = True
+            if removals and entry.name == removals:
+                self._remove(entry, reader)
+            else:
+                self._add(entry, reader)
+        reader.drain()
+        self._flush()
+        return has_come
+
+    @property
+    def spool_bytes(self) -> int:
+        """How much the spool has, with what was replaced."""
+        return self._size
 
     def close(self) -> None:
         """Let go of the content."""
@@ -72,12 +86,12 @@ class ArchiveFiles:
 
     def find(self, path: bytes) -> FileEntry | None:
         """The entry at `path`, or None; a link is not followed."""
-        node = self._node(path)
+        node = self.root.find(path)
         return node.entry if node else None
 
     def names(self, path: bytes) -> Sequence[bytes]:
         """The sorted names in the directory `path`."""
-        node = self._node(path)
+        node = self.root.find(path)
         return sorted(node.children) if node and node.children else []
 
     def digest(self, path: bytes) -> str:
@@ -101,21 +115,12 @@ class ArchiveFiles:
 
     def leave_out(self, is_excluded: Callable[[bytes], bool]) -> None:
         """Have the entries no more that are excluded; a directory stays where something in it does."""
-        _leave_out(self._root, is_excluded)
+        self.root.leave_out(is_excluded)
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _node(self, path: bytes) -> _Node | None:
-        node = self._root
-        for part in path.split(b"/") if path else ():
-            child = node.children.get(part) if node.children is not None else None
-            if child is None:
-                return None
-            node = child
-        return node
-
-    def _file(self, path: bytes) -> _Node:
-        node = self._node(path)
+    def _file(self, path: bytes) -> Node:
+        node = self.root.find(path)
         if node is None or not node.entry.is_file:
             raise FileNotFoundError(os.fsdecode(path))
         return node
@@ -124,11 +129,11 @@ class ArchiveFiles:
         path = clean_name(entry.name)
         if not path:
             return
-        parent = self._directory(path.rpartition(b"/")[0])
+        parent = self.root.make_directory(path.rpartition(b"/")[0])
         assert parent.children is not None
         name = path.rpartition(b"/")[2]
         if entry.kind == HARD_LINK:
-            node = self._node(clean_name(entry.linkname))
+            node = self.root.find(clean_name(entry.linkname))
             if node is None or not node.entry.is_file:
                 raise InvalidArgument("invalid build context", why=f"`{os.fsdecode(path)}` links to nothing")
             parent.children[name] = node
@@ -148,19 +153,14 @@ class ArchiveFiles:
             known.entry = described
             return
         offset, digest = self._store(entry, reader) if described.is_file else (0, "")
-        parent.children[name] = _Node(described, offset, digest)
+        parent.children[name] = Node(described, offset, digest, {} if described.is_directory else None)
 
-    def _directory(self, path: bytes) -> _Node:
-        node = self._root
-        for part in path.split(b"/") if path else ():
-            assert node.children is not None
-            child = node.children.get(part)
-            if child is None:
-                child = node.children[part] = _Node(_IMPLIED)
-            if child.children is None:
-                raise InvalidArgument("invalid build context", why=f"`{os.fsdecode(path)}` is no directory")
-            node = child
-        return node
+    def _remove(self, entry: TarEntry, reader: TarReader) -> None:
+        if entry.size > _REMOVALS_MAX:
+            raise InvalidArgument("invalid build context", why="too many removals", fix="send it as a whole")
+        for name in b"".join(map(bytes, reader.data())).split(b"\0"):
+            if path := clean_name(name):
+                self.root.remove(path)
 
     def _store(self, entry: TarEntry, reader: TarReader) -> tuple[int, str]:
         """Where the entry's data lies in the spool, and its sha256."""
@@ -180,17 +180,3 @@ class ArchiveFiles:
     def _flush(self) -> None:
         write_all(self._fd, memoryview(b"".join(self._waiting)))
         self._waiting, self._waiting_bytes = [], 0
-
-
-def _leave_out(root: _Node, is_excluded: Callable[[bytes], bool]) -> None:
-    """Without recursion: an archive may have two thousand directories in each other."""
-    directories = [(root, b"")]
-    for node, path in directories:
-        for name, child in (node.children or {}).items():
-            if child.children is not None:
-                directories.append((child, path + b"/" + name if path else name))
-    for node, path in reversed(directories):
-        assert node.children is not None
-        for name, child in list(node.children.items()):
-            if not child.children and is_excluded(path + b"/" + name if path else name):
-                del node.children[name]

@@ -20,6 +20,10 @@ class BuildBackend(Protocol):
         """
         ...
 
+    async def has_context(self, token: str) -> bool:
+        """Whether a build may name the context of this token (BuildOptions.context)."""
+        ...
+
     async def cancel(self, build_id: str) -> None:
         """Ends the build to which its client gave this id, if it runs. Raises: InvalidArgument without an id."""
         ...

@@ -162,6 +162,7 @@ OPERATIONS: tuple[Operation, ...] = (
 UNPUBLISHED: tuple[Operation, ...] = (
     Operation("POST", "/build/cancel", "BuildCancel", since=_1_31),
     Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),
+    Operation("GET", "/build/context", "ShoalBuildContext"),
     Operation("GET", "/vm", "ShoalVmStatus"),
     Operation("POST", "/containers/{id}/move", "ShoalContainerMove"),
     Operation("POST", "/vm/setup", "ShoalVmSetup"),

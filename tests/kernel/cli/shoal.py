@@ -21,7 +21,9 @@ def environment(engine: Engine | None = None) -> dict[str, str]:
     """With this checkout's sources first, plain output, and the engine's address."""
     path = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
-    address = {"DOCKER_HOST": f"unix://{engine.socket}"} if engine else {}
+    address = (
+        {"DOCKER_HOST": f"unix://{engine.socket}", "DOCKER_CONFIG": f"{engine.directory}/config"} if engine else {}
+    )
     return {**kept, "PYTHONPATH": path, "NO_COLOR": "1", **address}
 
 

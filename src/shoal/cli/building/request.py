@@ -77,6 +77,7 @@ def build_query(options: BuildFlags, sent: Sending, environment: Mapping[str, st
         "memswap": str(size_or_unlimited(options.memory_swap)) if options.memory_swap else "",
         "shmsize": str(size_bytes(options.shm_size)) if options.shm_size else "",
         "events": "1",
+        "context": sent.kept,
     }
     numbers = (("cpushares", options.cpu_shares), ("cpuperiod", options.cpu_period), ("cpuquota", options.cpu_quota))
     query |= {name: str(value) for name, value in numbers if value is not None}

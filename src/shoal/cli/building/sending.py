@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
+from shoal.cli.building.keeping import Note, changes
 from shoal.cli.context import Context
-from shoal.client.copies.packing import pack_tree
-from shoal.errors import InvalidArgument
+from shoal.client.copies.packing import pack_file, pack_tree
+from shoal.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,18 +23,25 @@ _CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What is sent: an archive, or the address of a context; which Dockerfile counts; the time of the newest commit."""
+    """What is sent: an archive, or the address of a context; which Dockerfile counts; the time of the newest commit.
+
+    `kept` asks the engine to keep the context: "new", or the token of the one that the archive changes. `note` is told
+    the token that it has then.
+    """
 
     chunks: Iterator[bytes] | None
     remote: str = ""
     dockerfile: str = ""
     commit_s: str = ""
+    kept: str = ""
+    note: Callable[[str], None] | None = None
 
 
-def sending(path: str, dockerfile: str, context: Context, *, changed_s: int = 0) -> Sending:
+def sending(path: str, dockerfile: str, context: Context, *, changed_s: int = 0, whole: bool = False) -> Sending:
     """The context `path`, with the Dockerfile of that path on this machine, "" for the usual one.
 
-    With `changed_s` every file is that much younger, which is to make no difference. Raises: InvalidArgument.
+    With `changed_s` every file is that much younger, which is to make no difference; with `whole` all of it is sent,
+    whatever the engine has. Raises: InvalidArgument.
     """
     if path == "-":
         return _standard_input(dockerfile, context)
@@ -54,7 +61,37 @@ def sending(path: str, dockerfile: str, context: Context, *, changed_s: int = 0)
             name, extra = _EXTRA, _read(dockerfile)
         else:
             name = inside
-    return Sending(_directory(path, name, extra, changed_s), dockerfile=name, commit_s=_commit(path))
+    extras = pack_file(_EXTRA, extra) if extra else b""
+    leaves_out = _left_out(path, name)
+    commit_s = _commit(path)
+    note = None if changed_s else _note(path, context)
+    if note is not None and whole:
+        note.token, note.marks = "", {}
+    if note is None:
+        packed = pack_tree(path, leaves_out or _nothing, changed_s=changed_s)
+        return Sending(chain((extras,), packed), dockerfile=name, commit_s=commit_s)
+    found = changes(path, leaves_out, note.marks)
+    if extra:
+        found.marks[_EXTRA] = ()  # so that it goes when it is not sent any more
+
+    def keep(token: str) -> None:
+        if token != note.token or found.changed or found.removed:
+            note.token, note.marks = token, found.marks
+            note.save()
+
+    return Sending(found.packed(extras), "", name, commit_s, note.token or "new", keep)
+
+
+def _note(path: str, context: Context) -> Note | None:
+    """What the engine has of the directory; None where it keeps none, as engines other than shoal, or we can't."""
+    note = Note.of(context.config_directory, context.client.transport.address, path)
+    if note is not None:
+        try:
+            if not context.client.images.has_context(note.token):
+                note.token, note.marks = "", {}
+        except NotFound:
+            return None
+    return note
 
 
 def _standard_input(dockerfile: str, context: Context) -> Sending:
@@ -65,23 +102,28 @@ def _standard_input(dockerfile: str, context: Context) -> Sending:
     if is_archive or head[:6] == b"\xfd7zXZ\0" or head[:4] == b"\x28\xb5\x2f\xfd":
         rest = iter(lambda: stream.read(_CHUNK_BYTES), b"")
         return Sending((piece for pieces in ((head,), rest) for piece in pieces), dockerfile=dockerfile)
-    return Sending(iter([_file("Dockerfile", head + stream.read()), bytes(1024)]), dockerfile="Dockerfile")
+    return Sending(iter([pack_file("Dockerfile", head + stream.read()), bytes(1024)]), dockerfile="Dockerfile")
 
 
-def _directory(path: str, dockerfile: str, extra: bytes, changed_s: int) -> Iterator[bytes]:
+def _left_out(path: str, dockerfile: str) -> Callable[[str, bool], bool] | None:
+    """Whether a name of the context (that of a directory?) is to be left out, with all in it; None for none."""
     names = (f"{dockerfile}.dockerignore", ".dockerignore")
     text = next((_read(found).decode() for name in names if os.path.isfile(found := os.path.join(path, name))), "")
-    rules = _rules(text) if text.strip() else None
+    if not text.strip():
+        return None
+    rules = _rules(text)
     kept = {dockerfile, *names}
 
     def leaves_out(name: str, is_directory: bool) -> bool:
-        if name in kept or rules is None or not rules.excludes(name):
+        if name in kept or not rules.excludes(name):
             return False
         return not (is_directory and (rules.may_return_below(name) or any(one.startswith(f"{name}/") for one in kept)))
 
-    if extra:
-        yield _file(_EXTRA, extra)
-    yield from pack_tree(path, leaves_out, changed_s=changed_s)
+    return leaves_out
+
+
+def _nothing(_name: str, _is_directory: bool) -> bool:
+    return False
 
 
 def _rules(text: str) -> IgnoreRules:
@@ -92,15 +134,6 @@ def _rules(text: str) -> IgnoreRules:
     from shoal.build.dockerfile.ignore import IgnoreRules
 
     return IgnoreRules.parse(text)
-
-
-def _file(name: str, content: bytes) -> bytes:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    buffer = io.BytesIO()
-    buffer.write(entry.tobuf())
-    buffer.write(content + bytes(-len(content) % 512))
-    return buffer.getvalue()
 
 
 def _read(path: str) -> bytes:

@@ -7,13 +7,13 @@ from shoal.cli.building.outputs import Output, deliver, parse_outputs
 from shoal.cli.building.progress import Progress
 from shoal.cli.building.proving import prove
 from shoal.cli.building.request import BuildFlags, build_query, secrets_header
-from shoal.cli.building.sending import sending
+from shoal.cli.building.sending import Sending, sending
 from shoal.cli.context import Context
 from shoal.cli.exits import ExitCode
 from shoal.cli.registry_auth import RegistryAuth
 from shoal.cli.shelling import shell_in
 from shoal.client.document import Document
-from shoal.errors import Internal, InvalidArgument
+from shoal.errors import Conflict, Internal, InvalidArgument
 
 Options = BuildFlags
 
@@ -86,6 +86,16 @@ def _deliver(output: Output | None, image_id: str, options: BuildFlags, context:
 def _built(options: BuildFlags, context: Context, *, changed_s: int = 0) -> str:
     """The id of the image. Raises: what the engine refuses; ExitCode with that of a RUN."""
     sent = sending(options.path, options.file, context, changed_s=changed_s)
+    try:
+        return _build(sent, options, context)
+    except Conflict:
+        if sent.kept in ("", "new"):
+            raise
+    # Another build has taken the context that was to be changed, or it is gone.
+    return _build(sending(options.path, options.file, context, whole=True), options, context)
+
+
+def _build(sent: Sending, options: BuildFlags, context: Context) -> str:
     query = build_query(options, sent, context.environment)
     headers = secrets_header(options, context.environment)
     headers["X-Registry-Config"] = RegistryAuth(context.config_directory).every_header()
@@ -96,6 +106,8 @@ def _built(options: BuildFlags, context: Context, *, changed_s: int = 0) -> str:
         if message.text("error"):
             _fail(message, options, context)
         image_id = message.text("aux", "ID") or image_id
+        if sent.note is not None and message.text("aux", "Context"):
+            sent.note(message.text("aux", "Context"))
         progress.show(message)
     if not image_id:
         raise Internal("the build broke off", why="the engine ended the answer without a result")

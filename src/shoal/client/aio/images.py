@@ -82,6 +82,10 @@ class Images:
         async for line in response.lines():
             yield parse_document(line, "a message of a build")
 
+    async def has_context(self, token: str) -> bool:
+        """Whether the engine keeps the build context of this token, to be changed. Of shoal alone: else NotFound."""
+        return (await self._caller.document("GET", "/build/context", query={"token": token})).flag("Known")
+
     async def import_archive(
         self,
         source: str,

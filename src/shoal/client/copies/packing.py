@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from shoal.client.copies.places import Arrival, split_entry
 from shoal.errors import InvalidArgument
@@ -71,6 +72,32 @@ def pack_tree(directory: str, leaves_out: Callable[[str, bool], bool], *, change
     except OSError as error:
         raise InvalidArgument(f"can't read {error.filename or directory}", why=error.strerror or str(error)) from None
     yield bytes(2 * _BLOCK)
+
+
+def pack_entries(directory: str, names: Iterable[str]) -> Iterator[bytes]:
+    """A tar of these entries of `directory`, each by itself: a directory is an entry alone, no file a link to another.
+
+    What has gone meanwhile is left out. Raises while iterating: InvalidArgument for what can't be read.
+    """
+    try:
+        for name in names:
+            path = os.path.join(directory, name)
+            with contextlib.suppress(FileNotFoundError):
+                entry = _entry(path, name, {})
+                if entry is not None:
+                    yield entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+                    if entry.isreg():
+                        yield from _content(path, entry.size)
+    except OSError as error:
+        raise InvalidArgument(f"can't read {error.filename or directory}", why=error.strerror or str(error)) from None
+    yield bytes(2 * _BLOCK)
+
+
+def pack_file(name: str, content: bytes) -> bytes:
+    """The part of a tar that is a file of this content."""
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    return entry.tobuf() + content + bytes(-len(content) % _BLOCK)
 
 
 def _names(directory: str) -> list[str]:

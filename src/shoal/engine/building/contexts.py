@@ -1,15 +1,17 @@
 """The context of a build: an archive that the client sends, or what a URL or a git repository gives.
 
-It is received once, indexed, and never unpacked. `.dockerignore` is honoured here too, whoever sends.
+It is received once, indexed, and never unpacked. `.dockerignore` is honoured here too, whoever sends. Of one that was
+kept (kept_contexts.py) only what has changed is received.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from shoal.build.dockerfile.ignore import IgnoreRules, ignore_files
 from shoal.build.dockerfile.instructions import Dockerfile
@@ -17,66 +19,109 @@ from shoal.build.dockerfile.parser import parse
 from shoal.build.dockerfile.problems import DockerfileError, did_you_mean
 from shoal.build.files import clean, leads_out, resolve
 from shoal.engine.building.fetching import Fetching
+from shoal.engine.building.kept_contexts import KeptContexts
 from shoal.engine.building.layers import BuildLayers
 from shoal.engine.threads import BodyReader
-from shoal.errors import InvalidArgument
+from shoal.errors import Conflict, InvalidArgument
 from shoal.image.archive_files import ArchiveFiles
 from shoal.image.failures import explained
 from shoal.image.tar.compression import read_chunks
 from shoal.image.tar.header import TarEntry
 from shoal.image.tar.writer import encode_entry
 
+T = TypeVar("T")
 _DOCKERFILE_MAX = 4 << 20
 _DEFAULT = "Dockerfile"
+REMOVED = b".shoal.removed"  # the names of what a kept context has no more, with NULs between
 EXTRA = ".shoal.dockerfile"  # a Dockerfile from outside of the context, which shoal's client puts into it
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """The files but for those that the rules `ignored` leave out, the parsed Dockerfile, and the time of the newest
-    commit where the files have one."""
+    commit where the files have one. `token` is what the client names it by the next time, if it is kept."""
 
     files: ArchiveFiles
     dockerfile: Dockerfile
     ignored: IgnoreRules
     commit_s: int | None = None
+    token: str = ""
 
 
 class Contexts:
     """Receives contexts."""
 
-    def __init__(self, layers: BuildLayers, fetching: Fetching) -> None:
+    def __init__(self, layers: BuildLayers, fetching: Fetching, kept: KeptContexts) -> None:
         self._layers = layers
         self._fetching = fetching
+        self._kept = kept
 
     @asynccontextmanager
-    async def opened(self, body: AsyncIterator[bytes], remote: str, dockerfile: str) -> AsyncIterator[Context]:
-        """The context within the block. Raises: InvalidArgument in Docker's words; Unavailable for a remote one."""
+    async def opened(
+        self, body: AsyncIterator[bytes], remote: str, dockerfile: str, *, kept: str = ""
+    ) -> AsyncIterator[Context]:
+        """The context within the block.
+
+        With `kept` it is kept afterwards: "new", or the token of the one to which `body` is the difference.
+        Raises: InvalidArgument in Docker's words; Unavailable for a remote one; Conflict for an unknown token.
+        """
         commit_s = None
-        if remote:
-            files, commit_s = await self._fetching.context(remote)
-        else:
-            files = await self._received(body)
-        try:
+        async with AsyncExitStack() as stack:
+            token = ""
+            if remote:
+                files, commit_s = await self._fetching.context(remote)
+            elif kept:
+                files, token = await self._changed(body, "" if kept == "new" else kept, stack)
+            else:
+                files = await self._received(body)
+            stack.callback(files.close)
             file, ignored = await asyncio.to_thread(_read, files, dockerfile or _DEFAULT)
-            yield Context(files, file, ignored, commit_s)
-        finally:
-            files.close()
+            yield Context(files, file, ignored, commit_s, token)
 
     async def _received(self, body: AsyncIterator[bytes]) -> ArchiveFiles:
-        reader = BodyReader(body)
         path = self._layers.scratch_path("context")
-        receiving = asyncio.get_running_loop().run_in_executor(None, ArchiveFiles, read_chunks(reader), path)  # type: ignore[arg-type]
-        try:
-            return await asyncio.shield(receiving)
-        except OSError as error:
-            raise explained(error, doing="receive the build context") from error
-        except asyncio.CancelledError:
-            reader.abandon()
-            await asyncio.wait((receiving,))
-            if not receiving.cancelled() and receiving.exception() is None:
-                receiving.result().close()
-            raise
+        return await _reading(body, lambda chunks: ArchiveFiles.received(chunks, path), ArchiveFiles.close)
+
+    async def _changed(self, body: AsyncIterator[bytes], token: str, stack: AsyncExitStack) -> tuple[ArchiveFiles, str]:
+        """The kept context `token` ("" for a new one) after `body`, and the token that it has now."""
+        id = self._kept.take(token)
+        stack.push_async_callback(self._given_back, id)
+
+        def work(chunks: Iterator[bytes]) -> tuple[ArchiveFiles, str]:
+            files = self._kept.open(id, token)
+            if files is None:
+                raise Conflict("the build context is not kept any more", fix="send it as a whole")
+            try:
+                if files.receive(chunks, removals=REMOVED) or not token:
+                    return files, self._kept.keep(id, files)
+                self._kept.renew(id)
+                return files, token
+            except BaseException:
+                files.close()
+                raise
+
+        return await _reading(body, work, lambda result: result[0].close())
+
+    async def _given_back(self, id: str) -> None:
+        if self._kept.give_back(id):
+            await asyncio.to_thread(self._layers.purge)  # at once: the disk may be full
+
+
+async def _reading(body: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], T], drop: Callable[[T], None]) -> T:
+    """What `work` makes in a thread of the pieces of `body`; `drop` takes it where nobody waits for it any more."""
+    reader = BodyReader(body)
+    chunks = read_chunks(reader)  # type: ignore[arg-type]
+    working = asyncio.get_running_loop().run_in_executor(None, work, chunks)
+    try:
+        return await asyncio.shield(working)
+    except OSError as error:
+        raise explained(error, doing="receive the build context") from error
+    except asyncio.CancelledError:
+        reader.abandon()
+        await asyncio.wait((working,))
+        if not working.cancelled() and working.exception() is None:
+            drop(working.result())
+        raise
 
 
 def one_file(name: str, content: bytes) -> Iterator[bytes]:

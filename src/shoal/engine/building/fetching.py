@@ -100,7 +100,7 @@ class Fetching:
             with open(fd, "r+b", buffering=0) as file:
                 files.copy(path, fd)
                 file.seek(0)
-                return ArchiveFiles(read_chunks(file), self._layers.scratch_path("unpacked"))
+                return ArchiveFiles.received(read_chunks(file), self._layers.scratch_path("unpacked"))
         except InvalidArgument:
             if _is_tar(head):
                 raise
@@ -117,8 +117,8 @@ class Fetching:
                 file.seek(0)
                 spool = self._layers.scratch_path("context")
                 if compression_of(head) or _is_tar(head):
-                    return ArchiveFiles(read_chunks(file), spool)
-                return ArchiveFiles(_one_file(b"Dockerfile", file.read()), spool)
+                    return ArchiveFiles.received(read_chunks(file), spool)
+                return ArchiveFiles.received(_one_file(b"Dockerfile", file.read()), spool)
         finally:
             if os.path.exists(path):
                 os.unlink(path)
@@ -131,7 +131,7 @@ class Fetching:
             with open(spool, "x+b", buffering=0) as file:
                 _archive_tree(checkout.directory, file.write)
                 file.seek(0)
-                files = ArchiveFiles(read_chunks(file), self._layers.scratch_path("context"))
+                files = ArchiveFiles.received(read_chunks(file), self._layers.scratch_path("context"))
             return files, checkout.commit_s
         finally:
             self._layers.drop_tree(directory)

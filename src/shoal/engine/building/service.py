@@ -22,6 +22,7 @@ from shoal.engine.building.contexts import Context, Contexts
 from shoal.engine.building.events import EventReporter
 from shoal.engine.building.fetching import Fetching
 from shoal.engine.building.images import BuildImages
+from shoal.engine.building.kept_contexts import KeptContexts
 from shoal.engine.building.layers import BuildLayers
 from shoal.engine.building.left_images import LeftImages
 from shoal.engine.building.registry_config import decode_registry_config
@@ -56,6 +57,7 @@ class BuildService:
         cache: BuildCache,
         caches: CacheMounts,
         layers: BuildLayers,
+        contexts: KeptContexts,
         platform: Platform,
         events: EventLog,
         background: Background,
@@ -66,13 +68,14 @@ class BuildService:
         self._containers = containers
         self.cache = cache
         self.caches = caches
+        self.contexts = contexts
         self._layers = layers
         self._platform = platform
         self._events = events
         self._background = background
         self._clock = clock
         self._fetching = Fetching(layers)
-        self._contexts = Contexts(layers, self._fetching)
+        self._contexts = Contexts(layers, self._fetching, contexts)
         self._making = KeyedLocks()
         self._left = LeftImages(images)
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -83,7 +86,9 @@ class BuildService:
         Raises: InvalidArgument, Unsupported, before the first message where the request itself is wrong.
         """
         _check(options)
-        async with self._contexts.opened(body, options.remote, options.dockerfile) as context:
+        async with self._contexts.opened(body, options.remote, options.dockerfile, kept=options.context) as context:
+            if context.token:
+                yield JSONMessage(aux={"Context": context.token})
             messages: asyncio.Queue[JSONMessage | None] = asyncio.Queue(_WAITING_MESSAGES)
             task = asyncio.create_task(self._run(options, context, messages))
             if options.build_id:

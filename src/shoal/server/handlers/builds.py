@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from shoal.api.build import BuildOptions, PruneOptions, parse_parameter, parse_secrets
+from shoal.api.build import BuildOptions, KeptContextState, PruneOptions, parse_parameter, parse_secrets
 from shoal.api.host_config import Ulimit
 from shoal.server.handlers.images import progress
 from shoal.server.messages import Reply, Request, StreamReply, json_reply
@@ -36,6 +36,11 @@ async def cancel(backend: Backend, request: Request) -> Reply:
     """BuildCancel."""
     await backend.builds.cancel(request.query.text("id"))
     return Reply(204)
+
+
+async def context(backend: Backend, request: Request) -> Reply:
+    """Whether a build can change the kept context of a token."""
+    return json_reply(KeptContextState(known=await backend.builds.has_context(request.query.text("token"))))
 
 
 def _options(request: Request) -> BuildOptions:
@@ -71,6 +76,7 @@ def _options(request: Request) -> BuildOptions:
         build_id=query.text("buildid"),
         version=query.text("version") or "1",
         events=query.flag("events"),
+        context=query.text("context"),
         registry_config=request.header(b"x-registry-config").decode("latin-1"),
         secrets=secrets.contents(),
         ssh=secrets.ssh,
@@ -89,4 +95,9 @@ def _json(query: Query, name: str, kind: type[T]) -> T | None:
     return parse_parameter(name, query.text(name), kind)
 
 
-HANDLERS: Mapping[str, Handler] = {"ImageBuild": build, "BuildPrune": prune, "BuildCancel": cancel}
+HANDLERS: Mapping[str, Handler] = {
+    "ImageBuild": build,
+    "BuildPrune": prune,
+    "BuildCancel": cancel,
+    "ShoalBuildContext": context,
+}
