@@ -58,6 +58,7 @@ class Build:
         self._context = Origin(context)
         self._reporter = reporter
         self._ignored = ignored
+        self.states: dict[int, State] = {}  # what the steps came to, a failed one included, by their numbers
         self._cached = CachedSteps(tools, no_cache=request.no_cache)
         self._environments: dict[int, Mapping[str, str]] = {}
         self._stages: dict[int, asyncio.Task[State]] = {}
@@ -132,14 +133,24 @@ class Build:
     async def _stage(self, node: StageNode) -> State:
         number = node.first_step
         await self._reporter.began(number, self._graph.steps, node.stage.origin.original)
-        state = await self._pointed(node.stage.origin, self._base(node))
+        state = self.states[number] = await self._pointed(node.stage.origin, self._base(node))
         await self._reporter.finished(number, state.image_id)
         for instruction in node.stage.instructions:
             number += 1
             await self._reporter.began(number, self._graph.steps, instruction.original)
-            state = await self._pointed(instruction, self._step(_Place(self, node.stage, number), instruction, state))
+            place = _Place(self, node.stage, number)
+            state = self.states[number] = await self._left(place, self._step(place, instruction, state), instruction)
             await self._reporter.finished(number, state.image_id)
         return state
+
+    async def _left(self, place: _Place, step: Awaitable[State], instruction: Instruction) -> State:
+        """As `_pointed`; the state that a failed command left is kept."""
+        try:
+            return await self._pointed(instruction, step)
+        except CommandFailed as failure:
+            if failure.state is not None:
+                self.states[place.number] = failure.state
+            raise
 
     async def _pointed(self, instruction: Instruction, step: Awaitable[State]) -> State:
         """The state that `step` comes to; what is wrong with it points into the file."""

@@ -112,6 +112,13 @@ class State:
             )
         )
 
+    def opened(self) -> State:
+        """The same for a shell that looks around: it sees the arguments too, and nothing else is started."""
+        hidden = self.variables
+        seen = [f"{name}={value}" for name, value in sorted(self.arguments.items()) if name not in hidden]
+        env = [*(self.config.env or ()), *seen]
+        return self.with_config(env=env, entrypoint=None, cmd=[self.shell[0]], healthcheck=None)
+
     @cached_property
     def image_id(self) -> str:
         """The id of the image that this is; "" where there is none yet."""

@@ -87,6 +87,11 @@ class Images:
         """Whether the engine keeps the build context of this token, to be changed. Of shoal alone: else NotFound."""
         return (self._caller.document("GET", "/build/context", query={"token": token})).flag("Known")
 
+    def build_state(self, build: str, step: str) -> str:
+        """The id of an image that is what a step of a build came to. Of shoal alone: else NotFound."""
+        query = {"build": build, "step": step}
+        return (self._caller.document("POST", "/build/state", query=query)).text("Id")
+
     def import_archive(
         self,
         source: str,

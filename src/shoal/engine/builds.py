@@ -52,6 +52,9 @@ class Building(Protocol):
     async def cancel(self, build_id: str) -> None:
         """As BuildBackend.cancel."""
 
+    async def state(self, build: str, step: int) -> str:
+        """As BuildBackend.state."""
+
     def image_layers(self) -> frozenset[str]:
         """The layers that images have."""
 
@@ -89,6 +92,10 @@ class Builds:
     async def cancel(self, build_id: str) -> None:
         """See BuildBackend."""
         await self._building.cancel(build_id)
+
+    async def state(self, build: str, step: int) -> str:
+        """See BuildBackend."""
+        return await self._building.state(build, step)
 
     async def records(self) -> Sequence[BuildCacheRecord]:
         """All that the cache holds. Docker API v1.50 SystemDataUsage `BuildCache`."""

@@ -28,6 +28,13 @@ class BuildBackend(Protocol):
         """Ends the build to which its client gave this id, if it runs. Raises: InvalidArgument without an id."""
         ...
 
+    async def state(self, build: str, step: int) -> str:
+        """The id of an image, without a name, that is what a step of one of the last builds came to, for a shell.
+
+        Raises: NotFound for the build; InvalidArgument for the step.
+        """
+        ...
+
     async def prune(self, options: PruneOptions) -> BuildPruneReport:
         """What was removed of the build cache. Raises: InvalidArgument for a filter."""
         ...

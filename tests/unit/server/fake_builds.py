@@ -28,6 +28,9 @@ class FakeBuilds:
     async def cancel(self, build_id: str) -> None:
         self.cancelled.append(build_id)
 
+    async def state(self, build: str, step: int) -> str:
+        return f"{build} {step}"
+
     async def prune(self, options: PruneOptions) -> BuildPruneReport:
         self.pruned.append(options)
         return BuildPruneReport()

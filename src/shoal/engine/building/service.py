@@ -25,6 +25,7 @@ from shoal.engine.building.images import BuildImages
 from shoal.engine.building.kept_contexts import KeptContexts
 from shoal.engine.building.layers import BuildLayers
 from shoal.engine.building.left_images import LeftImages
+from shoal.engine.building.records import Record, Records
 from shoal.engine.building.registry_config import decode_registry_config
 from shoal.engine.building.runner import StepRunner
 from shoal.engine.building.step_containers import StepContainers
@@ -33,7 +34,7 @@ from shoal.engine.container.isolation import check_isolation
 from shoal.engine.events import EventLog
 from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
-from shoal.errors import InvalidArgument, ShoalError, Unsupported
+from shoal.errors import InvalidArgument, NotFound, ShoalError, Unsupported
 from shoal.image.snapshot.records import tree_usage
 from shoal.image.store import ImageStore
 from shoal.oci.digest import short_id
@@ -78,6 +79,7 @@ class BuildService:
         self._contexts = Contexts(layers, self._fetching, contexts)
         self._making = KeyedLocks()
         self._left = LeftImages(images)
+        self._records = Records()
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncGenerator[JSONMessage, None]:
@@ -111,6 +113,18 @@ class BuildService:
         if task is not None:
             task.cancel()
 
+    async def state(self, build: str, step: int) -> str:
+        """See BuildBackend."""
+        state = self._records.find(build).state(step)
+        if not self._layers.hold(state.chain_ids):
+            raise NotFound(f"the layers of step {step} are gone", fix="build it again")
+        try:
+            image = await asyncio.to_thread(self._store.register, state.opened().document(), ())
+        finally:
+            self._layers.release(state.chain_ids)
+        await self._left.add(image.id)
+        return image.id
+
     def free(self) -> None:
         """Give the space of what was thrown away back. May take long."""
         self._containers.snapshotter.purge_trash()
@@ -134,7 +148,7 @@ class BuildService:
         try:
             reporter = EventReporter(messages.put) if options.events else ClassicReporter(emit)
             build = self._prepared(options, context, reporter)
-            built = await build.run()
+            built = await self._built(options, build)
             await self._tell_result(options, built, messages)
         except CommandFailed as failure:
             await self._tell_failure(failure, emit, messages)
@@ -145,6 +159,18 @@ class BuildService:
             await messages.put(JSONMessage(error=text, error_detail=ErrorDetail(message=text), fix=problem.fix))
         finally:
             await asyncio.shield(messages.put(None))
+
+    async def _built(self, options: BuildOptions, build: Build) -> Built:
+        """What a build came to, which is kept in mind with its steps."""
+        record = Record(frozenset(_normalised(options.tags)), build.states)
+        self._records.add(record)
+        try:
+            built = await build.run()
+        except CommandFailed as failure:
+            record.ids.add(failure.image)
+            raise
+        record.ids.add(built.image_id)
+        return built
 
     async def _tell_failure(
         self, failure: CommandFailed, emit: Emit, messages: asyncio.Queue[JSONMessage | None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from shoal.api.archive import IdResponse
 from shoal.api.build import BuildOptions, KeptContextState, PruneOptions, parse_parameter, parse_secrets
 from shoal.api.host_config import Ulimit
 from shoal.server.handlers.images import progress
@@ -41,6 +42,12 @@ async def cancel(backend: Backend, request: Request) -> Reply:
 async def context(backend: Backend, request: Request) -> Reply:
     """Whether a build can change the kept context of a token."""
     return json_reply(KeptContextState(known=await backend.builds.has_context(request.query.text("token"))))
+
+
+async def state(backend: Backend, request: Request) -> Reply:
+    """What a step of a build came to, as an image."""
+    step = request.query.integer("step") or 0
+    return json_reply(IdResponse(id=await backend.builds.state(request.query.text("build"), step)), 201)
 
 
 def _options(request: Request) -> BuildOptions:
@@ -100,4 +107,5 @@ HANDLERS: Mapping[str, Handler] = {
     "BuildPrune": prune,
     "BuildCancel": cancel,
     "ShoalBuildContext": context,
+    "ShoalBuildState": state,
 }
