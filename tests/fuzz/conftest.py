@@ -30,6 +30,6 @@ def target() -> Iterator[Target]:
         target.prepare()
         before = target.holdings()
         yield target
-        engine.remove_containers()
+        engine.clear()
         target.check_holdings(before)
         assert "Traceback" not in engine.log, engine.log[engine.log.index("Traceback") - 500 :][:4000]

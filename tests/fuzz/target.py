@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.engines import busybox
@@ -125,8 +126,12 @@ class Target:
         """Raises: AssertionError where the daemon holds more than before, when its clients have gone for a while."""
         deadline = time.monotonic() + 15
         while any(now > then + _SLACK for now, then in zip(self.holdings(), before, strict=True)):
-            assert time.monotonic() < deadline, f"descriptors and tasks: {before} before, {self.holdings()} after"
+            assert time.monotonic() < deadline, f"{before} before, {self.holdings()} after: {self._descriptors()}"
             time.sleep(0.1)  # nothing tells when the last connection is closed
+
+    def _descriptors(self) -> list[str]:
+        """What the daemon has open."""
+        return sorted(str(path.readlink()) for path in Path(f"/proc/{self.engine.pid}/fd").iterdir())
 
     def check_alive(self) -> None:
         """Raises: AssertionError where the engine serves no more."""
