@@ -22,6 +22,7 @@ from shoal.errors import ShoalError
 T = TypeVar("T")
 PIECE_BYTES = 256 * 1024
 _WAITING = 4
+_AHEAD_BYTES = 1 << 20
 
 
 class ClientGone(ShoalError):
@@ -31,14 +32,16 @@ class ClientGone(ShoalError):
 class BodyReader(io.RawIOBase):
     """A request's body as a file that a thread reads. Made, and abandoned, on the event loop.
 
-    The next piece is received while the thread works on this one: whoever sends and whoever writes work side by side.
+    The next pieces are received while the thread works on these: whoever sends and whoever writes work side by side.
+    Many at a time, since each time the thread and the loop wake each other.
     """
 
     def __init__(self, body: AsyncIterator[bytes]) -> None:
         self._loop = asyncio.get_running_loop()
         self._body = body
         self._rest = memoryview(b"")
-        self._calls: _Calls[bytes | None] = _Calls()
+        self._pieces: list[bytes] = []  # that come behind it, the last one first
+        self._calls: _Calls[list[bytes]] = _Calls()
         self._is_ahead = False
 
     def readable(self) -> bool:
@@ -48,14 +51,9 @@ class BodyReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fills `buffer` as far as the next piece goes; 0 at the end. Raises: ClientGone."""
         while not self._rest:
-            if not self._is_ahead:
-                self._calls.begin(self._receive)
-            piece = self._calls.result()
-            self._is_ahead = piece is not None
-            if piece is None:
+            if not self._pieces and not self._receive():
                 return 0
-            self._calls.begin(self._receive)
-            self._rest = memoryview(piece)
+            self._rest = memoryview(self._pieces.pop())
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
@@ -65,12 +63,29 @@ class BodyReader(io.RawIOBase):
         """Makes the thread's present and later reads fail."""
         self._calls.abandon()
 
-    def _receive(self) -> Future[bytes | None]:
+    def _receive(self) -> bool:
+        """Whether there are further pieces; waits for them, and has those behind them received meanwhile."""
+        if not self._is_ahead:
+            self._calls.begin(self._begin)
+        pieces = self._calls.result()
+        self._is_ahead = bool(pieces)
+        if self._is_ahead:
+            self._calls.begin(self._begin)
+        self._pieces = pieces[::-1]
+        return self._is_ahead
+
+    def _begin(self) -> Future[list[bytes]]:
         return asyncio.run_coroutine_threadsafe(_next(self._body), self._loop)
 
 
-async def _next(body: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(body, None)
+async def _next(body: AsyncIterator[bytes]) -> list[bytes]:
+    """The next pieces, about a megabyte of them; none at the end."""
+    pieces: list[bytes] = []
+    size = 0
+    while size < _AHEAD_BYTES and (piece := await anext(body, None)) is not None:
+        pieces.append(piece)
+        size += len(piece)
+    return pieces
 
 
 class _Calls(Generic[T]):

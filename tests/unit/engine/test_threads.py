@@ -23,20 +23,20 @@ def test_body_reader_pieces_are_one_file() -> None:
     """A thread reads a body to its end as if it were a file."""
 
     async def read() -> bytes:
-        source = io.BufferedReader(BodyReader(_body(b"ab", b"", b"c" * 300_000)), PIECE_BYTES)
+        source = io.BufferedReader(BodyReader(_body(b"ab", b"", b"c" * 300_000, *[b"d" * 500_000] * 5)), PIECE_BYTES)
         return await asyncio.to_thread(source.read)
 
-    assert asyncio.run(read()) == b"ab" + b"c" * 300_000
+    assert asyncio.run(read()) == b"ab" + b"c" * 300_000 + b"d" * 2_500_000
 
 
 def test_body_reader_receives_while_the_thread_works() -> None:
-    """The next piece is asked for before the thread asks for it."""
+    """The next pieces are asked for before the thread asks for them."""
 
     async def read() -> bool:
         asked = asyncio.Event()
 
         async def body() -> AsyncIterator[bytes]:
-            yield b"first"
+            yield bytes(1 << 20)  # as much as is taken at a time
             asked.set()
             yield b"second"
 
