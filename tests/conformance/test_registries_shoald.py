@@ -119,7 +119,7 @@ def shoal(engine: Shoald, *words: str) -> str:
 def test_artifact_is_pulled_listed_read_and_removed(
     engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
 ) -> None:
-    """`docker pull` of a chart: it is no image, and shoal's own commands say what it is."""
+    """`docker pull` of a chart: it is no image, shoal's own commands say what it is; it is pushed and pruned as one."""
     registry, _, _ = places
     registry.tricks.clear()
     layer = {"mediaType": "application/x-chart", **registry.put(b"the chart")}
@@ -136,6 +136,17 @@ def test_artifact_is_pulled_listed_read_and_removed(
     assert engine.request("GET", f"/artifacts/{name}/get?file=other").status == 404
     users = engine.request("GET", "/system/df/users").json["Users"]
     assert {tuple(user["Names"]) for user in users if user["Kind"] == "artifact"} == {(name,)}
+    copy = f"{registry.host}/x/z:copied"
+    engine.ok("tag", name, copy)
+    told = engine.ok("push", copy)
+    assert "copied: digest: sha256:" in told
+    assert registry.manifests["copied"] == registry.manifests["chart"]
+    assert engine.ok("rmi", copy) == f"Untagged: {copy}"
+    engine.ok("tag", name, copy)
+    assert copy not in engine.ok("image", "prune", "-f")
+    assert f"untagged: {copy}" in engine.ok("image", "prune", "-af")
+    assert shoal(engine, "artifact", "ls", "-q") == ""
+    engine.ok("pull", name)
     assert shoal(engine, "artifact", "rm", name) == f"{name}\n"
     assert engine.request("DELETE", f"/artifacts/{name}").status == 404
     assert shoal(engine, "artifact", "ls", "-q") == ""

@@ -140,14 +140,22 @@ class Images:
         ]
 
     async def tag(self, ref: str, repository: str, tag: str) -> None:
-        """Gives an image one more name. Raises: NotFound, InvalidArgument."""
-        image = self._store.get(ref)
+        """Gives an image, or an artifact, one more name. Raises: NotFound, InvalidArgument."""
         name = Reference.of_repository(repository, tag)
+        artifact = await asyncio.to_thread(self._store.artifact_named, ref)
+        if artifact is not None:
+            await asyncio.to_thread(self._store.artifacts.tag, artifact, name)
+            return
+        image = self._store.get(ref)
         await asyncio.to_thread(self._store.tag, image.id, name)
         self._tell("tag", image.id, name.familiar())
 
     async def remove(self, ref: str, *, force: bool, prune: bool) -> Sequence[ImageDeleteItem]:
-        """What was untagged and deleted, in order. Raises: NotFound, Conflict."""
+        """What was untagged and deleted, in order; an artifact is only untagged. Raises: NotFound, Conflict."""
+        artifact = await asyncio.to_thread(self._store.artifact_named, ref)
+        if artifact is not None:
+            await asyncio.to_thread(self._store.artifacts.remove, artifact)
+            return [ImageDeleteItem(untagged=artifact.familiar())]
         id = self._store.get(ref).id
         removed = await asyncio.to_thread(self._store.remove, ref, force=force, prune=prune, in_use=self._users)
         return [self._removed(id, step) for step in removed]
@@ -236,7 +244,7 @@ class Images:
     async def prune(self, filters: Filters) -> ImagesPruneReport:
         """Removes the images that no container uses: the nameless ones, or with `dangling=false` all.
 
-        With all go the remains of pulls that were broken off, too.
+        With all go artifacts, too, where no label is asked for, and the remains of pulls that were broken off.
 
         Raises: InvalidArgument for a filter.
         """
@@ -256,8 +264,12 @@ class Images:
                     removed += await self.remove(ref, force=False, prune=True)
                 except (Conflict, NotFound):
                     break  # something came to use it just now, or took it away
+        freed = 0
+        if takes_all and not (chosen.labels or chosen.without_labels):
+            names, freed = await asyncio.to_thread(self._store.artifacts.prune, chosen.until_ns)
+            removed += [ImageDeleteItem(untagged=name.familiar()) for name in names]
         await asyncio.to_thread(self._store.collect_garbage, unfinished=takes_all)
-        reclaimed = before - await self.layers_size()
+        reclaimed = before + freed - await self.layers_size()
         self._events.publish("image", "prune", "", {"reclaimed": str(reclaimed)})
         return ImagesPruneReport(images_deleted=removed or None, space_reclaimed=reclaimed)
 

@@ -142,7 +142,8 @@ class ImageTransfers:
         async with aclosing(self._messages(work, carry_out)) as messages:
             async for message in messages:
                 yield message
-        self._tell("push", reference)
+        if not self._registries.is_artifact(reference):  # which is no image, and has no labels
+            self._tell("push", reference)
 
     async def login(self, auth: AuthConfig) -> AuthResponse:
         """What a login answers. Raises: Unauthorized, Unavailable, InvalidArgument."""

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shoal.errors import InvalidArgument, NotFound
@@ -36,6 +37,7 @@ class Artifact:
     reference: Reference
     digest: Digest
     manifest: Manifest
+    raw: bytes
     pulled_ns: int
 
     @property
@@ -100,6 +102,25 @@ class Artifacts:
                 return artifact
         raise NotFound(f"No such artifact: {reference.familiar()}")
 
+    def in_repository(self, name: str) -> Sequence[Reference]:
+        """The names with tags in the repository of this normalised `name`."""
+        return [each.reference for each in self.all() if each.reference.name == name and each.reference.tag]
+
+    def tag(self, source: Reference, target: Reference) -> None:
+        """Give an artifact one more name; another one of that name loses it. Raises: NotFound."""
+        with self._lock:
+            named = self._db.execute(
+                "INSERT OR REPLACE INTO image_artifacts SELECT ?, raw, pulled_ns FROM image_artifacts WHERE name = ?",
+                (target.normalised(), source.normalised()),
+            )
+            if not named.rowcount:
+                raise NotFound(f"No such artifact: {source.familiar()}")
+            self._collect()
+
+    def size_bytes(self) -> int:
+        """What all files have together, each counted once."""
+        return sum(os.stat(path).st_size for path in self.paths())
+
     def path(self, file: Descriptor) -> str:
         """Where a file of an artifact is."""
         return self._blobs.path(parse_digest(file.digest))
@@ -140,6 +161,15 @@ class Artifacts:
                 raise NotFound(f"No such artifact: {reference.familiar()}")
             self._collect()
 
+    def prune(self, until_ns: int | None) -> tuple[Sequence[Reference], int]:
+        """Forget all that came before `until_ns`, if given; their names, and the bytes of files gone with them."""
+        before = self.size_bytes()
+        names = [each.reference for each in self.all() if until_ns is None or each.pulled_ns <= until_ns]
+        for name in names:
+            with suppress(NotFound):  # somebody was quicker
+                self.remove(name)
+        return names, before - self.size_bytes()
+
     def _collect(self) -> None:
         """Delete the files that no manifest names."""
         needed = {
@@ -153,7 +183,7 @@ class Artifacts:
 
 
 def _artifact(name: str, raw: bytes, pulled_ns: int) -> Artifact:
-    return Artifact(Reference.parse(name), sha256_of(raw), decode_document(raw, Manifest, "artifact"), pulled_ns)
+    return Artifact(Reference.parse(name), sha256_of(raw), decode_document(raw, Manifest, "artifact"), raw, pulled_ns)
 
 
 def _parts(manifest: Manifest) -> Sequence[Descriptor]:

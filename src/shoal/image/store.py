@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from shoal.errors import InvalidArgument
+from shoal.errors import InvalidArgument, NotFound
 from shoal.image.archive.choice import choose
 from shoal.image.archive.load import Loader
 from shoal.image.archive.save import ArchiveWriter
@@ -58,7 +58,7 @@ from shoal.oci.image_spec import (
     unix_ns,
 )
 from shoal.oci.platform import Platform
-from shoal.oci.reference import Reference
+from shoal.oci.reference import Reference, parse_any
 
 if TYPE_CHECKING:
     from shoal.image.registry.registries import Registries
@@ -135,6 +135,20 @@ class ImageStore:
     def artifacts(self) -> Artifacts:
         """What was pulled and is no image."""
         return self._artifacts
+
+    def artifact_named(self, text: str) -> Reference | None:
+        """The name of the artifact that a user means by `text`; None where it is an image's, or nobody's.
+
+        Raises: InvalidArgument.
+        """
+        try:
+            self.get(text)
+        except NotFound:
+            reference = parse_any(text)
+            if isinstance(reference, Reference):
+                named = reference.with_default_tag()
+                return named if any(each.reference == named for each in self._artifacts.all()) else None
+        return None
 
     @property
     def scratch(self) -> Scratch:

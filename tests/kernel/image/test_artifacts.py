@@ -149,6 +149,82 @@ def test_fsck_fetches_the_file_of_an_artifact_again(puller: Puller, damage: str)
     assert file.read_bytes() == b"a"
 
 
+def push(puller: Puller, reference: Reference) -> list[Told]:
+    """What is told while an artifact goes into its registry."""
+    heard: list[Told] = []
+    work = puller.store.registries(RegistrySettings(certificates=(), retry_pause_s=0.01)).begin(Credentials())
+    work.push([reference], heard.append)
+    return heard
+
+
+def test_push_of_an_artifact_is_byte_for_byte(puller: Puller) -> None:
+    """Under another name, in another registry: the same digest; what is there already is not sent again."""
+    name = pull(puller, keep_tag(puller))
+    with BadRegistry() as other:
+        target = Reference.parse(f"{other.host}/charts/mine:2")
+        puller.store.artifacts.tag(name, target)
+        assert [step[0] for step in push(puller, target)].count("Pushed") == 2
+        media_type, raw = other.manifests["2"]
+        assert (media_type, digest_of(raw)) == (MANIFEST, puller.store.artifacts.get(name).digest)
+        assert b"a" in other.blobs.values()
+        assert [step[0] for step in push(puller, target)].count("Layer already exists") == 2
+    puller.store.artifacts.remove(name)
+    assert puller.store.artifacts.get(target).file("").size == 1
+
+
+def test_push_of_an_artifact_with_connections_cut_is_whole_in_the_end(puller: Puller) -> None:
+    """Each of its requests is asked again."""
+    name = pull(puller, keep_tag(puller))
+    seen: set[str] = set()
+
+    def cut_once(exchange: Exchange) -> bool:
+        if exchange.method in seen or exchange.path == "/v2/":
+            return False
+        seen.add(exchange.method)
+        exchange.cut()
+        return True
+
+    puller.registry.blobs.clear()
+    puller.registry.tricks.append(cut_once)
+    push(puller, name)
+    assert seen == {"HEAD", "POST", "PATCH", "PUT"}
+    assert b"a" in puller.registry.blobs.values()
+
+
+def test_push_of_what_refers_to_an_image_is_listed_there(puller: Puller) -> None:
+    """A registry that keeps no list gets one under a tag, with what was there before; one that does gets none."""
+    subject = digest_of(puller.registry.manifests["1"][1])
+    descriptor = {"mediaType": MANIFEST, "digest": subject, "size": len(puller.registry.manifests["1"][1])}
+    for number in (1, 2):
+        keep_artifact(puller.registry, f"s{number}", {"a": b"a" * number}, subject=descriptor, artifactType="x/sig")
+        push(puller, pull(puller, f"s{number}"))
+    push(puller, pull(puller, "s1"))
+    work = puller.store.registries(RegistrySettings(certificates=())).begin(Credentials())
+    found = work.referrers(Reference.parse(f"{puller.registry.host}/x/y:1"))
+    assert {one.digest for one in found} == {digest_of(puller.registry.manifests[f"s{n}"][1]) for n in (1, 2)}
+    assert {one.artifact_type for one in found} == {"x/sig"}
+    del puller.registry.manifests[subject.replace(":", "-")]
+
+    def keeps_lists(exchange: Exchange) -> bool:
+        if exchange.method != "PUT" or "/manifests/" not in exchange.path:
+            return False
+        exchange.answer(201, OCI_Subject=subject)
+        return True
+
+    puller.registry.tricks.append(keeps_lists)
+    push(puller, pull(puller, "s1"))
+    assert subject.replace(":", "-") not in puller.registry.manifests
+
+
+def test_prune_of_artifacts_by_age(puller: Puller) -> None:
+    """Those that came later stay; what is told is what the files had."""
+    name = pull(puller, keep_tag(puller))
+    came_ns = puller.store.artifacts.get(name).pulled_ns
+    assert puller.store.artifacts.prune(came_ns - 1) == ([], 0)
+    assert puller.store.artifacts.prune(came_ns) == ([name], len(b"a") + len(b'{"name": "chart"}'))
+    assert files_of(puller.store) == []
+
+
 def test_artifacts_outlive_the_process_and_garbage_does_not(puller: Puller, tmp_path: Path) -> None:
     """Another process finds what was pulled; a file that no manifest names is deleted at its start."""
     reference = pull(puller, keep_tag(puller))

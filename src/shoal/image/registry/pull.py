@@ -58,6 +58,13 @@ class Storage:
         """The image's configuration as its digest names it. Raises: NotFound, Internal if it is damaged."""
         return self.blobs.read(image.id)
 
+    def is_artifact(self, reference: Reference) -> bool:
+        """Whether what has this name, or all that has a name in this repository, is no image."""
+        artifacts = self.artifacts.in_repository(reference.name)
+        if reference.tag is None:
+            return bool(artifacts) and not self.catalog.in_repository(reference.name)
+        return reference in artifacts and self.catalog.named(reference) is None
+
 
 class Pulled(NamedTuple):
     """An image that is here now, or an artifact (`id` is None); `is_new` if a name of it was not, or meant another."""

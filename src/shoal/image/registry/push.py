@@ -1,27 +1,19 @@
 """`docker push`: layers several at once, each only if the registry hasn't got it, then configuration and manifest.
 
-    HEAD blob ── 200 ──▶ there already
-    POST uploads?mount&from ── 201 ──▶ mounted from another repository of the registry
-                            └─ 202 ──▶ PATCH the compressed tar as it is made ──▶ PUT digest
-
 What was pulled is sent again under the same digests, and its manifest byte for byte: the registry has the blobs, or
 they were kept, or they come from the registry that they were pulled from. What is nowhere else is compressed anew.
-OCI distribution-spec §Push.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from typing import TypeVar
-from urllib.parse import quote, urlsplit
 
 from shoal.errors import NotFound, ShoalError
 from shoal.image.image import Image
-from shoal.image.registry.addresses import followed
-from shoal.image.registry.failures import Cancelled, Refused, Unreachable
+from shoal.image.registry.failures import Cancelled
 from shoal.image.registry.manifests import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -35,15 +27,14 @@ from shoal.image.registry.pull import Storage, note_whereabouts
 from shoal.image.registry.resolving import Document
 from shoal.image.registry.session import Session
 from shoal.image.registry.sources import Source
-from shoal.image.registry.transport import RegistryTransport, Response
-from shoal.image.tar.compression import gzipped, prefetched, read_chunks
+from shoal.image.registry.transport import RegistryTransport
+from shoal.image.registry.uploads import FileContent, Uploads
+from shoal.image.tar.compression import gzipped, prefetched
 from shoal.oci.descriptor import DOCKER_MANIFEST, Descriptor, Manifest
 from shoal.oci.digest import Digest, sha256_of, short_id
 from shoal.oci.reference import Reference
 
-T = TypeVar("T")
 _UPLOADS = 5
-_TRIES = 5
 _CANDIDATES = 4
 
 
@@ -61,7 +52,7 @@ class Push:
     ) -> None:
         self._storage = storage
         self._transport = transport
-        self._session = session
+        self._uploads = Uploads(transport, session)
         self._origins = origins
         self._silent: set[str] = set()  # registries that did not give what they had
         self._reference = reference
@@ -78,9 +69,10 @@ class Push:
         try:
             blobs = self._push_layers(image)
             document, manifest = self._document(image, blobs)
-            if not self._exists(manifest.config.digest):
-                self._persistently(lambda: self._upload_config(image, manifest.config))
-            self._persistently(lambda: self._put_manifest(document))
+            if not self._uploads.exists(manifest.config.digest):
+                config = self._storage.read_config(image)
+                self._uploads.persistently(lambda: self._uploads.whole(manifest.config.digest, config))
+            self._uploads.persistently(lambda: self._uploads.manifest(self._reference.tag or "", document))
         finally:
             layers.release(image.chain_ids)
         note_whereabouts(self._storage.sources, image, self._target, document, blobs)
@@ -110,18 +102,6 @@ class Push:
         raw = encode_manifest(config, as_docker)
         document = Document(sha256_of(raw), DOCKER_MANIFEST, raw)
         return document, Manifest(schema_version=2, config=config, layers=as_docker)
-
-    def _upload_config(self, image: Image, config: Descriptor) -> None:
-        raw = self._storage.read_config(image)
-        with self._session.send("POST", self._session.url("blobs/uploads/"), accepted=(202,)) as begun:
-            begun.head(_BODY_MAX)
-        self._put(_location(begun), config.digest, raw)
-
-    def _put_manifest(self, document: Document) -> None:
-        url = self._session.url(f"manifests/{self._reference.tag}")
-        headers = {"Content-Type": document.media_type}
-        with self._session.send("PUT", url, accepted=(200, 201, 202), headers=headers, body=document.raw) as response:
-            response.head(_BODY_MAX)
 
     # -- layers -------------------------------------------------------------------------------------------------
 
@@ -154,12 +134,12 @@ class Push:
         )
         distinct = {source.descriptor.digest: source.descriptor for source in known}
         for descriptor in list(distinct.values())[:_CANDIDATES]:
-            if self._exists(descriptor.digest):
+            if self._uploads.exists(descriptor.digest):
                 self._teller.layer(id, "Layer already exists")
                 return descriptor
         upload = ""
         for source in [source for source in known if self._is_neighbour(source)][:_CANDIDATES]:
-            upload = self._mount(source)
+            upload = self._uploads.mount(source.repository.partition("/")[2], source.descriptor.digest)
             if not upload:
                 self._teller.layer(id, f"Mounted from {source.repository.partition('/')[2]}")
                 return source.descriptor
@@ -173,13 +153,15 @@ class Push:
             if relayed is not None:
                 return relayed
         compressed = _Compressed(self._storage, self._teller, self._transport, id, chain_id)
-        self._persistently(lambda: self._upload(id, compressed, next(uploads, "")))
+        self._uploads.persistently(lambda: self._uploads.stream(compressed, next(uploads, "")))
+        self._teller.layer(id, "Pushed")
         return Descriptor(DOCKER_LAYER, compressed.digest, compressed.size_bytes)
 
     def _send_file(self, id: str, path: str, descriptor: Descriptor, uploads: Iterator[str]) -> Descriptor:
         """Send a blob as it is."""
-        content = _File(self._teller, self._transport, id, path, descriptor)
-        self._persistently(lambda: self._upload(id, content, next(uploads, "")))
+        content = FileContent(self._teller, self._transport, id, path, descriptor)
+        self._uploads.persistently(lambda: self._uploads.stream(content, next(uploads, "")))
+        self._teller.layer(id, "Pushed")
         return descriptor
 
     def _relay(self, id: str, source: Source, uploads: Iterator[str]) -> Descriptor | None:
@@ -200,53 +182,6 @@ class Push:
     def _is_neighbour(self, source: Source) -> bool:
         """Whether the blob is in another repository of the same registry."""
         return source.repository != self._target and source.repository.startswith(f"{self._reference.domain}/")
-
-    def _exists(self, digest: str) -> bool:
-        with self._session.send("HEAD", self._session.url(f"blobs/{digest}"), accepted=(200, 404)) as response:
-            return response.status == 200
-
-    def _mount(self, source: Source) -> str:
-        """Have the registry take the blob from another repository; "" if it did, else the upload it began instead."""
-        path = source.repository.partition("/")[2]
-        self._session.also(f"repository:{path}:pull")
-        query = f"mount={quote(source.descriptor.digest)}&from={quote(path, safe='')}"
-        url = self._session.url(f"blobs/uploads/?{query}")
-        with self._session.send("POST", url, accepted=(201, 202)) as response:
-            response.head(_BODY_MAX)
-        return "" if response.status == 201 else _location(response)
-
-    def _persistently(self, act: Callable[[], T]) -> T:
-        """What `act` gives; it is begun anew where a connection broke, or the registry stumbled or was busy."""
-        for attempt in range(1, _TRIES):
-            try:
-                return act()
-            except (Unreachable, Refused) as error:
-                if isinstance(error, Refused) and error.http_status < 500 and error.http_status != 429:
-                    raise
-                self._transport.wait(self._transport.settings.retry_pause_s * 2**attempt)
-        return act()
-
-    def _upload(self, id: str, content: _Compressed | _File, upload: str) -> None:
-        """Send a layer to the place `upload` where one was given."""
-        if not upload:
-            with self._session.send("POST", self._session.url("blobs/uploads/"), accepted=(202,)) as begun:
-                begun.head(_BODY_MAX)
-            upload = _location(begun)
-        headers = {"Content-Type": "application/octet-stream"}
-        with self._session.send("PATCH", upload, accepted=(202,), headers=headers, body=content.begin) as response:
-            response.head(_BODY_MAX)
-        self._put(_location(response), content.digest, b"")
-        self._teller.layer(id, "Pushed")
-
-    def _put(self, upload: str, digest: str, body: bytes) -> None:
-        """End an upload: with its last bytes, or all of them, and the digest of the whole."""
-        url = f"{upload}{'&' if urlsplit(upload).query else '?'}digest={quote(digest)}"
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(body))}
-        with self._session.send("PUT", url, accepted=(200, 201, 204), headers=headers, body=body) as response:
-            response.head(_BODY_MAX)
-
-
-_BODY_MAX = 64 << 10
 
 
 class _Compressed:
@@ -285,37 +220,3 @@ class _Compressed:
             done += len(piece)
             hear(done)
             yield piece
-
-
-class _File:
-    """A layer's blob as it lies in the file `path`; what is sent is what was verified when it came."""
-
-    def __init__(
-        self, teller: Teller, transport: RegistryTransport, id: str, path: str, descriptor: Descriptor
-    ) -> None:
-        self._teller = teller
-        self._transport = transport
-        self._id = id
-        self._path = path
-        self._size_bytes = descriptor.size
-        self.digest = descriptor.digest
-
-    def begin(self) -> Generator[bytes, None, None]:
-        """Its bytes, from the first one on."""
-        hear = self._teller.bytes_of(self._id, "Pushing", self._size_bytes)
-        done = 0
-        with open(self._path, "rb", buffering=0) as file:
-            for piece in read_chunks(file):
-                self._transport.check()
-                done += len(piece)
-                hear(done)
-                yield piece
-
-
-def _location(response: Response) -> str:
-    """Where an upload goes on. Raises: Refused where the registry doesn't say it."""
-    location = response.header("Location")
-    if not location:
-        what = f"received unexpected HTTP status from {response.asked}: no Location"
-        raise Refused(what, code="", http_status=response.status)
-    return followed(response.url, location)

@@ -29,7 +29,7 @@ def list_referrers(session: Session, digest: Digest) -> Sequence[Descriptor]:
         except Refused as error:
             if found or error.http_status != 404:
                 raise
-            return _by_tag(session, digest)
+            return listed_by_tag(session, digest)
         found += decode_index(raw).manifests
         link = _NEXT.search(response.header("Link"))
         if link is None:
@@ -40,10 +40,15 @@ def list_referrers(session: Session, digest: Digest) -> Sequence[Descriptor]:
     raise InvalidArgument("invalid list of referrers", why=f"it has more than {_PAGES_MAX} pages")
 
 
-def _by_tag(session: Session, digest: Digest) -> Sequence[Descriptor]:
-    """What older registries have: an index under a tag that is made of the digest. §Referrers Tag Schema."""
+def tag_of_list(digest: Digest) -> str:
+    """The tag of the index that lists what refers to `digest`. §Referrers Tag Schema."""
+    return digest.replace(":", "-", 1)
+
+
+def listed_by_tag(session: Session, digest: Digest) -> Sequence[Descriptor]:
+    """What older registries have: an index under a tag. Raises: as `list_referrers`."""
     try:
-        raw, _, _ = session.manifest(digest.replace(":", "-", 1))
+        raw, _, _ = session.manifest(tag_of_list(digest))
     except Refused as error:
         if error.http_status == 404:
             return ()

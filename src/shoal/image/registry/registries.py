@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from shoal.errors import InvalidArgument, NotFound, ShoalError, Unauthorized
+from shoal.image.registry.artifact_push import ArtifactPush
 from shoal.image.registry.challenges import parse_challenges
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.download import read_blob
@@ -50,11 +51,19 @@ class Registries:
         self.settings = settings
 
     def local_names(self, repository: Reference) -> Sequence[Reference]:
-        """The tagged names in the repository here. Raises: NotFound in Docker's words if there are none."""
-        names = self._storage.catalog.in_repository(repository.name)
+        """The tagged names in the repository here, of images and artifacts.
+
+        Raises: NotFound in Docker's words if there are none.
+        """
+        images = self._storage.catalog.in_repository(repository.name)
+        names = images or self._storage.artifacts.in_repository(repository.name)
         if not names:
             raise NotFound(f"An image does not exist locally with the tag: {repository.familiar_name}")
         return names
+
+    def is_artifact(self, reference: Reference) -> bool:
+        """Whether what has this name, or all that has a name in this repository, is no image."""
+        return self._storage.is_artifact(reference)
 
     def begin(self, credentials: Credentials) -> Work:
         """A piece of work as this user."""
@@ -116,7 +125,10 @@ class Work:
 
         def act(session: Session) -> None:
             for reference in references:
-                Push(self._storage, self._transport, session, origins, reference, teller).run()
+                if self._storage.is_artifact(reference):
+                    ArtifactPush(self._storage.artifacts, self._transport, session, reference, teller).run()
+                else:
+                    Push(self._storage, self._transport, session, origins, reference, teller).run()
 
         with self._transport:
             at_first_answering(
