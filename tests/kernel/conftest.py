@@ -12,9 +12,12 @@ from shoal.linux.prctl import set_child_subreaper
 from tests.kernel import leaks
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def orphans_come_to_us() -> Iterator[None]:
-    """A test's process whose parent has ended becomes our child, so that the leak check sees it."""
+    """A test's process whose parent has ended becomes our child, so that the leak check sees it.
+
+    Not for the whole session: in other tests nobody would collect them, and they would stay.
+    """
     set_child_subreaper(True)
     yield
     set_child_subreaper(False)

@@ -147,9 +147,15 @@ class StackedNetwork:
     async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
         """Make the interface in the network namespace of `pid`.
 
-        Raises: SyscallError (ESRCH: the process has gone; ENODEV: the parent has), Conflict (the parent is in use).
+        Raises: SyscallError (ENOENT, ESRCH: the process has gone; ENODEV: the parent has), Conflict (the parent is in
+        use).
         """
-        await self._host.run(lambda kernel: self._add_interface(kernel.netlink, endpoint, pid, interface))
+
+        def work(kernel: HostKernel) -> None:
+            with inside(pid) as inner:
+                self._add_interface(kernel.netlink, inner, endpoint, pid, interface)
+
+        await self._host.run(work)
 
     async def plug(self, endpoint: Endpoint, pid: int) -> None:
         """As `connect`, for a container that runs: with its address, under the next free name. Raises: as `connect`."""
@@ -157,7 +163,7 @@ class StackedNetwork:
         def work(kernel: HostKernel) -> None:
             with inside(pid) as inner:
                 name = free_name(inner)
-                self._add_interface(kernel.netlink, endpoint, pid, name)
+                self._add_interface(kernel.netlink, inner, endpoint, pid, name)
                 address6 = f"{endpoint.ip6}/{endpoint.prefix6}" if endpoint.ip6 else None
                 inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None, address6=address6)
 
@@ -235,15 +241,18 @@ class StackedNetwork:
             subnet6 = pick_subnet6([*host_claims6(netlink), *others6], config.ipv6.pools)
             return BridgeAddresses(ipv4, first_gateway6(subnet6))
 
-    def _add_interface(self, netlink: Netlink, endpoint: Endpoint, pid: int, name: str) -> None:
+    def _add_interface(self, netlink: Netlink, inner: Netlink, endpoint: Endpoint, pid: int, name: str) -> None:
         config, parent = self._config, netlink.link_get(self._parent).index
+        # The kernel makes none elsewhere under a name that the host itself has (Linux 6.1), which likely has an eth0.
+        made = f"shoal-{pid}"
         if config.kind == "macvlan":
             mac = endpoint.mac or None
-            request = add_macvlan(name, parent, mode=config.mode, pid=pid, mac=mac, mtu=config.mtu)
+            request = add_macvlan(made, parent, mode=config.mode, pid=pid, mac=mac, mtu=config.mtu)
         else:
-            request = add_ipvlan(name, parent, mode=config.mode, flag=config.flag, pid=pid, mtu=config.mtu)
+            request = add_ipvlan(made, parent, mode=config.mode, flag=config.flag, pid=pid, mtu=config.mtu)
         try:
             netlink.link_add(request)
+            inner.link_set(made, name=name)
             if endpoint.ip6:
                 with open_namespace("/proc/thread-self/ns/net") as home:
                     ready_for_ipv6(pid, home, name)

@@ -122,6 +122,7 @@ def test_macvlan_comes_and_goes_while_a_container_runs(site: Site, make: Make) -
     assert "02:00:00:00:00:05" in namespace.ip("link", "show", "eth0")
     site.run(network.route("a" * 64, namespace.pid))
     assert f"default via {LAN_IP} dev eth0" in namespace.ip("route")
+    namespace.ip("link", "set", "eth0", "down")
     namespace.ip("link", "set", "eth0", "name", "renamed")
     site.run(network.unplug("a" * 64, namespace.pid))
     site.run(network.unplug("a" * 64, namespace.pid))

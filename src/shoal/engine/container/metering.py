@@ -6,6 +6,7 @@ Each client has its own samples; nothing is measured while nobody looks.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 
 from shoal.api.stats import ContainerStats
@@ -20,8 +21,10 @@ from shoal.errors import SyscallError
 from shoal.linux.cgroups.layout import Layout
 from shoal.linux.network_counters import Counters, interface_counters
 from shoal.linux.processor_time import processor_time
+from shoal.supervisor.machine.places import BRIDGE, TAP
 
 _INTERVAL_S = 1.0
+_JOINS_GUEST = re.compile(f"({BRIDGE}|{TAP})[0-9]+")
 
 
 class Meter:
@@ -92,6 +95,9 @@ class Meter:
         if network_name(record) in ("host", "none") or record.config.network_disabled:
             return None
         try:
-            return interface_counters(pid)
+            counters = interface_counters(pid)
         except SyscallError:
             return None
+        if machine_size(record.host_config) is None:
+            return counters
+        return {name: counted for name, counted in counters.items() if not _JOINS_GUEST.fullmatch(name)}

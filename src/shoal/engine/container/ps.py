@@ -25,6 +25,12 @@ def check_arguments(text: str) -> None:
             raise InvalidArgument(f'specifying "{name}={title}" is not allowed')
 
 
+def check_titles(titles: Collection[str]) -> None:
+    """Raises: Internal, in Docker's words, for a table without pids."""
+    if "PID" not in titles:
+        raise Internal("Couldn't find PID field in ps output", fix="ask for the column pid as well")
+
+
 def parse_table(output: str, pids: Collection[int]) -> ContainerTopResponse:
     """The rows of the container's processes, the last column with its blanks.
 
@@ -32,8 +38,7 @@ def parse_table(output: str, pids: Collection[int]) -> ContainerTopResponse:
     """
     lines = output.split("\n")
     titles = _fields(lines[0])
-    if "PID" not in titles:
-        raise Internal("Couldn't find PID field in ps output", fix="ask for the column pid as well")
+    check_titles(titles)
     place = titles.index("PID")
     rows: list[list[str]] = []
     belongs = False
@@ -73,7 +78,7 @@ def own_columns(arguments: Sequence[str]) -> Sequence[str]:
     if first in ("-o", "-eo", "o", "axo", "-Ao") and rest:
         return [name.lower() for part in rest for name in part.split(",") if name and part not in ("-o", "o")]
     raise Unsupported(
-        f"ps {' '.join(arguments)} is not served on this machine",
-        why="it has no ps, and shoal itself knows -ef, aux and -o COLUMNS",
-        fix="apt-get install procps",
+        f"ps {' '.join(arguments)} is not served here",
+        why="there is no ps, or it does not see into the virtual machine: shoal itself knows -ef, aux and -o COLUMNS",
+        fix="use one of these; for a container: apt-get install procps",
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from shoal.api.top import ContainerTopResponse
 from shoal.engine.container.isolation import machine_size
-from shoal.engine.container.ps import DEFAULT_ARGUMENTS, check_arguments, own_columns, parse_table
+from shoal.engine.container.ps import DEFAULT_ARGUMENTS, check_arguments, check_titles, own_columns, parse_table
 from shoal.engine.container.record import ContainerRecord, check_settled
 from shoal.engine.events import EventLog
 from shoal.errors import Conflict, Internal, InvalidArgument
@@ -49,7 +49,9 @@ class ProcessLister:
             raise Conflict(f"Container {record.id} is not running")
         words = (arguments or DEFAULT_ARGUMENTS).split(" ")
         if machine_size(record.host_config) is not None:
-            # No ps of the host's sees into a guest.
+            # No ps of the host's sees into a guest, and one that is frozen tells nothing.
+            if record.state.status == "paused":
+                raise Conflict(f"Container {record.id} is paused, unpause the container before top")
             listed = _table(words, await self._driver.machine_processes(record.id))
         else:
             pids = await asyncio.to_thread(self._cgroups.open(self._cgroup_path(record)).pids)
@@ -66,9 +68,10 @@ def _list(words: Sequence[str], pids: Sequence[int]) -> ContainerTopResponse:
 
 
 def _table(words: Sequence[str], processes: Sequence[Process]) -> ContainerTopResponse:
-    """The processes in the columns that ps would show. Raises: Unsupported, InvalidArgument."""
+    """The processes in the columns that ps would show. Raises: Unsupported, InvalidArgument, Internal."""
     columns = own_columns([word for word in words if word])
     titles = column_titles(columns)
+    check_titles(titles)
     # Docker's name of the first column of -ef, which ps calls UID though it holds a name.
     shown = ["UID", *titles[1:]] if titles[-1] == "CMD" and titles[0] == "USER" else titles
     return ContainerTopResponse(processes=[row(process, columns) for process in processes], titles=shown)

@@ -14,6 +14,7 @@ import struct
 from shoal.errors import SyscallError, Unsupported
 from shoal.linux.fd import Fd
 from shoal.linux.netlink import Netlink
+from shoal.supervisor.machine.places import BRIDGE, TAP
 
 # include/uapi/linux/if_tun.h
 _TUNSETIFF = 0x400454CA
@@ -26,7 +27,7 @@ def take_over(name: str, number: int) -> tuple[Fd, str, int]:
 
     Raises: SyscallError; Unsupported for one that cannot be a bridge's port.
     """
-    bridge, tap_name = f"bridge{number}", f"tap{number}"
+    bridge, tap_name = f"{BRIDGE}{number}", f"{TAP}{number}"
     tap = _open_tap(tap_name)
     with Netlink() as netlink:
         # Not the guest's: shoald's resolver listens there.

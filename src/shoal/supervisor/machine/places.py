@@ -9,3 +9,5 @@ SHARE = "/run/share"
 HATCH = b"\0shoal-machine"
 # Where the guest mounts the container's root.
 ROOT = "/run/root"
+# What joins a container's interface with its guest, with the interface's number behind it: of no interest to others.
+BRIDGE, TAP = "bridge", "tap"
