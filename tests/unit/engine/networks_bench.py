@@ -128,4 +128,5 @@ def unavailable() -> Unavailable:
 
 
 class _FakeHost:
-    async def bring_up(self) -> None: ...
+    async def bring_up(self) -> list[str]:
+        return []
