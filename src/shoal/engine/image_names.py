@@ -12,6 +12,9 @@ from shoal.image.image import Image, ImageId
 from shoal.image.store import ImageStore
 from shoal.oci.platform import Platform, other_platform
 
+# What a processor runs besides its own, with the kernels that machines get.
+_ALSO_RUN = {"amd64": ("386",), "arm64": ("arm",)}
+
 
 class ImageNames:
     """Images by what a client calls them."""
@@ -36,6 +39,19 @@ class ImageNames:
             if not wanted.runs(made_for):
                 raise other_platform(ref, made_for, wanted)
         return image
+
+    def check_native(self, image: Image) -> None:
+        """Raises: InvalidArgument for an image of a processor that this machine has not.
+
+        The host's kernel may have an emulator for it (binfmt_misc), that of a virtual machine has none.
+        """
+        own, other = self._platform.architecture, image.platform.architecture
+        if other not in ("", own, *_ALSO_RUN.get(own, ())):
+            raise InvalidArgument(
+                f"an image for {image.platform} cannot run with --isolation vm",
+                why=f"the virtual machine has this host's processor, {own}",
+                fix=f"use an image for {self._platform}, or --isolation process",
+            )
 
     def config(self, image: Image) -> ImageConfig:
         """The image's configuration as the API has it; made once for each image."""

@@ -85,6 +85,8 @@ class Creator:
             name = normalise_name(name)
             self._registry.check_name_free(name)
         image = self._images.find(request.image, platform)
+        if request.host_config.isolation == VM:
+            self._images.check_native(image)
         config = merge_process(_own_config(request), self._images.config(image))
         warnings = [*self._generator.validate(request), *action_warnings(config.labels, health_check(config))]
         check_policy(request.host_config.restart_policy, auto_remove=request.host_config.auto_remove)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from shoal.api.update import ContainerUpdateRequest
-from shoal.engine.container.isolation import VM
+from shoal.engine.container.isolation import VM, check_isolation
 from shoal.engine.container.locks import ContainerLocks
 from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
@@ -64,6 +64,7 @@ class Updater:
         before = record.host_config
         updated, limits = self._generator.update(before, request)
         if before.isolation == VM:
+            check_isolation(updated)
             limits = _of_machine(record, limits)
         if record.is_running and limits != Resources():
             await asyncio.to_thread(self._apply, record, limits)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shoal.errors import ShoalError, Unavailable
+from shoal.errors import InvalidArgument, ShoalError, Unavailable
 from shoal.runtime.vm.accelerator import Accelerators
 from shoal.runtime.vm.initramfs import initramfs
 from shoal.runtime.vm.kernel import Kernel, kernel_in
@@ -105,10 +105,11 @@ class Machines:
         self._looking = asyncio.Lock()
 
     async def plan(self, launch: Launch, host: HostFacts) -> Plan:
-        """The plan of a container's machine. Raises: Unavailable for what is missing; Internal."""
-        parts = await self._found()
+        """The plan of a container's machine. Raises: Unavailable for what is missing; InvalidArgument; Internal."""
         size = launch.machine
         assert size is not None
+        _check_fits(size.memory_mib)
+        parts = await self._found()
         shape = parts.shape(size, len(launch.interfaces))
         files = files_command(parts.virtiofsd, host.rootfs_mount_point)
         template = self._templates.find(shape) if parts.takes_templates else None
@@ -166,6 +167,17 @@ class Machines:
                 await self._templates.make(parts.shape(usual))
             except (ShoalError, OSError) as error:
                 _log.warning("machines go on booting: %s", error)
+
+
+def _check_fits(memory_mib: int) -> None:
+    """Raises: InvalidArgument for a machine whose own book-keeping alone might exhaust the host."""
+    host_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    if memory_mib > host_mib:
+        raise InvalidArgument(
+            f"a virtual machine of {memory_mib} MiB is larger than this host",
+            why=f"which has {host_mib} MiB",
+            fix="give it less memory: docker update --memory 1g --memory-swap 2g CONTAINER",
+        )
 
 
 def find_qemu() -> str:

@@ -103,3 +103,22 @@ def test_update_refuses_containers_that_go_and_policies_that_make_no_sense() -> 
             await updater.update(record, ContainerUpdateRequest(cpu_shares=5))
 
     run(scenario)
+
+
+def test_update_of_a_machine_keeps_what_a_machine_needs() -> None:
+    """What would be refused when it is made is refused when it is changed."""
+
+    async def scenario(bench: Bench) -> None:
+        record = bench.add(isolation="vm", memory=256 * MIB, memory_swap=-1)
+        updater = _updater(bench, _Groups())
+        for request in (
+            ContainerUpdateRequest(memory=64 * MIB, memory_swap=-1),
+            ContainerUpdateRequest(cpuset_cpus="0"),
+        ):
+            with pytest.raises(InvalidArgument, match="--isolation vm"):
+                await updater.update(record, request)
+        assert (record.host_config.memory, record.host_config.cpuset_cpus) == (256 * MIB, "")
+        await updater.update(record, ContainerUpdateRequest(memory=300 * MIB, memory_swap=-1))
+        assert record.host_config.memory == 300 * MIB
+
+    run(scenario)
