@@ -51,6 +51,16 @@ def test_containers_of_a_macvlan_reach_each_other(engine: Engine, parent: str) -
     assert engine.ok("port", "web") == ""
 
 
+def test_macvlan_has_ipv6_too(engine: Engine, parent: str) -> None:
+    """Addresses and default routes of both families; containers reach each other by the second."""
+    create(engine, parent, "--ipv6", "--subnet", "fd00:211::/64")
+    started(engine, "web", "--network", "net")
+    out = run(engine, "--network", "net", script="ping -6 -c 1 -w 5 fd00:211::2; ip -o addr show eth0; ip -6 route")
+    assert " 0% packet loss" in out
+    assert "inet6 fd00:211::3/64" in out
+    assert "default via fd00:211::1" in out
+
+
 def test_macvlan_joins_and_leaves_a_running_container(engine: Engine, parent: str) -> None:
     """Beside the default bridge, as eth1; its address is another's afterwards, and the network can go."""
     create(engine, parent)

@@ -14,13 +14,13 @@ from shoal.errors import Forbidden, InvalidArgument
 _Network = IPv4Network | IPv6Network
 
 
-def read_pools(ipam: IPAM, driver: str, *, ipv6: bool) -> tuple[IPAMPool, IPAMPool, list[str]]:
-    """What is asked of IPv4 and of IPv6 addresses, and warnings. A network without IPv6 passes over what is of IPv6.
+def read_pools(ipam: IPAM, driver: str, *, ipv4: bool, ipv6: bool) -> tuple[IPAMPool, IPAMPool, list[str]]:
+    """What is asked of IPv4 and of IPv6 addresses, and warnings. What is of a family that is off is passed over.
 
     Raises: InvalidArgument with one line for each thing that is wrong; Forbidden for several subnets of a family.
     """
-    passed_over = [pool.subnet for pool in ipam.config if _is_ipv6(pool) and not ipv6]
-    pools = [pool for pool in ipam.config if ipv6 or not _is_ipv6(pool)]
+    pools = [pool for pool in ipam.config if (ipv6 if _is_ipv6(pool) else ipv4)]
+    passed_over = [pool for pool in ipam.config if pool not in pools]
     problems = [problem for pool in pools for problem in _problems(pool)]
     if problems:
         raise InvalidArgument("invalid network config:\n" + "\n".join(problems))
@@ -28,7 +28,8 @@ def read_pools(ipam: IPAM, driver: str, *, ipv6: bool) -> tuple[IPAMPool, IPAMPo
     if any(len(family) > 1 for family in families):
         raise Forbidden(f"{driver} driver doesn't support multiple subnets", fix="name one --subnet of each family")
     first, second = (family[0] if family else IPAMPool() for family in families)
-    return first, second, [f"the subnet {subnet} is not used: add --ipv6" for subnet in passed_over]
+    fixes = {True: "add --ipv6", False: "leave --ipv4=false out"}
+    return first, second, [f"the subnet {pool.subnet} is not used: {fixes[_is_ipv6(pool)]}" for pool in passed_over]
 
 
 def _is_ipv6(pool: IPAMPool) -> bool:

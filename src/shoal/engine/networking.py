@@ -136,12 +136,20 @@ class ContainerNetworks:
         return requests
 
     def gateway_of(self, wanted: dict[str, EndpointSettings]) -> str:
-        """The network that leads outside: of those with a way out that of the highest priority, then by name."""
-        return _first({name: settings for name, settings in wanted.items() if self._leads_outside(name)})
+        """The network that leads outside: of those with a way out that of the highest priority, then by name.
+
+        One without IPv4 only where there is no other.
+        """
+        outside = {name: settings for name, settings in wanted.items() if self._leads_outside(name)}
+        return _first({name: settings for name, settings in outside.items() if self._has_ipv4(name)} or outside)
 
     def gateway6_of(self, record: ContainerRecord, wanted: dict[str, EndpointSettings]) -> str:
         """The same for IPv6, of the networks in which the container has such an address at the moment."""
         return _first({name: settings for name, settings in wanted.items() if self._leads_outside6(record, name)})
+
+    def _has_ipv4(self, name: str) -> bool:
+        definition = self._catalog.definition(name)
+        return definition is None or definition.ipv4
 
     def _leads_outside(self, name: str) -> bool:
         definition = self._catalog.definition(name)
@@ -172,14 +180,14 @@ class ContainerNetworks:
     async def add_link_local(self, endpoint: Endpoint, pid: int, addresses: Sequence[str], name: str = "") -> None:
         """Gives the container's interface in a network these addresses besides. Raises: SyscallError."""
         if addresses:
-            await self._catalog.host.run(lambda _: add_addresses(pid, name, endpoint.ip, addresses))
+            await self._catalog.host.run(lambda _: add_addresses(pid, name, endpoint.addresses[0], addresses))
 
     async def write_settings(
         self, endpoint: Endpoint, pid: int, sysctls: Sequence[tuple[str, str, str]], name: str = ""
     ) -> None:
         """Writes what was asked of the container's interface in a network. Raises: SyscallError, InvalidArgument."""
         if sysctls:
-            await self._catalog.host.run(lambda _: write_settings(pid, name, endpoint.ip, sysctls))
+            await self._catalog.host.run(lambda _: write_settings(pid, name, endpoint.addresses[0], sysctls))
 
     def announce(self, record: ContainerRecord, action: str) -> None:
         """Tells of a container that was connected to its networks, or disconnected."""

@@ -77,10 +77,11 @@ class Networks:
         if not name or name != name.strip() or "/" in name:
             raise InvalidArgument(f"invalid network name: {name!r}", why="it is empty, or has a space or a slash")
         driver = _driver(request.driver)
-        if request.enable_ipv6 and driver != "bridge":
-            raise Unsupported(f"IPv6 is not served by the driver {driver}", fix="leave --ipv6 out, or use a bridge")
-        if request.enable_ipv4 is False:
-            raise Unsupported("networks without IPv4 are not served", fix="leave --ipv4=false out")
+        ipv4 = request.enable_ipv4 is not False
+        if not ipv4 and not request.enable_ipv6:
+            raise InvalidArgument("IPv4 or IPv6 must be enabled", fix="add --ipv6, or leave --ipv4=false out")
+        if not ipv4 and driver != "bridge":
+            raise Unsupported(f"the driver {driver} serves no network without IPv4", fix="use a bridge")
         if request.scope not in ("", "local"):
             raise Forbidden("cannot create a swarm scoped network when swarm is not active", fix="leave --scope out")
         if request.ingress or request.config_only or request.config_from:
@@ -88,7 +89,7 @@ class Networks:
         ipam = request.ipam or IPAM()
         if ipam.driver not in ("", "default"):
             raise NotFound(f'plugin "{ipam.driver}" not found', fix="leave --ipam-driver out")
-        pool, pool6, warnings = read_pools(ipam, driver, ipv6=bool(request.enable_ipv6))
+        pool, pool6, warnings = read_pools(ipam, driver, ipv4=ipv4, ipv6=bool(request.enable_ipv6))
         definition = NetworkDefinition(
             id=secrets.token_hex(32),
             name=name,
@@ -98,6 +99,7 @@ class Networks:
             gateway=pool.gateway,
             ip_range=pool.ip_range,
             reserved=pool.auxiliary_addresses,
+            ipv4=ipv4,
             ipv6=bool(request.enable_ipv6),
             subnet6=pool6.subnet,
             gateway6=pool6.gateway,
@@ -169,6 +171,7 @@ class Networks:
             id=info.id,
             created=format_rfc3339(info.created_ns),
             driver=info.driver,
+            enable_ipv4=definition is None or definition.ipv4,
             enable_ipv6=bool(info.subnet6),
             ipam=IPAM(config=_pools(info, definition), options=definition.ipam_options if definition else None),
             containers=dict(containers),

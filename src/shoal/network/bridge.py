@@ -21,7 +21,7 @@ from shoal.network.bridge_addresses import AddressPools
 from shoal.network.bridge_config import ISOLATED, ROUTED, BridgeConfig
 from shoal.network.bridge_device import BridgeDevice
 from shoal.network.bridge_host import BridgeHost, HostKernel
-from shoal.network.bridge_setup import BridgeSetup, Known, publications_of
+from shoal.network.bridge_setup import BridgeSetup, Known, bridge_mac, publications_of
 from shoal.network.driver import NOTHING_ASKED, EndpointRequest
 from shoal.network.endpoint import Endpoint, NetworkInfo, PublishedPort, default_mac
 from shoal.network.firewall.conntrack import forget_udp_flows
@@ -103,7 +103,7 @@ class BridgeNetwork:
             lambda kernel: self._setup.start_device(kernel, self._device, known)
         )
         self._device = device
-        self._record = replace(self._record, address=str(addresses.ipv4), address6=str(addresses.ipv6 or ""))
+        self._record = replace(self._record, address=str(addresses.ipv4 or ""), address6=str(addresses.ipv6 or ""))
         self._store.save_network(self._record)
         self._pools = AddressPools(self._config, addresses)
         self._endpoints = {}
@@ -188,28 +188,29 @@ class BridgeNetwork:
         wanted_mac = parse_mac(request.mac) if request.mac else None
         ip, ip6 = pools.take(request.ip, request.ip6)
         try:
-            wanted, opened = self._place(request.ports, ip6)
+            wanted, opened = self._place(request.ports, ip, ip6)
             published = self._ports.reserve(wanted, ip, ip6)
         except ShoalError:
             pools.give_back(ip, ip6)
             raise
         endpoint_id, veth = self._new_names(container_id)
+        (prefix, prefix6), (gateway, gateway6) = pools.prefixes, pools.gateways
         endpoint = Endpoint(
             network=self._config.name,
             network_id=self._record.id,
             container_id=container_id,
             endpoint_id=endpoint_id,
             ip=ip,
-            prefix=pools.ipv4.subnet.prefixlen,
-            gateway=str(pools.ipv4.gateway) if self._config.gateway_mode != ISOLATED else "",
-            mac=wanted_mac or default_mac(ip),
+            prefix=prefix,
+            gateway=gateway if self._config.gateway_mode != ISOLATED else "",
+            mac=wanted_mac or default_mac(ip or ip6),
             mtu=self._config.mtu,
             veth=veth,
             ports=(*published, *opened),
             gateway_mac=self._gateway_mac(pools),
             ip6=ip6,
-            prefix6=pools.ipv6.subnet.prefixlen if pools.ipv6 else 0,
-            gateway6=str(pools.ipv6.gateway) if pools.ipv6 and self._config.gateway_mode6 != ISOLATED else "",
+            prefix6=prefix6,
+            gateway6=gateway6 if self._config.gateway_mode6 != ISOLATED else "",
         )
         self._endpoints[container_id] = endpoint
         self._store.save_endpoint(endpoint)
@@ -217,13 +218,12 @@ class BridgeNetwork:
 
     def _gateway_mac(self, pools: AddressPools) -> str:
         """The bridge's own, where it is the bridge that has the gateway's address, and shoal that made the bridge."""
-        if self._config.adopted or not self._config.has_address:
-            return ""
-        return default_mac(str(pools.ipv4.gateway))
+        has_address = self._config.has_address or (not self._config.ipv4 and self._config.gateway_mode6 != ISOLATED)
+        return bridge_mac(pools.addresses) if has_address and not self._config.adopted else ""
 
-    def _place(self, ports: Sequence[PortRequest], ip6: str) -> tuple[list[PortRequest], list[PublishedPort]]:
+    def _place(self, ports: Sequence[PortRequest], ip: str, ip6: str) -> tuple[list[PortRequest], list[PublishedPort]]:
         """As Publishing.place."""
-        return self._publishing.place(() if self._config.internal else ports, has_ipv6=bool(ip6))
+        return self._publishing.place(() if self._config.internal else ports, has_ipv4=bool(ip), has_ipv6=bool(ip6))
 
     async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
         """Make the veth pair with its peer in the network namespace of `pid`, and let the ports lead to it.
@@ -277,7 +277,7 @@ class BridgeNetwork:
         Raises: Internal (taken), NftError; then nothing has changed.
         """
         before = self._endpoints[container_id]
-        requests, routed = self._place(ports, before.ip6)
+        requests, routed = self._place(ports, before.ip, before.ip6)
         kept, wanted = kept_ports(before.ports, requests, closing)
         kept += [port for port in routed if port in before.ports]
         new = [port for port in routed if port not in before.ports]
@@ -403,7 +403,8 @@ class BridgeNetwork:
             endpoint = self._pools.take_again(endpoint)
         except ShoalError as error:
             self._store.delete_endpoint(self._config.name, endpoint.container_id)
-            return [f"dropped the endpoint of container {endpoint.container_id[:12]}: {endpoint.ip}: {error}"]
+            address = endpoint.addresses[0]
+            return [f"dropped the endpoint of container {endpoint.container_id[:12]}: {address}: {error}"]
         self._endpoints[endpoint.container_id] = endpoint
         return [
             f"port {port.host_ip}:{port.host_port}/{port.protocol} of container {endpoint.container_id[:12]} was bound"

@@ -19,7 +19,7 @@ Interface = TypeVar("Interface", IPv4Interface, IPv6Interface)
 class BridgeAddresses:
     """The gateways of a network with their subnets, which the bridge mostly has as its own addresses."""
 
-    ipv4: IPv4Interface
+    ipv4: IPv4Interface | None
     ipv6: IPv6Interface | None = None
 
 
@@ -63,15 +63,29 @@ class AddressPools:
     def __init__(self, config: Addressed, addresses: BridgeAddresses) -> None:
         self._name = config.name
         self.addresses = addresses
-        self.ipv4 = _pool(addresses.ipv4, config.ip_range, config.reserved)
+        self.ipv4: Pool | None = None
+        if addresses.ipv4 is not None:
+            self.ipv4 = _pool(addresses.ipv4, config.ip_range, config.reserved)
         self.ipv6: Pool | None = None
         if addresses.ipv6 is not None and config.ipv6 is not None:
             self.ipv6 = _pool(addresses.ipv6, config.ipv6.ip_range, config.ipv6.reserved)
 
+    @property
+    def prefixes(self) -> tuple[int, int]:
+        """The lengths of the prefixes, 0 for a family that there is not."""
+        ipv4, ipv6 = self.ipv4, self.ipv6
+        return ipv4.subnet.prefixlen if ipv4 else 0, ipv6.subnet.prefixlen if ipv6 else 0
+
+    @property
+    def gateways(self) -> tuple[str, str]:
+        """The gateways, "" for a family that there is not."""
+        ipv4, ipv6 = self.ipv4, self.ipv6
+        return str(ipv4.gateway) if ipv4 else "", str(ipv6.gateway) if ipv6 else ""
+
     def take(self, ip: str, ip6: str) -> tuple[str, str]:
         """The asked addresses, or the lowest free ones for "", held from now on; both or none.
 
-        The second is "" in a network without IPv6. Raises: Unavailable, InvalidArgument, Forbidden.
+        That of a family which the network lacks is "". Raises: Unavailable, InvalidArgument, Forbidden.
         """
         if ip6 and self.ipv6 is None:
             raise InvalidArgument(
@@ -79,11 +93,17 @@ class AddressPools:
                 why=f"the network {self._name} has no IPv6",
                 fix="docker network create --ipv6 --subnet fd00:1:2:3::/64 NAME",
             )
+        if ip and self.ipv4 is None:
+            raise InvalidArgument(
+                f"no configured subnet or ip-range contain the IP address {ip}",
+                why=f"the network {self._name} has no IPv4",
+                fix="docker network create --subnet 10.9.0.0/24 NAME",
+            )
         first = _take(self.ipv4, ip)
         try:
-            return first, _take(self.ipv6, ip6) if self.ipv6 is not None else ""
+            return first, _take(self.ipv6, ip6)
         except ShoalError:
-            self.ipv4.release(first)
+            self.give_back(first, "")
             raise
 
     def take_again(self, endpoint: Endpoint) -> Endpoint:
@@ -94,23 +114,27 @@ class AddressPools:
         if self.ipv6 is None and endpoint.ip6:
             ports = tuple(port for port in endpoint.ports if not port.is_ipv6)
             endpoint = replace(endpoint, ip6="", prefix6=0, gateway6="", ports=ports)
-        self.ipv4.reserve(endpoint.ip)
+        if self.ipv4 is not None:
+            self.ipv4.reserve(endpoint.ip)
         if self.ipv6 is not None and endpoint.ip6:
             try:
                 self.ipv6.reserve(endpoint.ip6)
             except ShoalError:
-                self.ipv4.release(endpoint.ip)
+                self.give_back(endpoint.ip, "")
                 raise
         return endpoint
 
     def give_back(self, ip: str, ip6: str) -> None:
         """Free addresses; harmless for those that are not held."""
-        self.ipv4.release(ip)
+        if self.ipv4 is not None and ip:
+            self.ipv4.release(ip)
         if self.ipv6 is not None and ip6:
             self.ipv6.release(ip6)
 
 
-def _take(pool: Pool, address: str) -> str:
+def _take(pool: Pool | None, address: str) -> str:
+    if pool is None:
+        return ""
     return pool.reserve(address) if address else pool.allocate()
 
 

@@ -31,7 +31,8 @@ class BridgeConfig:
     `ip_range` bounds the addresses that are handed out, `reserved` are never. `internal`: no way out of it;
     `icc`: its containers reach each other; `masquerade`: to the outside they seem to be the host. `host_ip` is where
     ports are published that name no address. `adopted`: the bridge is the operator's, who made it and keeps it.
-    `inhibit_ipv4`: the gateway is somebody else's address, not the bridge's. `ipv6` is None without IPv6.
+    `inhibit_ipv4`: the gateway is somebody else's address, not the bridge's. `ipv6` is None without IPv6;
+    without `ipv4` there is nothing else.
     `options` is what inspections show. `id` and `created_ns` are those of a network that a user made; without them they
     are chosen at its first start.
     """
@@ -52,6 +53,7 @@ class BridgeConfig:
     adopted: bool = False
     gateway_mode: str = NAT
     inhibit_ipv4: bool = False
+    ipv4: bool = True
     ipv6: Ipv6Config | None = None
     options: dict[str, str] = field(default_factory=dict)
     id: str = ""
@@ -65,7 +67,7 @@ class BridgeConfig:
     @property
     def has_address(self) -> bool:
         """Whether the bridge has the gateway's IPv4 address."""
-        return not self.inhibit_ipv4 and self.gateway_mode != ISOLATED
+        return self.ipv4 and not self.inhibit_ipv4 and self.gateway_mode != ISOLATED
 
     @property
     def gateway_mode6(self) -> str:

@@ -169,8 +169,8 @@ class BridgeDevice:
             name = free_name(inner)
         self.connect(endpoint, pid, name, isolated=isolated)
         with self._inside(pid) as inner:
-            address6 = f"{endpoint.ip6}/{endpoint.prefix6}" if endpoint.ip6 else None
-            inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None, address6=address6)
+            address, address6 = endpoint.placed
+            inner.configure_interface(name, address, None, address6=address6)
 
     def let_meet_itself(self, endpoint: Endpoint, *, isolated: bool) -> None:
         """Let the container reach itself through a port that it publishes. Raises: SyscallError."""

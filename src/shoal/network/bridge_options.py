@@ -57,6 +57,7 @@ def bridge_config(definition: NetworkDefinition, table: str, defaults: PoolDefau
         host_ip=_host_binding(options.get(_HOST_BINDING, ANY_ADDRESS)),
         gateway_mode=_gateway_mode(options, _GATEWAY_MODE, definition),
         inhibit_ipv4=_boolean(options, _INHIBIT, default="false"),
+        ipv4=definition.ipv4,
         ipv6=_ipv6_config(definition, defaults) if definition.ipv6 else None,
         options=options,
         id=definition.id,

@@ -62,7 +62,7 @@ class BridgeSetup:
                 addresses, notes = self._choose_addresses(bridge, known)
                 notes += bridge.ensure(
                     self._own_addresses(addresses),
-                    default_mac(str(addresses.ipv4.ip)),
+                    bridge_mac(addresses),
                     loopback6=addresses.ipv6 is not None and config.gateway_mode6 != ISOLATED,
                 )
         except BaseException:
@@ -77,12 +77,16 @@ class BridgeSetup:
         # After a reboot: without the bridge no container of it can be alive.
         endpoints = known.endpoints if bridge.find() is not None else []
         claimed = bridge.claimed()
-        ipv4, notes = choose_address(
-            parse_bip(config.bip) if config.bip else None,
-            IPv4Interface(record.address) if record.address else None,
-            claimed,
-            lambda: first_gateway(pick_pool([*claimed, *known.others], config.pools)),
-            in_use=bool(endpoints),
+        ipv4, notes = (
+            (None, list[str]())
+            if not config.ipv4
+            else choose_address(
+                parse_bip(config.bip) if config.bip else None,
+                IPv4Interface(record.address) if record.address else None,
+                claimed,
+                lambda: first_gateway(pick_pool([*claimed, *known.others], config.pools)),
+                in_use=any(endpoint.ip for endpoint in endpoints),
+            )
         )
         if config.ipv6 is None:
             return BridgeAddresses(ipv4), notes
@@ -99,7 +103,7 @@ class BridgeSetup:
 
     def _own_addresses(self, addresses: BridgeAddresses) -> list[BridgeAddress]:
         """The gateways that the bridge itself is."""
-        own: list[BridgeAddress] = [addresses.ipv4] if self._config.has_address else []
+        own: list[BridgeAddress] = [addresses.ipv4] if addresses.ipv4 and self._config.has_address else []
         if addresses.ipv6 is not None and self._config.gateway_mode6 != ISOLATED:
             own.append(addresses.ipv6)
         return own
@@ -111,7 +115,7 @@ class BridgeSetup:
         config = self._config
         network = BridgedSubnet(
             config.bridge,
-            str(addresses.ipv4.network),
+            str(addresses.ipv4.network) if addresses.ipv4 else "",
             config.internal,
             config.masquerade,
             config.gateway_mode,
@@ -168,14 +172,13 @@ class BridgeSetup:
         """The bridge's own addresses, which no container may use."""
         own = [str(address.ip) for address in self._own_addresses(addresses)]
         if any(":" in address for address in own) and not self._config.adopted:
-            own.append(link_local(default_mac(str(addresses.ipv4.ip))))
+            own.append(link_local(bridge_mac(addresses)))
         return [Claim(self._group, address) for address in own]
 
     def _known_gateways(self, record: NetworkRecord) -> list[Claim]:
-        if not record.address:
-            return []
+        ipv4 = IPv4Interface(record.address) if record.address else None
         ipv6 = IPv6Interface(record.address6) if record.address6 else None
-        return self._gateways(BridgeAddresses(IPv4Interface(record.address), ipv6))
+        return self._gateways(BridgeAddresses(ipv4, ipv6))
 
     def claims_of(self, endpoint: Endpoint) -> list[Claim]:
         """The addresses that only this endpoint may use, its link's own among them."""
@@ -189,6 +192,13 @@ class BridgeSetup:
         bridge = self._config.bridge
         known = kernel.exceptions.pop((bridge, family), None)
         return known or ForwardException(kernel.nft, bridge, family)
+
+
+def bridge_mac(addresses: BridgeAddresses) -> str:
+    """The MAC of a bridge that shoal makes: that of its gateway."""
+    gateway = addresses.ipv4 or addresses.ipv6
+    assert gateway is not None  # a network has one of the families
+    return default_mac(str(gateway.ip))
 
 
 def publications_of(endpoint: Endpoint) -> list[Publication]:

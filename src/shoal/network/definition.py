@@ -10,7 +10,8 @@ from typing import Any
 class NetworkDefinition:
     """What `docker network create` said. `reserved` are the auxiliary addresses by name; "" where nothing was said.
 
-    `subnet6` to `reserved6` are the same for IPv6, which only networks with `ipv6` have.
+    `subnet6` to `reserved6` are the same for IPv6, which only networks with `ipv6` have; `ipv4` is off where there is
+    nothing else.
     """
 
     id: str
@@ -21,6 +22,7 @@ class NetworkDefinition:
     gateway: str = ""
     ip_range: str = ""
     reserved: dict[str, str] = field(default_factory=dict)
+    ipv4: bool = True
     ipv6: bool = False
     subnet6: str = ""
     gateway6: str = ""

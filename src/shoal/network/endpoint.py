@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import Literal
 
 from shoal.oci.network import InterfaceConfig
@@ -13,8 +14,9 @@ ANY_ADDRESS, ANY_ADDRESS6 = "0.0.0.0", "::"
 
 
 def default_mac(ip: str) -> str:
-    """The MAC of the container, or the bridge, that has this address: Docker's 02:42 and its four bytes."""
-    return "02:42:" + IPv4Address(ip).packed.hex(":")
+    """The MAC of the container, or the bridge, that has this address: Docker's 02:42 and its bytes, or a digest."""
+    packed = ip_address(ip).packed
+    return "02:42:" + (packed if len(packed) == 4 else hashlib.sha256(packed).digest()[:4]).hex(":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,28 @@ class Endpoint:
         """The container's addresses in the network, IPv4 first."""
         return [address for address in (self.ip, self.ip6) if address]
 
+    @property
+    def placed(self) -> tuple[str, str | None]:
+        """The address with its prefix that its interface has first, and the IPv6 one that it has besides."""
+        address6 = f"{self.ip6}/{self.prefix6}" if self.ip6 else None
+        return (f"{self.ip}/{self.prefix}", address6) if self.ip else (address6 or "", None)
+
     def interface(self, name: str = "eth0", *, routes: bool = True, routes6: bool = True) -> InterfaceConfig | None:
         """What the container has to configure on its side; None where the network gives it no interface.
 
         `routes`, `routes6`: its way to the outside leads through this network.
         """
-        if not self.ip:
+        if not self.addresses:
             return None
+        main, second = self.placed
+        if not self.ip:
+            routes, routes6 = routes6, False
         return InterfaceConfig(
             name=name,
-            address=f"{self.ip}/{self.prefix}",
-            gateway=(self.gateway or None) if routes else None,
+            address=main,
+            gateway=(self.gateway or self.gateway6 or None) if routes else None,
             gateway_mac=(self.gateway_mac or None) if routes or (routes6 and self.ip6) else None,
-            address6=f"{self.ip6}/{self.prefix6}" if self.ip6 else None,
+            address6=second,
             gateway6=(self.gateway6 or None) if routes6 else None,
             mac=self.mac,
             mtu=self.mtu,

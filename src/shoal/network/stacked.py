@@ -24,7 +24,7 @@ from shoal.network.container_side import free_name, holder_of, inside, lead_outs
 from shoal.network.driver import NOTHING_ASKED, EndpointRequest
 from shoal.network.endpoint import ANY_ADDRESS, ANY_ADDRESS6, Endpoint, NetworkInfo, default_mac
 from shoal.network.host_claims import host_claims, host_claims6, pool_choice
-from shoal.network.ipam import Pool, first_gateway, parse_mac, pick_pool
+from shoal.network.ipam import first_gateway, parse_mac, pick_pool
 from shoal.network.ipam6 import first_gateway6, pick_subnet6
 from shoal.network.ipv6_host import check_ipv6
 from shoal.network.parents import Parents, check_kind
@@ -112,18 +112,19 @@ class StackedNetwork:
             raise Conflict(f"endpoint with name {container_id[:12]} already exists in network {self.name}")
         asked_mac = self._asked_mac(request.mac)
         ip, ip6 = pools.take(request.ip, request.ip6)
-        mac = "" if self._config.has_mac_of_parent else asked_mac or default_mac(ip)
+        mac = asked_mac or ("" if self._config.has_mac_of_parent else default_mac(ip))
+        (prefix, prefix6), (gateway, gateway6) = pools.prefixes, pools.gateways
         endpoint = Endpoint(
             network=self.name,
             network_id=self._record.id,
             container_id=container_id,
             endpoint_id=self._new_id(),
             ip=ip,
-            prefix=pools.ipv4.subnet.prefixlen,
-            gateway=self._gateway(pools.ipv4),
+            prefix=prefix,
+            gateway=self._gateway(gateway),
             ip6=ip6,
-            prefix6=pools.ipv6.subnet.prefixlen if pools.ipv6 else 0,
-            gateway6=self._gateway(pools.ipv6) if pools.ipv6 else "",
+            prefix6=prefix6,
+            gateway6=self._gateway(gateway6),
             mac=mac,
             mtu=self._config.mtu,
         )
@@ -132,17 +133,16 @@ class StackedNetwork:
         return endpoint
 
     def _asked_mac(self, text: str) -> str:
-        if text and self._config.has_mac_of_parent:
+        if text and self._config.kind == "ipvlan":
             raise InvalidArgument(
-                f"{self._config.kind} interfaces do not support custom mac address assignment",
-                why=f"in the mode {self._config.mode} they have their parent's",
+                "ipvlan interfaces do not support custom mac address assignment", why="they have their parent's"
             )
         return parse_mac(text) if text else ""
 
-    def _gateway(self, pool: Pool) -> str:
-        if self._config.is_routed:
-            return ANY_ADDRESS if pool.subnet.version == 4 else ANY_ADDRESS6
-        return "" if self._config.internal else str(pool.gateway)
+    def _gateway(self, address: str) -> str:
+        if address and self._config.is_routed:
+            return ANY_ADDRESS6 if ":" in address else ANY_ADDRESS
+        return "" if self._config.internal else address
 
     async def connect(self, endpoint: Endpoint, pid: int, interface: str = "eth0") -> None:
         """Make the interface in the network namespace of `pid`.
@@ -164,8 +164,8 @@ class StackedNetwork:
             with inside(pid) as inner:
                 name = free_name(inner)
                 self._add_interface(kernel.netlink, inner, endpoint, pid, name)
-                address6 = f"{endpoint.ip6}/{endpoint.prefix6}" if endpoint.ip6 else None
-                inner.configure_interface(name, f"{endpoint.ip}/{endpoint.prefix}", None, address6=address6)
+                address, address6 = endpoint.placed
+                inner.configure_interface(name, address, None, address6=address6)
 
         await self._host.run(work)
 
@@ -253,6 +253,9 @@ class StackedNetwork:
         try:
             netlink.link_add(request)
             inner.link_set(made, name=name)
+            if config.is_exclusive and endpoint.mac:
+                # Made with its parent's; given another one, it gives it to its parent, until it goes.
+                inner.link_set(name, mac=endpoint.mac)
             if endpoint.ip6:
                 with open_namespace("/proc/thread-self/ns/net") as home:
                     ready_for_ipv6(pid, home, name)

@@ -13,12 +13,12 @@ class InterfaceConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = "eth0"
     address: str | None = None
-    """With its prefix, "172.17.0.2/16"; None leaves the interface unconfigured."""
+    """With its prefix, "172.17.0.2/16", or "fd00::2/64" in a network without IPv4; None leaves it unconfigured."""
     gateway: str | None = None
     gateway_mac: str | None = None
     """The gateway's, where the host knows it for good: the container needs no ARP to reach it."""
     address6: str | None = None
-    """With its prefix, "fd00::2/64"; None for an interface without IPv6."""
+    """With its prefix, "fd00::2/64"; None where `address` is all."""
     gateway6: str | None = None
     mac: str | None = None
     """Already set by the host when it made the veth pair; here for inspection."""

@@ -171,13 +171,26 @@ def test_internal_macvlan_gives_no_gateway(site: Site, make: Make) -> None:
     assert not interface.gateway
 
 
+def test_passthru_gives_its_parent_the_mac_that_was_asked_for(site: Site, make: Make) -> None:
+    """As long as the container lives; then the parent has its own again."""
+    with Netlink() as netlink:
+        before = netlink.link_get("eth0").mac
+        network = make("lan", macvlan_mode="passthru")
+        endpoint = site.run(network.allocate("a" * 64, EndpointRequest(mac="02:00:00:00:00:05")))
+        assert endpoint.mac == "02:00:00:00:00:05"
+        namespace = site.process()
+        site.run(network.plug(endpoint, namespace.pid))
+        assert "02:00:00:00:00:05" in namespace.ip("link", "show", "eth0")
+        assert netlink.link_get("eth0").mac == "02:00:00:00:00:05"
+        site.run(network.unplug("a" * 64, namespace.pid))
+        assert netlink.link_get("eth0").mac == before
+
+
 def test_passthru_has_the_parent_for_itself(site: Site, make: Make) -> None:
     """One network, one container, the parent's MAC; the second of each is refused with what is in the way."""
     network = make("lan", macvlan_mode="passthru")
     with pytest.raises(Forbidden, match="network lan is already using parent interface eth0"):
         make("other", subnet="10.9.0.0/24")
-    with pytest.raises(InvalidArgument, match="custom mac address"):
-        site.run(network.allocate("a" * 64, EndpointRequest(mac="02:00:00:00:00:05")))
     namespace = container(site, network, "a", "192.0.2.10")
     with Netlink() as netlink:
         assert netlink.link_get("eth0").mac in namespace.ip("link", "show", "eth0")
