@@ -78,11 +78,44 @@ class ImageMetadata(Wire, kw_only=True):
     last_tag_time: str = "0001-01-01T00:00:00Z"
 
 
+class ManifestSize(Wire, kw_only=True):
+    """Bytes of the content as registries have it, as far as that is here, and of it with the files."""
+
+    content: int
+    total: int
+
+
+class UnpackedSize(Wire, kw_only=True):
+    """Bytes of the files."""
+
+    unpacked: int
+
+
+class ManifestImage(Wire, kw_only=True):
+    """What a manifest that is an image's says of it; `containers` are ids."""
+
+    platform: OCIPlatform
+    containers: list[str]
+    size: UnpackedSize
+
+
+class ManifestSummary(Wire, kw_only=True):
+    """One manifest of an image. Docker API v1.50 `ImageManifestSummary`."""
+
+    id: str = field(name="ID")
+    descriptor: OCIDescriptor
+    available: bool = True
+    size: ManifestSize
+    kind: str = "image"
+    image_data: ManifestImage
+
+
 class ImageInspect(Wire, kw_only=True, omit_defaults=True):
     """All about one image. Docker API v1.50 `ImageInspect`; `size` in bytes, all layers counted."""
 
     id: str
     descriptor: OCIDescriptor | None = None
+    manifests: list[ManifestSummary] | None = None
     repo_tags: list[str]
     repo_digests: list[str]
     parent: str
@@ -116,6 +149,7 @@ class ImageSummary(Wire, kw_only=True, omit_defaults=True):
     labels: dict[str, str] | None
     containers: int
     descriptor: OCIDescriptor | None = None
+    manifests: list[ManifestSummary] | None = None
 
 
 class HistoryItem(Wire, kw_only=True):

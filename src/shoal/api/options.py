@@ -54,6 +54,7 @@ class ImageListOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     all: bool = False
     shared_size: bool = False
+    manifests: bool = False
     filters: Filters = msgspec.field(default_factory=Filters)
     version: ApiVersion = MAXIMUM
 

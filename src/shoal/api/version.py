@@ -43,6 +43,10 @@ V1_41 = ApiVersion(1, 41)  # a sample of stats at once; the platform of a new co
 V1_42 = ApiVersion(1, 42)  # streams say whether they are multiplexed; signals to stop with; sizes of consoles
 V1_44 = ApiVersion(1, 44)  # VirtualSize is gone from images
 V1_46 = ApiVersion(1, 46)  # the platform to push
+V1_47 = ApiVersion(1, 47)  # manifests of images in lists
+V1_48 = ApiVersion(1, 48)  # manifests of an image; the platform of its history, to save and to load
+V1_49 = ApiVersion(1, 49)  # the platform to inspect
+V1_50 = ApiVersion(1, 50)  # the platforms to remove
 
 
 def parse_version(text: str) -> ApiVersion:

@@ -17,6 +17,7 @@ from shoal.api.image import (
     ImageMetadata,
     ImagesPruneReport,
     ImageSummary,
+    ManifestSummary,
     RootFS,
 )
 from shoal.api.options import ImageListOptions
@@ -26,6 +27,7 @@ from shoal.api.version import V1_44, ApiVersion
 from shoal.engine.clock import Clock
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.events import EventLog
+from shoal.engine.image_manifests import manifest_summaries
 from shoal.engine.image_names import api_config
 from shoal.engine.threads import PIECE_BYTES, BodyReader, Outlet, PieceWriter, produced_by
 from shoal.errors import Conflict, NotFound
@@ -33,7 +35,7 @@ from shoal.image.filters import ImageFilters
 from shoal.image.image import Deleted, Image, ImageId, ImageUser, LayerProgress, LoadEvent, Removal, Renamed
 from shoal.image.store import ImageStore
 from shoal.oci.digest import short_id
-from shoal.oci.platform import Platform
+from shoal.oci.platform import Platform, other_platform
 from shoal.oci.reference import Reference
 
 _NS = 1_000_000_000
@@ -75,7 +77,23 @@ class Images:
         """The images that the filters let through, the newest first. Raises: InvalidArgument, NotFound."""
         images = self._store.list(self._filters(options.filters), show_all=options.all)
         shared = self._store.shared_sizes() if options.shared_size else {}
-        return [self._summary(image, options.version, shared.get(image.id, -1)) for image in images]
+        rows = [self._summary(image, options.version, shared.get(image.id, -1)) for image in images]
+        if options.manifests:
+            for row, image in zip(rows, images, strict=True):
+                row.manifests = [*await self._manifests(image)]
+        return rows
+
+    async def _manifests(self, image: Image) -> Sequence[ManifestSummary]:
+        containers = [user.container_id for user in self._users(image.id)]
+        return await asyncio.to_thread(manifest_summaries, self._store, image, containers)
+
+    def _for(self, ref: str, platform: str | None) -> Image:
+        """The image, where it is for `platform`, if that is asked for. Raises: NotFound, InvalidArgument."""
+        image = self._store.get(ref)
+        wanted = Platform.parse(platform, host=self._platform) if platform else None
+        if wanted is not None and not wanted.runs(image.platform):
+            raise other_platform(ref, image.platform, wanted)
+        return image
 
     def _filters(self, filters: Filters) -> ImageFilters:
         until = [parse_moment(text, now_ns=self._clock()) for text in filters.get("until")]
@@ -99,9 +117,9 @@ class Images:
     def _users(self, id: ImageId) -> Sequence[ImageUser]:
         return [ImageUser(record.id, record.is_active) for record in self._registry if record.image_id == id]
 
-    async def inspect(self, ref: str) -> ImageInspect:
+    async def inspect(self, ref: str, *, platform: str | None = None, manifests: bool = False) -> ImageInspect:
         """All about one image. Raises: NotFound, InvalidArgument."""
-        image = self._store.get(ref)
+        image = self._for(ref, platform)
         document = image.document
         return ImageInspect(
             id=image.id,
@@ -118,6 +136,7 @@ class Images:
             os=document.os,
             os_version=document.os_version,
             size=image.size_bytes,
+            manifests=[*await self._manifests(image)] if manifests else None,
             graph_driver=DriverData(name=self._storage_driver),
             root_fs=RootFS(layers=list(image.diff_ids)),
             metadata=ImageMetadata(
@@ -125,8 +144,9 @@ class Images:
             ),
         )
 
-    async def history(self, ref: str) -> Sequence[HistoryItem]:
+    async def history(self, ref: str, *, platform: str | None = None) -> Sequence[HistoryItem]:
         """The image's history, the newest line first. Raises: NotFound."""
+        self._for(ref, platform)
         return [
             HistoryItem(
                 id=entry.id,
@@ -150,8 +170,17 @@ class Images:
         await asyncio.to_thread(self._store.tag, image.id, name)
         self._tell("tag", image.id, name.familiar())
 
-    async def remove(self, ref: str, *, force: bool, prune: bool) -> Sequence[ImageDeleteItem]:
-        """What was untagged and deleted, in order; an artifact is only untagged. Raises: NotFound, Conflict."""
+    async def remove(
+        self, ref: str, *, force: bool, prune: bool, platforms: Sequence[str] = ()
+    ) -> Sequence[ImageDeleteItem]:
+        """What was untagged and deleted, in order; an artifact is only untagged.
+
+        With `platforms` only what is for each of them goes, and an image here is for one.
+
+        Raises: NotFound, Conflict.
+        """
+        for platform in platforms:
+            self._for(ref, platform)
         artifact = await asyncio.to_thread(self._store.artifact_named, ref)
         if artifact is not None:
             await asyncio.to_thread(self._store.artifacts.remove, artifact)
@@ -167,12 +196,16 @@ class Images:
         self._tell("untag", id, step.reference)
         return ImageDeleteItem(untagged=step.reference)
 
-    async def load(self, body: AsyncIterator[bytes], *, quiet: bool) -> AsyncIterator[JSONMessage]:
+    async def load(
+        self, body: AsyncIterator[bytes], *, quiet: bool, platform: str | None = None
+    ) -> AsyncIterator[JSONMessage]:
         """Progress of `docker load`, and what was loaded. Raises: InvalidArgument, Internal."""
+        wanted = Platform.parse(platform, host=self._platform) if platform else None
         source = BodyReader(body)
 
         def work(outlet: Outlet[LoadEvent]) -> None:
-            for event in self._store.load(io.BufferedReader(source, PIECE_BYTES), progress=outlet.put):
+            stream = io.BufferedReader(source, PIECE_BYTES)
+            for event in self._store.load(stream, progress=outlet.put, platform=wanted):
                 outlet.put(event)
 
         async with aclosing(produced_by(work, source)) as events:
@@ -188,9 +221,11 @@ class Images:
                     name = f"Loaded image: {event.reference}" if event.reference else f"Loaded image ID: {event.id}"
                     yield JSONMessage(stream=f"{name}\n")
 
-    async def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
+    async def save(self, refs: Sequence[str], *, platform: str | None = None) -> AsyncIterator[bytes]:
         """A tar archive of the images. Raises (before the first piece): NotFound."""
         images = self._store.chosen_for_save(refs)
+        for image in images if platform else ():
+            self._for(image.id, platform)
 
         def work(outlet: Outlet[bytes]) -> None:
             writer = PieceWriter(outlet)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from shoal.errors import InvalidArgument, NotFound
 from shoal.image.archive.choice import choose
 from shoal.image.archive.load import Loader
-from shoal.image.archive.save import ArchiveWriter
+from shoal.image.archive.save import ArchiveWriter, manifest_of
 from shoal.image.artifacts import Artifacts
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
@@ -45,13 +45,15 @@ from shoal.image.making import ImageMaker, spool_stream, spool_written
 from shoal.image.merged_tar import write_merged
 from shoal.image.partials import Partials
 from shoal.image.registry.endpoints import RegistrySettings
-from shoal.image.registry.sources import Sources
+from shoal.image.registry.sources import KeptManifest, Sources
 from shoal.image.removal import Remover
 from shoal.image.scratch import Scratch
 from shoal.image.snapshot.choice import open_snapshotter
 from shoal.image.snapshot.protocol import Snapshotter
 from shoal.image.stack import StackedLayer, stack_of
-from shoal.oci.digest import Digest
+from shoal.oci.descriptor import MEDIA_MANIFEST
+from shoal.oci.digest import Digest, sha256_of
+from shoal.oci.documents import encode_document
 from shoal.oci.image_spec import (
     History,
     ImageConfig,
@@ -238,6 +240,22 @@ class ImageStore:
     def config_bytes(self, image: Image) -> bytes:
         """The configuration document exactly as its digest, the image's id, names it."""
         return self._blobs.read(image.id)
+
+    def content_bytes(self, image: Image) -> int:
+        """Bytes of what is here of the image as registries have it: its configuration, and compressed layers."""
+        paths = [blob.path for blob in self._kept_blobs.all() if blob.chain_id in image.chain_ids]
+        return len(self.config_bytes(image)) + sum(os.stat(path).st_size for path in paths)
+
+    def manifests(self, image: Image) -> Sequence[KeptManifest]:
+        """The manifests by which the image came or went; without any the one that `save` would write.
+
+        Raises: NotFound, Internal for a damaged configuration.
+        """
+        known = self._sources.manifests(image.id)
+        if known:
+            return known
+        raw = encode_document(manifest_of(image, len(self.config_bytes(image)), self.layers_of(image)))
+        return [KeptManifest(sha256_of(raw), MEDIA_MANIFEST, raw)]
 
     def history(self, text: str) -> Sequence[HistoryEntry]:
         """How the image came about, the last step first. Raises: as `get`."""
@@ -435,16 +453,20 @@ class ImageStore:
     # -- archives -----------------------------------------------------------------------------------------------
 
     def load(
-        self, stream: BinaryIO, *, progress: Callable[[LayerProgress], None] | None = None
+        self,
+        stream: BinaryIO,
+        *,
+        progress: Callable[[LayerProgress], None] | None = None,
+        platform: Platform | None = None,
     ) -> Generator[LoadEvent, None, None]:
         """Load every image of an archive (archive/contents.py lists the forms), telling the progress.
 
         The work happens while the iterator is consumed; closing it early stops and cleans up. Between two events
         of a big layer `progress` hears how far it is; what it raises stops the work as well. Images that were told
-        as loaded stay, whatever happens later. Raises while iterating: InvalidArgument; Internal for a full
-        disk; what reading `stream` raises.
+        as loaded stay, whatever happens later. With `platform` only those for it are loaded. Raises while iterating:
+        InvalidArgument, also where none is; Internal for a full disk; what reading `stream` raises.
         """
-        return self._loader.load(stream, progress)
+        return self._loader.load(stream, progress, platform)
 
     def chosen_for_save(self, names: Sequence[str]) -> Sequence[Image]:
         """The images that `save` would write for `names`. Raises: NotFound, InvalidArgument."""

@@ -259,11 +259,11 @@ class ImageBackend(Protocol):
         """The images that the filters let through, the newest first. Raises: InvalidArgument for a filter."""
         ...
 
-    async def inspect(self, ref: str) -> ImageInspect:
-        """All about one image. Raises: NotFound `No such image: …`."""
+    async def inspect(self, ref: str, *, platform: str | None, manifests: bool) -> ImageInspect:
+        """All about one image. Raises: NotFound `No such image: …`, or where it is for another platform."""
         ...
 
-    async def history(self, ref: str) -> Sequence[HistoryItem]:
+    async def history(self, ref: str, *, platform: str | None) -> Sequence[HistoryItem]:
         """The image's history, the newest line first. Raises: NotFound."""
         ...
 
@@ -271,15 +271,19 @@ class ImageBackend(Protocol):
         """Nothing; `tag` may be empty. Raises: NotFound, InvalidArgument."""
         ...
 
-    async def remove(self, ref: str, *, force: bool, prune: bool) -> Sequence[ImageDeleteItem]:
+    async def remove(
+        self, ref: str, *, force: bool, prune: bool, platforms: Sequence[str] = ()
+    ) -> Sequence[ImageDeleteItem]:
         """What was untagged and deleted, in order. Raises: NotFound, Conflict."""
         ...
 
-    def load(self, body: AsyncIterator[bytes], *, quiet: bool) -> AsyncIterator[JSONMessage]:
+    def load(
+        self, body: AsyncIterator[bytes], *, quiet: bool, platform: str | None = None
+    ) -> AsyncIterator[JSONMessage]:
         """Progress of `docker load`; ends with `Loaded image: …` lines. Raises (while iterated): InvalidArgument."""
         ...
 
-    def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
+    def save(self, refs: Sequence[str], *, platform: str | None = None) -> AsyncIterator[bytes]:
         """A tar archive of images. Raises (before the first piece): NotFound."""
         ...
 

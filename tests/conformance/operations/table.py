@@ -38,7 +38,8 @@ FILTERS = {
 # Bodies that are not JSON objects.
 STREAMS = ("PutContainerArchive", "ImageLoad", "ImageBuild", "ImageCreate")
 # What dockerd itself never answers: to a push of no image it tells the error in the stream of its progress.
-NEVER = {"SystemAuth": {204}, "ImagePush": {404}}
+# A name that another image has is taken from it, without a 409.
+NEVER = {"SystemAuth": {204}, "ImagePush": {404}, "ImageTag": {409}}
 HEAD = """# The Docker API, operation by operation
 
 Written by `./dev api` from the tests in `tests/conformance/operations`: each of them says which parameters, filters and

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.conformance.operations.proofs import Api, proves
@@ -89,6 +91,44 @@ def test_lists_and_archives_of_images(api: Api) -> None:
     assert api.ask("GET", "/images/get", names="busybox").body == one
     loaded = api.ask("POST", "/images/load", quiet=True, body=one, headers={"Content-Type": "application/x-tar"})
     assert (loaded.status, b"busybox:latest" in loaded.body) == (200, True)
+
+
+@proves("ImageList", "manifests")
+@proves("ImageInspect", "manifests platform")
+@proves("ImageHistory", "platform")
+@proves("ImageGet", "platform")
+@proves("ImageGetAll", "platform")
+@proves("ImageLoad", "platform")
+@proves("ImageDelete", "platforms")
+def test_platforms_of_images(api: Api, tagged: str) -> None:
+    """An image is for one platform: what asks for it gets it, what asks for another hears which it is."""
+    shown = api.ok("GET", "/images/{name}/json", "busybox")
+    mine = json.dumps({"os": shown["Os"], "architecture": shown["Architecture"]})
+    other = json.dumps({"os": "linux", "architecture": "s390x"})
+    assert api.ok("GET", "/images/{name}/json", "busybox", platform=mine) == shown
+    assert len(api.ok("GET", "/images/{name}/history", "busybox", platform=mine)) >= 1
+    archive = api.ask("GET", "/images/{name}/get", "busybox", platform=mine).body
+    assert archive == api.ask("GET", "/images/get", names="busybox", platform=mine).body
+    refused = [
+        api.refused("GET", f"/images/{{name}}/{noun}", "busybox", platform=other) for noun in ("json", "history", "get")
+    ]
+    refused.append(api.refused("GET", "/images/get", names="busybox", platform=other))
+    refused.append(api.refused("DELETE", "/images/{name}", tagged, platforms=other))
+    assert {status for status, _ in refused} == {404}
+    assert all("does not match the specified platform (linux/s390x)" in said for _, said in refused)
+    headers = {"Content-Type": "application/x-tar"}
+    assert api.refused("POST", "/images/load", body=archive, platform=other, headers=headers)[0] == 400
+    assert api.ask("POST", "/images/load", body=archive, platform=mine, headers=headers).status == 200
+    (row,) = api.ok("GET", "/images/json", manifests=True)
+    (manifest,) = row["Manifests"]
+    assert manifest["ImageData"]["Size"]["Unpacked"] == shown["Size"]
+    assert manifest["Size"]["Total"] == manifest["Size"]["Content"] + shown["Size"]
+    assert manifest["Descriptor"]["digest"].removeprefix("sha256:").encode() in archive
+    assert api.ok("GET", "/images/{name}/json", "busybox", manifests=True)["Manifests"] == row["Manifests"]
+    assert api.refused("GET", "/images/{name}/json", "busybox", manifests=True, platform=mine)[0] == 400
+    assert api.refused("GET", "/images/{name}/json", "busybox", platform="{}")[0] == 400
+    assert api.ok("GET", "/images/{name}/json", "busybox", platform=other, version="/v1.48")["Id"] == shown["Id"]
+    assert api.ok("DELETE", "/images/{name}", tagged, platforms=mine) == [{"Untagged": tagged}]
 
 
 @proves("ImageCreate", "fromSrc repo tag message changes platform body", statuses="200")

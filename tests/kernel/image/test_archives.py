@@ -105,7 +105,7 @@ def test_load_oci_layout_by_its_annotations(store: ImageStore, form: str) -> Non
 
 
 def test_load_oci_index_takes_this_machines_platform(store: ImageStore) -> None:
-    """Of an image for several platforms, ours is loaded; attestations and foreign ones are passed over."""
+    """Of an image for several platforms, ours is loaded, or the one asked for; others are passed over."""
     layout = Layout()
     ours, foreign = layout.image(ONE), layout.image(TWO, document=config(TWO, architecture="s390x"))
     manifests = [
@@ -121,6 +121,10 @@ def test_load_oci_index_takes_this_machines_platform(store: ImageStore) -> None:
     layout.add(index, "index", annotations={"io.containerd.image.name": "docker.io/library/multi:1"})
     assert load(store, layout.bytes()) == ["multi:1"]
     assert store.get("multi:1").size_bytes == 10
+    list(store.load(io.BytesIO(layout.bytes()), platform=Platform("linux", "s390x")))
+    assert store.get("multi:1").platform == Platform("linux", "s390x")
+    with pytest.raises(InvalidArgument, match="no image for platform linux/riscv64 in the archive"):
+        list(store.load(io.BytesIO(layout.bytes()), platform=Platform("linux", "riscv64")))
 
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

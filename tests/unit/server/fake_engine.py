@@ -272,7 +272,7 @@ class FakeImages:
         self.notes.append(("list", options))
         return []
 
-    async def inspect(self, ref: str) -> ImageInspect:
+    async def inspect(self, ref: str, *, platform: str | None, manifests: bool) -> ImageInspect:
         self._check(ref)
         return ImageInspect(
             id=IMAGE_ID,
@@ -292,7 +292,7 @@ class FakeImages:
             metadata=ImageMetadata(),
         )
 
-    async def history(self, ref: str) -> Sequence[HistoryItem]:
+    async def history(self, ref: str, *, platform: str | None) -> Sequence[HistoryItem]:
         self._check(ref)
         return [HistoryItem(id=IMAGE_ID, created=0, created_by="x", tags=None, size=0, comment="")]
 
@@ -300,11 +300,15 @@ class FakeImages:
         self._check(ref)
         self.notes.append(("tag", ref, repository, tag))
 
-    async def remove(self, ref: str, *, force: bool, prune: bool) -> Sequence[ImageDeleteItem]:
+    async def remove(
+        self, ref: str, *, force: bool, prune: bool, platforms: Sequence[str] = ()
+    ) -> Sequence[ImageDeleteItem]:
         self._check(ref)
         return [ImageDeleteItem(untagged=ref), ImageDeleteItem(deleted=IMAGE_ID)]
 
-    async def load(self, body: AsyncIterator[bytes], *, quiet: bool) -> AsyncIterator[JSONMessage]:
+    async def load(
+        self, body: AsyncIterator[bytes], *, quiet: bool, platform: str | None = None
+    ) -> AsyncIterator[JSONMessage]:
         if not self.load_reads:
             raise InvalidArgument("this is no archive")
         try:
@@ -319,7 +323,7 @@ class FakeImages:
         if self.received.startswith(b"half"):
             raise InvalidArgument("the second half is missing")
 
-    async def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
+    async def save(self, refs: Sequence[str], *, platform: str | None = None) -> AsyncIterator[bytes]:
         for ref in refs:
             self._check(ref)
         for _ in range(64):

@@ -26,6 +26,7 @@ from shoal.oci.descriptor import (
     Manifest,
 )
 from shoal.oci.documents import decode_document, encode_document
+from shoal.oci.image_spec import decode_image
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
 
@@ -64,6 +65,22 @@ def read_contents(members: Members, platform: Platform) -> list[Planned]:
         why="no manifest.json, index.json or repositories in the archive",
         fix="a root file system without image data is for `docker import`",
     )
+
+
+def chosen_of(planned: Sequence[Planned], platform: Platform | None) -> Sequence[Planned]:
+    """Those whose configuration is for `platform`, all without one. Raises: InvalidArgument if there are none."""
+    if platform is None:
+        return planned
+    chosen = [each for each in planned if platform.runs(_made_for(each))]
+    if not chosen:
+        found = ", ".join(sorted({str(_made_for(each)) for each in planned}))
+        raise InvalidArgument(f"no image for platform {platform} in the archive", why=f"it is for {found}")
+    return chosen
+
+
+def _made_for(planned: Planned) -> Platform:
+    document = decode_image(planned.config)
+    return Platform(document.os, document.architecture, document.variant)
 
 
 def _docker(members: Members, manifest: Member) -> Iterator[Planned]:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from shoal.errors import InvalidArgument
 from shoal.image.archive.ahead import Ahead
-from shoal.image.archive.contents import Planned, read_contents
+from shoal.image.archive.contents import Planned, chosen_of, read_contents
 from shoal.image.archive.members import Member, Members
 from shoal.image.catalog import Catalog
 from shoal.image.failures import explained
@@ -42,8 +42,10 @@ class Loader:
         self._clock_ns = clock_ns
         self._platform = platform
 
-    def load(self, stream: BinaryIO, progress: OnProgress | None) -> Generator[LoadEvent, None, None]:
-        """Load every image of the archive in `stream`, telling what happens."""
+    def load(
+        self, stream: BinaryIO, progress: OnProgress | None, platform: Platform | None
+    ) -> Generator[LoadEvent, None, None]:
+        """Load every image of the archive in `stream`, or those for `platform`, telling what happens."""
         directory = self._scratch.fresh("load")
         try:
             os.mkdir(directory, 0o700)
@@ -53,7 +55,7 @@ class Loader:
             with Ahead(self._layers) as ahead:
                 members = Members(directory, ahead)
                 members.take(stream)
-                for planned in read_contents(members, self._platform):
+                for planned in chosen_of(read_contents(members, platform or self._platform), platform):
                     yield from self._load_one(planned, ahead, progress)
         finally:
             self._scratch.discard(directory)

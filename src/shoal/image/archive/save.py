@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from shoal.image.image import Image
-from shoal.image.layers import LayerStore
+from shoal.image.layers import Layer, LayerStore
 from shoal.image.tar.header import DIRECTORY, TarEntry
 from shoal.image.tar.writer import TarWriter
 from shoal.oci.descriptor import (
@@ -39,6 +39,16 @@ class _Contents:
     repositories: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
+def manifest_of(image: Image, config_size: int, layers: Sequence[Layer]) -> Manifest:
+    """The manifest of `image` in an archive, where layers are plain tars. Pure."""
+    return Manifest(
+        schema_version=2,
+        media_type=MEDIA_MANIFEST,
+        config=Descriptor(MEDIA_CONFIG, image.id, config_size),
+        layers=[Descriptor(MEDIA_LAYER, layer.diff_id, layer.archive_size) for layer in layers],
+    )
+
+
 class ArchiveWriter:
     """Writes images through `write`; the caller holds their layers."""
 
@@ -57,13 +67,7 @@ class ArchiveWriter:
         """Write `image`, whose configuration is `config`, under `names`. Raises: Internal for a damaged layer."""
         layers = [self._layer(chain_id) for chain_id in image.chain_ids]
         self._blob(config)
-        manifest = Manifest(
-            schema_version=2,
-            media_type=MEDIA_MANIFEST,
-            config=Descriptor(MEDIA_CONFIG, image.id, len(config)),
-            layers=layers,
-        )
-        raw = encode_document(manifest)
+        raw = encode_document(manifest_of(image, len(config), [self._layers.get(id) for id in image.chain_ids]))
         digest = self._blob(raw)
         platform = DescriptorPlatform(
             architecture=image.document.architecture, os=image.document.os, variant=image.document.variant

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shoal import __version__
+from shoal.api.image import OCIPlatform
 from shoal.api.options import ImageListOptions
-from shoal.api.version import V1_28, V1_44
+from shoal.api.version import V1_28, V1_44, V1_47, V1_48, V1_49, V1_50
+from shoal.api.wire import decode
 from shoal.errors import InvalidArgument, Unsupported
 from shoal.server.messages import TAR, Reply, Request, StreamReply, json_reply
 from shoal.server.streams import as_json, begun, json_stream_type
@@ -15,8 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from shoal.api.progress import JSONMessage
+    from shoal.api.version import ApiVersion
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler
+
+
+def platform_of(request: Request, since: ApiVersion) -> str | None:
+    """The platform that the parameter `platform` names; None without it, and to clients older than `since`.
+
+    Raises: InvalidArgument.
+    """
+    text = request.query.optional("platform")
+    return parse_platform(text) if text is not None and request.version >= since else None
+
+
+def parse_platform(text: str) -> str:
+    """What an OCI platform as JSON names: "os/arch[/variant]". Raises: InvalidArgument."""
+    try:
+        named = decode(text.encode(), OCIPlatform)
+    except InvalidArgument as error:
+        raise InvalidArgument("failed to parse platform", why=str(error)) from None
+    if not named.os or not named.architecture:
+        raise InvalidArgument("failed to parse platform", why="both OS and Architecture must be provided")
+    return "/".join(part for part in (named.os, named.architecture, named.variant) if part)
 
 
 async def list_images(backend: Backend, request: Request) -> Reply:
@@ -26,14 +49,22 @@ async def list_images(backend: Backend, request: Request) -> Reply:
     if request.version < V1_28 and query.text("filter"):
         filters = filters.adding("reference", query.text("filter"))  # the parameter of older clients
     options = ImageListOptions(
-        all=query.flag("all"), shared_size=query.flag("shared-size"), filters=filters, version=request.version
+        all=query.flag("all"),
+        shared_size=query.flag("shared-size"),
+        manifests=query.flag("manifests") and request.version >= V1_47,
+        filters=filters,
+        version=request.version,
     )
     return json_reply(await backend.images.list(options))
 
 
 async def inspect(backend: Backend, request: Request) -> Reply:
     """ImageInspect."""
-    image = await backend.images.inspect(request.name)
+    manifests, platform = request.query.flag("manifests"), platform_of(request, V1_49)
+    if manifests and platform:
+        raise InvalidArgument("conflicting options: manifests and platform options cannot both be set")
+    manifests = manifests and request.version >= V1_48
+    image = await backend.images.inspect(request.name, platform=platform, manifests=manifests)
     if request.version < V1_44:
         image.virtual_size = image.size
     return json_reply(image)
@@ -41,7 +72,7 @@ async def inspect(backend: Backend, request: Request) -> Reply:
 
 async def history(backend: Backend, request: Request) -> Reply:
     """ImageHistory."""
-    return json_reply(await backend.images.history(request.name))
+    return json_reply(await backend.images.history(request.name, platform=platform_of(request, V1_48)))
 
 
 async def tag(backend: Backend, request: Request) -> Reply:
@@ -56,13 +87,17 @@ async def tag(backend: Backend, request: Request) -> Reply:
 async def remove(backend: Backend, request: Request) -> Reply:
     """ImageDelete."""
     query = request.query
-    removed = await backend.images.remove(request.name, force=query.flag("force"), prune=not query.flag("noprune"))
+    platforms = [parse_platform(text) for text in query.all("platforms")] if request.version >= V1_50 else []
+    force, prune = query.flag("force"), not query.flag("noprune")
+    removed = await backend.images.remove(request.name, force=force, prune=prune, platforms=platforms)
     return json_reply(removed)
 
 
 async def load(backend: Backend, request: Request) -> StreamReply:
     """ImageLoad."""
-    return await progress(backend.images.load(request.body, quiet=request.query.flag("quiet")), request)
+    platform = platform_of(request, V1_48)
+    messages = backend.images.load(request.body, quiet=request.query.flag("quiet"), platform=platform)
+    return await progress(messages, request)
 
 
 async def create(backend: Backend, request: Request) -> StreamReply:
@@ -98,12 +133,13 @@ async def progress(messages: AsyncIterator[JSONMessage], request: Request) -> St
 
 async def save_one(backend: Backend, request: Request) -> StreamReply:
     """ImageGet."""
-    return StreamReply(await begun(backend.images.save([request.name])), TAR)
+    return StreamReply(await begun(backend.images.save([request.name], platform=platform_of(request, V1_48))), TAR)
 
 
 async def save_several(backend: Backend, request: Request) -> StreamReply:
     """ImageGetAll."""
-    return StreamReply(await begun(backend.images.save(request.query.all("names"))), TAR)
+    names, platform = request.query.all("names"), platform_of(request, V1_48)
+    return StreamReply(await begun(backend.images.save(names, platform=platform)), TAR)
 
 
 async def files(backend: Backend, request: Request) -> StreamReply:

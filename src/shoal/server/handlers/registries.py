@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shoal.api.registry import AuthConfig, OCIPlatform
+from shoal.api.registry import AuthConfig
 from shoal.api.version import V1_46
-from shoal.api.wire import decode
-from shoal.errors import InvalidArgument
-from shoal.server.handlers.images import progress
+from shoal.server.handlers.images import platform_of, progress
 from shoal.server.messages import Reply, Request, StreamReply, json_reply
 
 if TYPE_CHECKING:
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
 
     from shoal.server.backend import Backend
     from shoal.server.messages import Handler
-    from shoal.server.query import Query
 
 
 def credentials_of(request: Request) -> str | None:
@@ -24,24 +21,10 @@ def credentials_of(request: Request) -> str | None:
     return request.header(b"x-registry-auth").decode("latin-1") or None
 
 
-def platform_of(query: Query) -> str | None:
-    """The platform that `platform`, an OCI platform as JSON, names: "os/arch[/variant]". Raises: InvalidArgument."""
-    text = query.optional("platform")
-    if text is None:
-        return None
-    try:
-        named = decode(text.encode(), OCIPlatform)
-    except InvalidArgument as error:
-        raise InvalidArgument("failed to parse platform", why=str(error)) from None
-    if not named.os or not named.architecture:
-        raise InvalidArgument("failed to parse platform", why="both OS and Architecture must be provided")
-    return "/".join(part for part in (named.os, named.architecture, named.variant) if part)
-
-
 async def push(backend: Backend, request: Request) -> StreamReply:
     """ImagePush."""
     tag = request.query.text("tag")
-    platform = platform_of(request.query) if request.version >= V1_46 else None
+    platform = platform_of(request, V1_46)
     messages = backend.registries.push(request.name, tag=tag, platform=platform, registry_auth=credentials_of(request))
     return await progress(messages, request)
 
