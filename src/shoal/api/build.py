@@ -21,8 +21,8 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     """POST /build. Sizes in bytes, times in microseconds; 0 and "" are what the daemon sets.
 
     `arguments` without a value are those that the client does not have. What shoal adds: `time_s` is SOURCE_DATE_EPOCH,
-    `events` asks for messages about each step in place of text, `context` is the token of the kept context that the
-    body changes, or "new" to have it kept.
+    `events` asks for messages about each step in place of text, `why` for the reasons why it was made too; `context` is
+    the token of the kept context that the body changes, or "new" to have it kept.
     """
 
     dockerfile: str = "Dockerfile"
@@ -54,6 +54,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     build_id: str = ""
     version: str = "1"
     events: bool = False
+    why: bool = False
     context: str = ""
     registry_config: str = ""
     secrets: Mapping[str, bytes] = {}

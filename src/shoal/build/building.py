@@ -59,7 +59,7 @@ class Build:
         self._reporter = reporter
         self._ignored = ignored
         self.states: dict[int, State] = {}  # what the steps came to, a failed one included, by their numbers
-        self._cached = CachedSteps(tools, no_cache=request.no_cache)
+        self._cached = CachedSteps(tools, no_cache=request.no_cache, explains=request.explains)
         self._environments: dict[int, Mapping[str, str]] = {}
         self._stages: dict[int, asyncio.Task[State]] = {}
         self._files = FileSteps(tools.layers)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shoal.build.cached_chains import SCHEMA, parse_chain
 from shoal.build.ports import Layers
+from shoal.errors import Internal
 from shoal.oci.digest import Digest
+from shoal.oci.packed import pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Inputs:
     """What decides about a step: its parts by name, and what the files that it copies are."""
 
     parts: Mapping[str, str]
-    files: Mapping[str, str]
+    files: Mapping[bytes, str]
 
     @property
     def key(self) -> str:
@@ -33,13 +35,21 @@ class Inputs:
 
     def packed(self) -> bytes:
         """For the database."""
-        return zlib.compress(json.dumps([dict(self.parts), dict(self.files)]).encode("utf-8", "surrogatepass"), 1)
+        parts = json.dumps(dict(self.parts)).encode("utf-8", "surrogatepass")
+        return pack((parts, dict(self.files)))
 
     @classmethod
     def unpacked(cls, data: bytes) -> Inputs:
         """Out of the database."""
-        parts, files = json.loads(zlib.decompress(data))
-        return cls(parts, files)
+        parts, files = unpack(data, tuple[bytes, dict[bytes, str]], "row of the build cache")
+        return cls(json.loads(parts), files)
+
+
+class Before(NamedTuple):
+    """What a step was made of the last time, and the layers that it came to."""
+
+    inputs: Inputs
+    chain: tuple[Digest, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +113,15 @@ class BuildCache:
             self._db.execute("DELETE FROM build_steps WHERE key = ?", (row.key,))
             self._layers.release(row.chain)
 
-    def before(self, slot: str) -> Inputs | None:
-        """What went into the step of this slot the last time that it was made."""
+    def before(self, slot: str) -> Before | None:
+        """The step of this slot as it was made the last time."""
         found = self._db.execute(
-            "SELECT inputs FROM build_steps WHERE slot = ? ORDER BY created_ns DESC LIMIT 1", (slot,)
+            "SELECT inputs, chain FROM build_steps WHERE slot = ? ORDER BY created_ns DESC LIMIT 1", (slot,)
         ).fetchone()
-        return Inputs.unpacked(found[0]) if found else None
+        try:
+            return Before(Inputs.unpacked(found[0]), parse_chain(found[1])) if found else None
+        except Internal:
+            return None  # of an older shoald
 
 
 def differences(before: Inputs, now: Inputs) -> list[str]:
@@ -120,20 +133,18 @@ def differences(before: Inputs, now: Inputs) -> list[str]:
             continue
         told.append(f"{name} was {old!r} and is {new!r}" if old and new and len(old + new) < 200 else f"{name} differs")
     for path in sorted({*before.files, *now.files}):
-        if path not in before.files:
-            told.append(f"/{path} is new")
-        elif path not in now.files:
-            told.append(f"/{path} is gone")
-        elif before.files[path] != now.files[path]:
-            told.append(f"/{path} {_change(before.files[path], now.files[path])}")
+        old, new = before.files.get(path, ""), now.files.get(path, "")
+        change = "is new" if not old else "is gone" if not new else _change(old, new)
+        if change:
+            told.append(f"/{path.decode(errors='surrogateescape')} {change}")
     return told
 
 
 def _change(old: str, new: str) -> str:
-    """What of a manifest's line (mode, owner, content, xattrs) changed."""
+    """What of a manifest's line (mode, owner, content, xattrs, and the time, which makes no difference) changed."""
     names = ("mode", "owner", "content", "extended attributes")
-    changed = [name for name, was, now in zip(names, old.split(" "), new.split(" "), strict=True) if was != now]
-    return f"has another {' and '.join(changed)}"
+    changed = [name for name, was, now in zip(names, old.split(" "), new.split(" "), strict=False) if was != now]
+    return f"has another {' and '.join(changed)}" if changed else ""
 
 
 def _row(values: tuple[str, str, str, str, str, int, int, int, int]) -> Row:

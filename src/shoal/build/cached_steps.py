@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from shoal.build import inline_cache
-from shoal.build.cache import Inputs, differences
+from shoal.build.cache import Before, Inputs, differences
 from shoal.build.ports import BaseImage
 from shoal.build.state import State
 from shoal.build.steps.run import CommandFailed
@@ -31,11 +31,15 @@ class Told(Protocol):
 
 
 class CachedSteps:
-    """What steps came to, as far as one build asks. What it finds or makes is held until `release`."""
+    """What steps came to, as far as one build asks. What it finds or makes is held until `release`.
 
-    def __init__(self, tools: Tools, *, no_cache: bool) -> None:
+    `explains`: what misses is told why.
+    """
+
+    def __init__(self, tools: Tools, *, no_cache: bool, explains: bool = False) -> None:
         self._tools = tools
         self._no_cache = no_cache
+        self._explains = explains
         self._held: list[Sequence[Digest]] = []
         self._imported: dict[str, Sequence[Digest]] = {}
 
@@ -70,11 +74,12 @@ class CachedSteps:
         key = work.inputs.key
         found = self._found(key)
         if found is None:
-            await self._explain(told, work)
+            before = self._tools.cache.before(work.slot)
+            await self._explain(told, work, before)
             async with self._tools.making.held(key):
                 found = self._found(key)
                 if found is None:
-                    return await self._make(work, state)
+                    return await self._make_after(before, work, state)
         await told.cached()
         if work.is_independent and found[:-1] != state.chain_ids:
             found = await self._moved(work, found[-1], state)
@@ -98,9 +103,18 @@ class CachedSteps:
         self._note(work.inputs, slot=work.slot, description=work.description, chain=chain, size=moved.size_bytes)
         return chain
 
-    async def _make(self, work: Work, state: State) -> State:
+    async def _make_after(self, before: Before | None, work: Work, state: State) -> State:
+        """As `_make`, with what the step was the last time, if its layers are still there."""
+        if before is None or not before.chain or not self._tools.layers.hold(before.chain):
+            return await self._make(work, state)
         try:
-            made = await work.make()
+            return await self._make(work, state, before)
+        finally:
+            self._tools.layers.release(before.chain)
+
+    async def _make(self, work: Work, state: State, before: Before | None = None) -> State:
+        try:
+            made = await work.make(before)
         except CommandFailed as failure:
             if failure.state is not None:
                 self._held.append(failure.state.chain_ids[len(state.chain_ids) :])
@@ -126,7 +140,6 @@ class CachedSteps:
             now_ns=self._tools.clock_ns(),
         )
 
-    async def _explain(self, told: Told, work: Work) -> None:
-        before = self._tools.cache.before(work.slot)
-        if before is not None:
-            await told.missed(differences(before, work.inputs))
+    async def _explain(self, told: Told, work: Work, before: Before | None) -> None:
+        if before is not None and self._explains:
+            await told.missed(differences(before.inputs, work.inputs))

@@ -52,7 +52,7 @@ class Attributes:
         mode = entry.mode
         if self.mode is not None and not entry.is_link:
             mode = stat.S_IFMT(mode) | self.mode.applied_to(stat.S_IMODE(mode), is_directory=entry.is_directory)
-        return entry._replace(uid=uid, gid=gid, mode=mode)
+        return FileEntry(mode, uid, gid, *entry[3:])
 
 
 def find_sources(
@@ -165,12 +165,13 @@ def _join(directory: bytes, name: bytes) -> bytes:
 class Manifest:
     """What items are, as far as it makes a difference: their digests by target, and one of all."""
 
-    def __init__(self, items: Iterable[Item]) -> None:
-        self.entries: dict[str, str] = {}
+    def __init__(self, items: Iterable[Item], latest_ns: int = 0) -> None:
+        """Times are in the entries alone; those later than `latest_ns` are that."""
+        self.entries: dict[bytes, str] = {}
         hasher = hashlib.sha256()
         for item in items:
             line = _line(item)
-            self.entries[item.target.decode(errors="surrogateescape")] = line
+            self.entries[item.target] = f"{line} {min(item.entry.mtime_ns, latest_ns)}"
             hasher.update(item.target + b"\0" + line.encode() + b"\n")
         self.digest = hasher.hexdigest()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from shoal.build.files import Files
 from shoal.oci.digest import Digest
+from shoal.oci.file_entry import FileEntry
 from shoal.oci.image_spec import ImageDocument
 from shoal.oci.platform import Platform
 
@@ -19,6 +20,16 @@ class MadeLayer(NamedTuple):
     chain_id: Digest
     diff_id: str
     size_bytes: int
+
+
+class Record(Protocol):
+    """Hears of a directory while it is written."""
+
+    def add(self, path: bytes, entry: FileEntry, time_ns: int, data: Iterable[bytes]) -> None:
+        """This was made at `path`: with the time `time_ns`, and for a file all of its bytes."""
+
+    def void(self) -> None:
+        """The directory has become something else than what was told, or says nothing where it was told to."""
 
 
 class Layers(Protocol):
@@ -33,14 +44,26 @@ class Layers(Protocol):
     def drop_tree(self, tree: str) -> None:
         """Throw such a directory away."""
 
+    def recorded(self) -> AbstractContextManager[Record]:
+        """A record for whoever writes a directory for `adopt`, within the block."""
+
     def adopt(
-        self, tree: str, below: Sequence[Digest], *, latest_ns: int, is_independent: bool = False
+        self,
+        tree: str,
+        below: Sequence[Digest],
+        *,
+        latest_ns: int,
+        is_independent: bool = False,
+        record: Record | None = None,
     ) -> MadeLayer | None:
         """The layer that the directory is on top of `below`, held once; None where it changes nothing.
 
-        Times later than `latest_ns` become that. One that is independent does not look at what is below.
-        Raises: Internal for a full disk.
+        Times later than `latest_ns` become that. One that is independent does not look at what is below. With the
+        record of all that is in it the directory is not walked. Raises: Internal for a full disk.
         """
+
+    def lend(self, chain_id: Digest) -> str:
+        """The directory of a held layer's own files, for those of a new layer to be links to."""
 
     def moved(self, chain_id: Digest, below: Sequence[Digest]) -> MadeLayer:
         """The same layer on top of others, held once. Raises: Internal for a full disk or a damaged layer."""

@@ -14,6 +14,7 @@ class BuildRequest:
     """One build. `platforms` are the machine's and the target's; times are not later than `time_ns` in the image.
 
     `environment` goes into every cache key of a command: limits and the like don't, but what a command may see does.
+    `explains`: steps that miss the cache are told why.
     """
 
     name: str
@@ -24,6 +25,7 @@ class BuildRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     no_cache: bool = False
+    explains: bool = False
     cache_from: tuple[str, ...] = ()
     network: str = "default"
     secrets: Mapping[str, bytes] = field(default_factory=dict)

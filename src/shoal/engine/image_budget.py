@@ -102,7 +102,7 @@ class ImageBudget:
     def _size(self) -> int:
         """What images take on disk."""
         claims = [claim for claim in self._store.claims() if claim.kind in (IMAGE, LAYER, BLOB)]
-        return sum(self._ledger.measure(claim).size_bytes for claim in claims)
+        return self._ledger.size_bytes(claims)
 
     def _oldest_first(self) -> Iterator[Image]:
         """The images that may go."""

@@ -18,7 +18,7 @@ ENGINE = "engine"
 
 
 class Ledger:
-    """The books about the directory `root`. What is `is_fixed` is measured once. Thread-safe."""
+    """The books about the directory `root`. What is `is_fixed` and shares no file is measured once. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
@@ -29,17 +29,24 @@ class Ledger:
         claims = {claim.path: claim for claim in owned}
         fixed = {path for path, claim in claims.items() if claim.is_fixed}
         self._measured = {path: known for path, known in self._measured.items() if path in fixed}
-        users = [_shown(claim, self.measure(claim)) for claim in claims.values()]
-        users += _unclaimed(self._root, frozenset(claims))
+        counted: set[tuple[int, int]] = set()
+        users = [_shown(claim, taken) for claim, taken in self._measure(claims.values(), counted)]
+        users += _unclaimed(self._root, frozenset(claims), counted)
         return DiskLedger(size=sum(user.size for user in users), inodes=sum(user.inodes for user in users), users=users)
 
-    def measure(self, claim: Claim) -> Allocation:
-        """What the claimed path takes. Raises: OSError."""
-        if not claim.is_fixed:
-            return allocated(claim.path)
-        if claim.path not in self._measured:
-            self._measured[claim.path] = allocated(claim.path)
-        return self._measured[claim.path]
+    def size_bytes(self, claims: Iterable[Claim]) -> int:
+        """What the claimed paths take together. Raises: OSError."""
+        return sum(taken.size_bytes for _, taken in self._measure(claims, set()))
+
+    def _measure(self, claims: Iterable[Claim], counted: set[tuple[int, int]]) -> Iterator[tuple[Claim, Allocation]]:
+        """What each takes, without the files that are in `counted`, to which its own come."""
+        for claim in claims:
+            taken = self._measured.get(claim.path) if claim.is_fixed else None
+            if taken is None:
+                taken = allocated(claim.path, counted)
+                if claim.is_fixed and not taken.is_shared:
+                    self._measured[claim.path] = taken
+            yield claim, taken
 
 
 def _shown(claim: Claim, taken: Allocation) -> DiskUser:
@@ -53,7 +60,7 @@ def _shown(claim: Claim, taken: Allocation) -> DiskUser:
     )
 
 
-def _unclaimed(root: str, claimed: frozenset[str]) -> Iterator[DiskUser]:
+def _unclaimed(root: str, claimed: frozenset[str], counted: set[tuple[int, int]]) -> Iterator[DiskUser]:
     """What nobody claims, one by one as far as a claim lies beside it."""
     above = {os.path.dirname(path) for path in claimed}
     while missing := {os.path.dirname(path) for path in above if len(path) > len(root)} - above:
@@ -64,7 +71,7 @@ def _unclaimed(root: str, claimed: frozenset[str]) -> Iterator[DiskUser]:
         if path in claimed:
             continue
         if path not in above:
-            yield _engines(root, path, allocated(path))
+            yield _engines(root, path, allocated(path, counted))
             continue
         yield _engines(root, path, own(os.lstat(path)))
         pending += [os.path.join(path, name) for name in os.listdir(path)]

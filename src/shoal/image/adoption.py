@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -70,7 +70,7 @@ def describe(tree: str, skeleton: BinaryIO, latest_ns: int) -> Described:
 
     Raises: OSError.
     """
-    notes = _Notes(SkeletonWriter(skeleton))
+    notes = LayerNotes(SkeletonWriter(skeleton))
     writer = LayerWriter(notes.write, notes.file)
     seen: set[tuple[int, int]] = set()
     root_fd = open_directory(tree)
@@ -94,10 +94,10 @@ def describe(tree: str, skeleton: BinaryIO, latest_ns: int) -> Described:
         os.close(root_fd)
     writer.close()
     notes.skeleton.close()
-    return Described(notes.hasher.hexdigest(), notes.archive_size, notes.size_bytes)
+    return notes.described()
 
 
-class _Notes:
+class LayerNotes:
     """Takes a tar as it is written: hashes all of it, and keeps what is not file data."""
 
     def __init__(self, skeleton: SkeletonWriter) -> None:
@@ -114,7 +114,7 @@ class _Notes:
         if not self._in_file:
             self.skeleton.raw(data)
 
-    def file(self, path: bytes, size: int, data: Iterator[bytes]) -> Iterator[bytes]:
+    def file(self, path: bytes, size: int, data: Iterable[bytes]) -> Iterator[bytes]:
         """The same `data`, which is that of the file at `path`."""
         if not size:
             return
@@ -122,3 +122,7 @@ class _Notes:
         self._in_file = True
         yield from data
         self._in_file = False
+
+    def described(self) -> Described:
+        """What the tree is, when its tar is at its end."""
+        return Described(self.hasher.hexdigest(), self.archive_size, self.size_bytes)

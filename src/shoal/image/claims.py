@@ -6,7 +6,7 @@ Each path is claimed once. Whatever lies beside these paths is scratch, or nobod
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shoal.image.artifacts import Artifacts
@@ -48,11 +48,12 @@ def store_claims(
     layers: Sequence[Layer],
     leased: Mapping[Digest, str],
     snapshots: Mapping[str, Sequence[Digest]],
+    linked: Container[Digest] = (),
 ) -> Iterator[Claim]:
     """The claims of images, layers and snapshots.
 
     `leased` says what layers under leases are for, `snapshots` which layers each one stands on. A layer of none of
-    them is the build cache's.
+    them is the build cache's. Those in `linked` have files that another layer has too by now.
     """
     users: dict[str, list[str]] = {}
     for image in images:
@@ -70,7 +71,7 @@ def store_claims(
             kind, names = PARTIAL_PULL, [leased[chain_id]]
         else:
             kind, names = BUILD_CACHE, []
-        yield Claim(kind, chain_id, tuple(names), path, in_use=chain_id in below, is_fixed=True)
+        yield Claim(kind, chain_id, tuple(names), path, in_use=chain_id in below, is_fixed=chain_id not in linked)
     for key in snapshots:
         yield Claim(CONTAINER, key, (), os.path.join(directories.snapshots, key), in_use=True)
 

@@ -25,6 +25,7 @@ from shoal.image.failures import explained
 from shoal.image.kept_blobs import KeptBlobs
 from shoal.image.layer_archive import ArchiveFile, LayerArchive
 from shoal.image.merged import MergedView
+from shoal.image.recording import TreeRecord
 from shoal.image.scratch import Scratch
 from shoal.image.skeleton import DamagedLayer, rebuild
 from shoal.image.tar.compression import decompressed, read_chunks
@@ -59,6 +60,7 @@ class LayerStore:
         self._made = threading.Condition(self._lock)
         self._making: set[Digest] = set()
         self._holds: Counter[Digest] = Counter()
+        self.linked: set[Digest] = set()  # whose files other layers have got links to, in this process
         os.makedirs(root, mode=0o700, exist_ok=True)
         self._layers = dict(self._scan())
 
@@ -120,6 +122,7 @@ class LayerStore:
                     del self._holds[chain_id]
                     if self._layers.pop(chain_id, None) is not None:
                         self._scratch.discard(os.path.join(self._root, hex_of(chain_id)))
+                        self.linked.discard(chain_id)
                         if self._kept is not None:
                             self._kept.forget(chain_id)
                         gone.append(chain_id)
@@ -195,8 +198,23 @@ class LayerStore:
             self._scratch.purge()
         return layer
 
+    def lend(self, chain_id: Digest) -> str:
+        """The tree of a layer that the caller holds, for another layer's files to be links to its own."""
+        self.linked.add(chain_id)
+        return self.tree(chain_id)
+
+    def record(self) -> TreeRecord:
+        """A record for a tree that is written for `adopt`, which takes it over."""
+        return TreeRecord(self._scratch.fresh("skeleton"))
+
     def adopt(
-        self, tree: str, below: Sequence[Digest], *, latest_ns: int, is_independent: bool = False
+        self,
+        tree: str,
+        below: Sequence[Digest],
+        *,
+        latest_ns: int,
+        is_independent: bool = False,
+        record: TreeRecord | None = None,
     ) -> Layer | None:
         """The layer that the directory `tree` is on top of `below`, which the caller holds. It comes held.
 
@@ -206,12 +224,17 @@ class LayerStore:
         """
         directory = self._scratch.fresh("layer")
         try:
-            compared = () if is_independent else reversed(below)
-            if not prune(tree, MergedView([self.tree(chain_id) for chain_id in compared])):
-                return None
+            described = record.described() if record is not None else None
+            if described is None:
+                compared = () if is_independent else reversed(below)
+                if not prune(tree, MergedView([self.tree(chain_id) for chain_id in compared])):
+                    return None
             os.makedirs(directory, mode=0o700)
-            with open(os.path.join(directory, "skeleton"), "xb") as skeleton:
-                described = describe(tree, skeleton, latest_ns)
+            if described is not None and record is not None:
+                os.rename(record.path, os.path.join(directory, "skeleton"))
+            else:
+                with open(os.path.join(directory, "skeleton"), "xb") as skeleton:
+                    described = describe(tree, skeleton, latest_ns)
             diff_id = Digest(f"sha256:{described.digits}")
             parent = below[-1] if below else None
             chain_id = _chain_id(below, diff_id)
@@ -225,6 +248,12 @@ class LayerStore:
             raise explained(error, doing="make layer") from error
         self.hold([chain_id])
         return self._publish(layer, directory)
+
+    def drop_record(self, record: TreeRecord) -> None:
+        """Throw away what `record` gave, unless `adopt` has made use of it."""
+        record.close()
+        if os.path.exists(record.path):
+            self._scratch.discard(record.path)
 
     def moved(self, chain_id: Digest, below: Sequence[Digest]) -> Layer:
         """The layer `chain_id` on top of `below` instead; the caller holds both. It comes held.

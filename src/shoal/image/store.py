@@ -332,7 +332,9 @@ class ImageStore:
         """What of the data root is the store's, for the books about the disk."""
         snapshots = {key: self._snapshotter.chain(key) for key in self._snapshotter.keys()}  # noqa: SIM118
         images, layers = self._catalog.images(), self._layers.all()
-        stored = store_claims(self._directories, images, layers, self._leases.subjects(), snapshots)
+        stored = store_claims(
+            self._directories, images, layers, self._leases.subjects(), snapshots, self._layers.linked
+        )
         kept = [partial_claim(blob) for blob in self._partials.blobs()]
         return [*stored, *kept, *artifact_claims(self._artifacts), *blob_claims(self._kept_blobs.all(), images)]
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
@@ -165,3 +166,21 @@ def test_build_notices_a_file_that_changes_again_at_once(engine: Shoald, context
         (context / "sub/one").write_text(text)
         os.utime(context / "sub/one", ns=(moment, moment))
         assert built(engine, context) == sent_whole(engine, context)
+
+
+def test_build_again_shares_files_with_the_layer_before(engine: Shoald, context: Path) -> None:
+    """Unchanged files are one file in both layers; both images are whole, and the books are still what `du` counts."""
+    shoal(engine, "build", "-q", "-t", "app:1", str(context))
+    json.loads(engine.request("GET", "/system/df/users").body)
+    (context / "sub/one").write_text("changed\n")
+    shoal(engine, "build", "-q", "-t", "app:2", str(context))
+    shared = [path for path in Path(engine.data_root, "layers").glob("*/diff/all/big") if path.stat().st_nlink == 2]
+    assert len(shared) == 2
+    ledger = json.loads(engine.request("GET", "/system/df/users").body)
+    counted = subprocess.run(["du", "-s", "--block-size=1", engine.data_root], capture_output=True, check=True)
+    assert abs(ledger["Size"] - int(counted.stdout.split()[0])) <= 64 << 10
+    assert engine.ok("run", "--rm", "app:1", "cat", "/all/sub/one") == "1"
+    engine.ok("rmi", "-f", "app:1")
+    engine.request("POST", "/build/prune?all=1")
+    assert engine.ok("run", "--rm", "app:2", "cat", "/all/sub/one") == "changed"
+    assert not [line for line in engine.request("POST", "/system/fsck").body.splitlines() if b"cause" in line.lower()]

@@ -49,7 +49,7 @@ def add(cache: BuildCache, inputs: Inputs, chain: Sequence[Digest], now_ns: int 
 def test_key_is_made_of_all_parts_in_any_order() -> None:
     """The same parts have the same key, whatever their order; any other part gives another."""
     key = Inputs({"a": "1", "b": "2"}, {}).key
-    assert Inputs({"b": "2", "a": "1"}, {"x": "y"}).key == key
+    assert Inputs({"b": "2", "a": "1"}, {b"x": "y"}).key == key
     assert len({key, Inputs({"a": "1", "b": "3"}, {}).key, Inputs({"a": "1"}, {}).key}) == 3
 
 
@@ -91,11 +91,11 @@ def test_differences_name_parts_and_files(connection: sqlite3.Connection, layers
     """Why a step was made anew: the last inputs of its slot against these, the files one by one."""
     cache = BuildCache(connection, layers)  # type: ignore[arg-type]  # it needs no more of layers
     line = "100644 0:0 abc "
-    add(cache, Inputs({"user": "a", "files": "1"}, {"x": line, "gone": line, "same": line}), [ONE])
+    add(cache, Inputs({"user": "a", "files": "1"}, {b"x": line, b"gone": line, b"same": line}), [ONE])
     before = cache.before("s")
     assert before is not None
-    now = Inputs({"user": "b", "files": "2"}, {"x": "100755 0:0 abd ", "new": line, "same": line})
-    assert differences(before, now) == [
+    now = Inputs({"user": "b", "files": "2"}, {b"x": "100755 0:0 abd ", b"new": line, b"same": line})
+    assert differences(before.inputs, now) == [
         "user was 'a' and is 'b'",
         "/gone is gone",
         "/new is new",

@@ -99,4 +99,4 @@ def test_attributes_take_the_place_of_what_is_there() -> None:
     owned = Attributes(owner=(7, 8), mode=parse_mode("0600"))
     one = manifest(MemoryFiles({"a": b"1"}, mode=0o755, uid=3), owned)
     assert one.digest == manifest(MemoryFiles({"a": b"1"}), owned).digest
-    assert one.entries["x/a"].startswith("100600 7:8 ")
+    assert one.entries[b"x/a"].startswith("100600 7:8 ")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shoal.build.accounts import owner_of
-from shoal.build.cache import Inputs
+from shoal.build.cache import Before, Inputs
 from shoal.build.copying import Attributes, Item, Manifest, find_sources, place
 from shoal.build.dockerfile.expansion import expand, expand_document
 from shoal.build.dockerfile.ignore import IgnoreRules
@@ -18,8 +18,8 @@ from shoal.build.dockerfile.instructions import Add, Copy, Heredoc
 from shoal.build.dockerfile.modes import parse_mode
 from shoal.build.dockerfile.paths import has_wildcards
 from shoal.build.files import Files, clean, resolve
-from shoal.build.layer_writing import LayerWriting
-from shoal.build.ports import Layers, MadeLayer
+from shoal.build.layer_writing import LayerWriting, SameFiles
+from shoal.build.ports import Layers, MadeLayer, Record
 from shoal.build.state import State
 from shoal.build.steps.settings import nop
 from shoal.build.steps.work import Work
@@ -157,7 +157,6 @@ class FileSteps:
         state: State,
         *,
         slot: str,
-        manifest_of: Callable[[list[Item]], Manifest] = Manifest,
     ) -> Work:
         """The copy, ready to be made. `items` tells what is copied on top of a base. Raises: as `items`."""
         found = items(self._base(words, state))
@@ -166,7 +165,7 @@ class FileSteps:
                 f"{words.command} failed: no source files were specified",
                 fix=f"nothing in the context matches {' or '.join(words.sources)}",
             )
-        manifest = manifest_of(found)
+        manifest = Manifest(found, state.time_ns)
         parts = {
             **({"link": "yes"} if words.link else {"base": state.top}),
             "files": manifest.digest,
@@ -178,10 +177,12 @@ class FileSteps:
         owner = f"--chown={words.chown}" if words.chown else ""  # with no space behind it, as Docker's history has it
         told = f"{words.command} {owner}{kind}:{manifest.digest} in {words.destination} "
 
-        async def make() -> MadeLayer | None:
-            return await asyncio.to_thread(self._write, state, found, words)
-
         inputs = Inputs(parts, manifest.entries)
+
+        async def make(before: Before | None) -> MadeLayer | None:
+            same = SameFiles(self._layers.lend(before.chain[-1]), before.inputs, inputs) if before else None
+            return await asyncio.to_thread(self._write, state, found, words, same)
+
         return Work(inputs, slot, f"{words.command} {words.destination}", nop(state, told), make, words.link)
 
     def directory(self, state: State, path: str, *, slot: str) -> Work:
@@ -196,9 +197,13 @@ class FileSteps:
                 if target and entry is not None and not entry.is_directory:
                     raise InvalidArgument(f"mkdir {path}: not a directory")
                 return None
-            return self._made(state, lambda tree: self._writing(tree, base, state).make_directory(target))
 
-        async def make() -> MadeLayer | None:
+            def make(tree: str, record: Record) -> None:
+                self._writing(tree, base, state, record).make_directory(target)
+
+            return self._made(state, make)
+
+        async def make(_before: Before | None) -> MadeLayer | None:
             return await asyncio.to_thread(write)
 
         return Work(Inputs(parts, {}), slot, f"WORKDIR {path}", nop(state, f"WORKDIR {path}"), make)
@@ -207,26 +212,40 @@ class FileSteps:
         """What the files are put on: with `--link` nothing, so that no link below is followed."""
         return self._layers.view(() if words.link else state.chain_ids)
 
-    def _write(self, state: State, items: Sequence[Item], words: Words) -> MadeLayer | None:
+    def _write(self, state: State, items: Sequence[Item], words: Words, same: SameFiles | None) -> MadeLayer | None:
         base = self._base(words, state)
         owner = owner_of(words.chown, self._layers.view(state.chain_ids)) if words.chown else _ROOT
 
-        def write(tree: str) -> None:
-            self._writing(tree, base, state, owner).write(items)
+        def write(tree: str, record: Record) -> None:
+            self._writing(tree, base, state, record, owner, same).write(items)
 
         return self._made(state, write, is_independent=words.link)
 
-    def _writing(self, tree: str, base: Files, state: State, owner: tuple[int, int] = _ROOT) -> LayerWriting:
-        return LayerWriting(tree, base, owner=owner, latest_ns=state.time_ns)
+    def _writing(
+        self,
+        tree: str,
+        base: Files,
+        state: State,
+        record: Record,
+        owner: tuple[int, int] = _ROOT,
+        same: SameFiles | None = None,
+    ) -> LayerWriting:
+        return LayerWriting(tree, base, record, owner=owner, latest_ns=state.time_ns, same=same)
 
-    def _made(self, state: State, write: Callable[[str], None], *, is_independent: bool = False) -> MadeLayer | None:
+    def _made(
+        self, state: State, write: Callable[[str, Record], None], *, is_independent: bool = False
+    ) -> MadeLayer | None:
         """The layer of the tree that `write` fills."""
-        tree = self._layers.fresh_tree()
+        layers = self._layers
+        tree = layers.fresh_tree()
         try:
-            write(tree)
-            return self._layers.adopt(tree, state.chain_ids, latest_ns=state.time_ns, is_independent=is_independent)
+            with layers.recorded() as record:
+                write(tree, record)
+                return layers.adopt(
+                    tree, state.chain_ids, latest_ns=state.time_ns, is_independent=is_independent, record=record
+                )
         finally:
-            self._layers.drop_tree(tree)
+            layers.drop_tree(tree)
 
 
 def _kind(items: Sequence[Item]) -> str:

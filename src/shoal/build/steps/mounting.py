@@ -15,7 +15,7 @@ from shoal.build.cache_mounts import CacheMounts
 from shoal.build.copying import Attributes, Item, Manifest, Source, place
 from shoal.build.dockerfile.mounts import Mount
 from shoal.build.files import clean, resolve
-from shoal.build.layer_writing import LayerWriting
+from shoal.build.layer_writing import LayerWriting, Unrecorded
 from shoal.build.ports import Layers, StepMount
 from shoal.build.state import State
 from shoal.build.steps.files import Origin, TextFiles
@@ -168,4 +168,4 @@ def _digest(origin: Origin, source: str) -> str:
 def _write(origin: Origin, source: str, directory: str) -> None:
     items = [item for item in _items(origin, source) if item.target]
     nothing = TextFiles({})
-    LayerWriting(directory, nothing, owner=_ROOT, latest_ns=2**62).write(items)
+    LayerWriting(directory, nothing, Unrecorded(), owner=_ROOT, latest_ns=2**62).write(items)

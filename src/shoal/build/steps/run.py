@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from shoal.build.cache import Inputs
+from shoal.build.cache import Before, Inputs
 from shoal.build.dockerfile.arguments import PREDEFINED
 from shoal.build.dockerfile.expansion import expand
 from shoal.build.dockerfile.heredocs import ScriptFile, script_of
@@ -101,7 +101,7 @@ class RunSteps:
             for script in scripts
         ]
 
-        async def make() -> MadeLayer | None:
+        async def make(_before: Before | None) -> MadeLayer | None:
             async with self._mounting.taken(prepared) as mounted:
                 command = Command(
                     arguments=words,

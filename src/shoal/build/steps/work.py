@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from shoal.build.cache import Inputs
+from shoal.build.cache import Before, Inputs
 from shoal.build.ports import MadeLayer
 
 
@@ -13,12 +13,13 @@ from shoal.build.ports import MadeLayer
 class Work:
     """`slot` is the same for the same step with other inputs; `created_by` is what the history says of it.
 
-    The layer of a step that is independent is the same on top of any others, which are not among its inputs.
+    `make` is told of the step as it was made the last time, whose layers are held meanwhile. The layer of a step that
+    is independent is the same on top of any others, which are not among its inputs.
     """
 
     inputs: Inputs
     slot: str
     description: str
     created_by: str
-    make: Callable[[], Awaitable[MadeLayer | None]]
+    make: Callable[[Before | None], Awaitable[MadeLayer | None]]
     is_independent: bool = False

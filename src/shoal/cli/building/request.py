@@ -81,7 +81,12 @@ def build_query(options: BuildFlags, sent: Sending, environment: Mapping[str, st
     }
     numbers = (("cpushares", options.cpu_shares), ("cpuperiod", options.cpu_period), ("cpuquota", options.cpu_quota))
     query |= {name: str(value) for name, value in numbers if value is not None}
-    switches = (("nocache", options.no_cache), ("pull", options.pull), ("squash", options.squash))
+    switches = (
+        ("nocache", options.no_cache),
+        ("pull", options.pull),
+        ("squash", options.squash),
+        ("why", bool(options.why)),
+    )
     query |= {name: "1" for name, on in switches if on}
     return {name: value for name, value in query.items() if value}
 

@@ -10,7 +10,7 @@ from itertools import chain
 
 from shoal.cli.building.keeping import Note, changes
 from shoal.cli.context import Context
-from shoal.client.copies.packing import pack_file, pack_tree
+from shoal.client.copies.packing import gathered, pack_file, pack_tree
 from shoal.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
@@ -69,7 +69,7 @@ def sending(path: str, dockerfile: str, context: Context, *, changed_s: int = 0,
         note.token, note.marks = "", {}
     if note is None:
         packed = pack_tree(path, leaves_out or _nothing, changed_s=changed_s)
-        return Sending(chain((extras,), packed), dockerfile=name, commit_s=commit_s)
+        return Sending(gathered(chain((extras,), packed)), dockerfile=name, commit_s=commit_s)
     found = changes(path, leaves_out, note.marks)
     if extra:
         found.marks[_EXTRA] = ()  # so that it goes when it is not sent any more
@@ -79,7 +79,7 @@ def sending(path: str, dockerfile: str, context: Context, *, changed_s: int = 0,
             note.token, note.marks = token, found.marks
             note.save()
 
-    return Sending(found.packed(extras), "", name, commit_s, note.token or "new", keep)
+    return Sending(gathered(found.packed(extras)), "", name, commit_s, note.token or "new", keep)
 
 
 def _note(path: str, context: Context) -> Note | None:

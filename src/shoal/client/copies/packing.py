@@ -93,6 +93,20 @@ def pack_entries(directory: str, names: Iterable[str]) -> Iterator[bytes]:
     yield bytes(2 * _BLOCK)
 
 
+def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces that are worth sending: each costs whoever receives it as much as many bytes do."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _PIECE_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if size:
+        yield b"".join(waiting)
+
+
 def pack_file(name: str, content: bytes) -> bytes:
     """The part of a tar that is a file of this content."""
     entry = tarfile.TarInfo(name)

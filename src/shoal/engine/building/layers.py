@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from shoal.build.files import Files
-from shoal.build.ports import MadeLayer
+from shoal.build.ports import MadeLayer, Record
 from shoal.errors import NotFound
 from shoal.image.layer_files import LayerFiles
 from shoal.image.layers import Layer, LayerStore
+from shoal.image.recording import TreeRecord
 from shoal.image.scratch import Scratch
 from shoal.oci.digest import Digest
 
@@ -39,12 +41,32 @@ class BuildLayers:
         except FileNotFoundError:
             pass  # it has become a layer
 
+    @contextmanager
+    def recorded(self) -> Iterator[TreeRecord]:
+        """See Layers."""
+        record = self._layers.record()
+        try:
+            yield record
+        finally:
+            self._layers.drop_record(record)
+
     def adopt(
-        self, tree: str, below: Sequence[Digest], *, latest_ns: int, is_independent: bool = False
+        self,
+        tree: str,
+        below: Sequence[Digest],
+        *,
+        latest_ns: int,
+        is_independent: bool = False,
+        record: Record | None = None,
     ) -> MadeLayer | None:
         """See Layers."""
-        layer = self._layers.adopt(tree, below, latest_ns=latest_ns, is_independent=is_independent)
+        whole = record if isinstance(record, TreeRecord) else None
+        layer = self._layers.adopt(tree, below, latest_ns=latest_ns, is_independent=is_independent, record=whole)
         return _made(layer) if layer else None
+
+    def lend(self, chain_id: Digest) -> str:
+        """See Layers."""
+        return self._layers.lend(chain_id)
 
     def moved(self, chain_id: Digest, below: Sequence[Digest]) -> MadeLayer:
         """See Layers."""

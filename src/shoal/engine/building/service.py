@@ -190,7 +190,8 @@ class BuildService:
         arguments = {name: value for name, value in options.arguments.items() if value is not None}
         target = Platform.parse(options.platform, host=self._platform) if options.platform else self._platform
         request = BuildRequest(
-            name=options.tags[0] if options.tags else options.remote,
+            # Without the tag, which is often another one each time: a build is compared with the one before.
+            name=Reference.parse(options.tags[0]).name if options.tags else options.remote,
             platforms=(self._platform, target),
             time_ns=_time_s(arguments, context) * _NS,
             target=options.target,
@@ -198,6 +199,7 @@ class BuildService:
             labels=options.labels,
             tags=tuple(_normalised(options.tags)),
             no_cache=options.no_cache,
+            explains=options.why,
             cache_from=options.cache_from,
             network=_network(options.network_mode),
             secrets=options.secrets,

@@ -184,7 +184,9 @@ def pack_header(entry: TarEntry, prefix: bytes, name: bytes) -> bytes:
         b"%07o\0" % entry.minor if device else b"",
         prefix,
     )
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    # adler32's lower half is one more than the bytes' sum, which stays below its modulus here, for a tenth of the time.
+    checksum = (adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)
+    return block[:148] + b"%06o\0 " % checksum + block[156:]
 
 
 def split_name(name: bytes) -> tuple[bytes, bytes | None]:

@@ -83,6 +83,7 @@ def _options(request: Request) -> BuildOptions:
         build_id=query.text("buildid"),
         version=query.text("version") or "1",
         events=query.flag("events"),
+        why=query.flag("why"),
         context=query.text("context"),
         registry_config=request.header(b"x-registry-config").decode("latin-1"),
         secrets=secrets.contents(),
