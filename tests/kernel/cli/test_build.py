@@ -16,7 +16,7 @@ import pytest
 
 from tests.engines.engine import Engine
 from tests.engines.shoald import Shoald
-from tests.kernel.cli.shoal import shoal
+from tests.kernel.cli.shoal import exit_code, on_terminal, shoal
 
 pytestmark = pytest.mark.root
 
@@ -277,3 +277,29 @@ def test_build_that_fills_the_disk_leaves_room_for_the_next(small_shoald: Shoald
 def test_build_refuses_what_it_does_not_do(engine: Engine, parameter: str) -> None:
     """A parameter that would be of no effect is refused before anything is read."""
     assert engine.request("POST", f"/build?{parameter}").status == 501
+
+
+def test_build_on_a_terminal_shows_steps_side_by_side(engine: Engine, context: Path) -> None:
+    """Both stages at work have a row with a time that goes on and their last words; of each that is done a line stays."""
+    (context / "Dockerfile").write_text(
+        "FROM busybox AS one\nRUN echo first-words; sleep 1.2; echo 1 > /x\n"
+        "FROM busybox AS two\nRUN echo other-words; sleep 1.2; echo 2 > /x\n"
+        "FROM busybox\nCOPY --from=one /x /1\nCOPY --from=two /x /2\n"
+    )
+    with on_terminal(engine, "build", str(context)) as child:
+        child.expect(r"\[0\.\d s\] \d of 7 steps")
+        at_work = r"[^\n]*RUN echo {0}[^\n]*1\.\d s\r\n  │ {0}\r\n"
+        child.expect(at_work.format("first-words") + at_work.format("other-words"))
+        child.expect(r"7/7 COPY --from=two")
+        child.expect(r"Successfully built [0-9a-f]{12}")
+        child.expect(r"7 of 7 steps in \d\.\d s")
+        assert exit_code(child) == 0
+    with on_terminal(engine, "build", str(context)) as child:
+        child.expect("2/7 RUN echo first-words; sleep 1.2; echo 1 > /x +cached")
+        child.expect(r"7 of 7 steps, [4-7] cached in")
+        assert exit_code(child) == 0
+    (context / "Dockerfile").write_text("FROM busybox\nRUN echo last-words; exit 3\n")
+    with on_terminal(engine, "build", str(context)) as child:
+        child.expect(r"2/2 RUN echo last-words; exit 3 [^\n]*\r\n  │ last-words\r\n")
+        child.expect("returned a non-zero code: 3")
+        assert exit_code(child) == 3

@@ -1,4 +1,4 @@
-"""What `shoal build` shows: each step when something happens to it, with the time it took or that it was cached.
+"""What `shoal build` shows where no terminal is: each step when it has come to something, its time, or that it was cached.
 
 Steps run side by side, so that every line says which one it belongs to: `3/9 │ output`.
 """
@@ -9,7 +9,15 @@ import time
 from collections.abc import Callable
 
 from shoal.cli.context import Context
+from shoal.cli.terminal import terminal_size
 from shoal.client.document import Document
+
+
+def can_draw(context: Context) -> bool:
+    """Whether standard output is a terminal that a picture can be drawn on (live.py)."""
+    output = context.stdout
+    is_dumb = context.environment.get("TERM", "") in ("", "dumb")
+    return output.isatty() and not is_dumb and terminal_size(output.fileno()) is not None
 
 
 class Progress:
@@ -26,6 +34,15 @@ class Progress:
         self._shown: set[int] = set()
         self._total = 0
         self._rests: dict[int, str] = {}
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing stays open."""
+
+    def fail(self) -> None:
+        """The build has failed; all that it has said is shown already."""
 
     def show(self, message: Document) -> None:
         """One message of the engine."""

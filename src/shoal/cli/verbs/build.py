@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shoal.cli.arguments import Parser
 from shoal.cli.building.outputs import Output, deliver, parse_outputs
-from shoal.cli.building.progress import Progress
+from shoal.cli.building.progress import Progress, can_draw
 from shoal.cli.building.proving import prove
 from shoal.cli.building.request import BuildFlags, build_query, secrets_header
 from shoal.cli.building.sending import Sending, sending
@@ -14,6 +14,10 @@ from shoal.cli.registry_auth import RegistryAuth
 from shoal.cli.shelling import shell_in
 from shoal.client.document import Document
 from shoal.errors import Conflict, Internal, InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shoal.cli.building.live import LiveProgress
 
 Options = BuildFlags
 
@@ -100,18 +104,31 @@ def _build(sent: Sending, options: BuildFlags, context: Context) -> str:
     headers = secrets_header(options, context.environment)
     headers["X-Registry-Config"] = RegistryAuth(context.config_directory).every_header()
     quiet = options.quiet or options.progress == "quiet"
-    progress = Progress(context, quiet=quiet, why=options.why)
     image_id = ""
-    for message in context.client.images.build(sent.chunks, query, headers):
-        if message.text("error"):
-            _fail(message, options, context)
-        image_id = message.text("aux", "ID") or image_id
-        if sent.note is not None and message.text("aux", "Context"):
-            sent.note(message.text("aux", "Context"))
-        progress.show(message)
+    failure: Document | None = None
+    with _progress(options, context, quiet=quiet) as progress:
+        for message in context.client.images.build(sent.chunks, query, headers):
+            if message.text("error"):
+                failure = message
+                progress.fail()
+                break
+            image_id = message.text("aux", "ID") or image_id
+            if sent.note is not None and message.text("aux", "Context"):
+                sent.note(message.text("aux", "Context"))
+            progress.show(message)
+    if failure is not None:
+        _fail(failure, options, context)
     if not image_id:
         raise Internal("the build broke off", why="the engine ended the answer without a result")
     return image_id
+
+
+def _progress(options: BuildFlags, context: Context, *, quiet: bool) -> Progress | LiveProgress:
+    if options.progress == "auto" and not quiet and can_draw(context):
+        from shoal.cli.building.live import LiveProgress  # threads, which nobody else needs
+
+        return LiveProgress(context, why=options.why)
+    return Progress(context, quiet=quiet, why=options.why)
 
 
 def _fail(message: Document, options: BuildFlags, context: Context) -> None:
