@@ -280,7 +280,7 @@ def test_build_refuses_what_it_does_not_do(engine: Engine, parameter: str) -> No
 
 
 def test_build_on_a_terminal_shows_steps_side_by_side(engine: Engine, context: Path) -> None:
-    """Both stages at work have a row with a time that goes on and their last words; of each that is done a line stays."""
+    """Both stages at work have a row with a time that goes on and last words; of each that is done a line stays."""
     (context / "Dockerfile").write_text(
         "FROM busybox AS one\nRUN echo first-words; sleep 1.2; echo 1 > /x\n"
         "FROM busybox AS two\nRUN echo other-words; sleep 1.2; echo 2 > /x\n"

@@ -1,4 +1,4 @@
-"""What `shoal build` shows where no terminal is: each step when it has come to something, its time, or that it was cached.
+"""What `shoal build` shows where no terminal is: each step as it goes on, its time, or that it was cached.
 
 Steps run side by side, so that every line says which one it belongs to: `3/9 │ output`.
 """
