@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from shoal.api.build_caches import CachePlace
 from shoal.api.filters import Filters
 from shoal.api.host_config import Ulimit
 from shoal.api.wire import decode
@@ -31,7 +32,8 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     quiet: bool = False
     no_cache: bool = False
     pull: bool = False
-    cache_from: tuple[str, ...] = ()
+    cache_from: tuple[CachePlace, ...] = ()
+    cache_to: tuple[CachePlace, ...] = ()
     arguments: Mapping[str, str | None] = {}
     labels: Mapping[str, str] = {}
     target: str = ""

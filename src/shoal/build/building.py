@@ -59,7 +59,8 @@ class Build:
         self._reporter = reporter
         self._ignored = ignored
         self.states: dict[int, State] = {}  # what the steps came to, a failed one included, by their numbers
-        self._cached = CachedSteps(tools, no_cache=request.no_cache, explains=request.explains)
+        self.result: State | None = None
+        self._cached = CachedSteps(tools, request.caches, no_cache=request.no_cache, explains=request.explains)
         self._environments: dict[int, Mapping[str, str]] = {}
         self._stages: dict[int, asyncio.Task[State]] = {}
         self._files = FileSteps(tools.layers)
@@ -78,7 +79,7 @@ class Build:
         try:
             await self._import_caches()
             await self._report_arguments()
-            state = await self._run_stages()
+            state = self.result = await self._run_stages()
             findings = await asyncio.to_thread(
                 check, self._file, base_environments=self._environments, ignored=self._ignored
             )

@@ -12,11 +12,12 @@ from typing import Protocol
 
 from shoal.build import inline_cache
 from shoal.build.cache import Before, Inputs, differences
-from shoal.build.ports import BaseImage
+from shoal.build.ports import BaseImage, CacheSource
 from shoal.build.state import State
 from shoal.build.steps.run import CommandFailed
 from shoal.build.steps.work import Work
 from shoal.build.tools import Tools
+from shoal.errors import ShoalError
 from shoal.oci.digest import Digest
 
 
@@ -25,6 +26,9 @@ class Told(Protocol):
 
     async def cached(self) -> None:
         """It was made before."""
+
+    async def wrote(self, text: str) -> None:
+        """It says this."""
 
     async def missed(self, reasons: list[str]) -> None:
         """It was not in the cache, for these reasons."""
@@ -36,8 +40,9 @@ class CachedSteps:
     `explains`: what misses is told why.
     """
 
-    def __init__(self, tools: Tools, *, no_cache: bool, explains: bool = False) -> None:
+    def __init__(self, tools: Tools, sources: Sequence[CacheSource], *, no_cache: bool, explains: bool = False) -> None:
         self._tools = tools
+        self._sources = sources
         self._no_cache = no_cache
         self._explains = explains
         self._held: list[Sequence[Digest]] = []
@@ -61,7 +66,7 @@ class CachedSteps:
         """The state after a step that makes no layer. It is noted too, so that it can be told whether it is new."""
         arguments = repr(sorted(after.arguments.items()))
         inputs = Inputs({"image": before.image_id, "setting": text, "arguments": arguments}, {})
-        if not self._no_cache and self._found(inputs.key) is not None:
+        if not self._no_cache and await self._found(inputs.key, before, told) is not None:
             await told.cached()
         else:
             self._note(inputs, slot=f"setting {text}", description=text, chain=after.chain_ids, size=0)
@@ -72,12 +77,12 @@ class CachedSteps:
         if self._no_cache:
             return await self._make(work, state)
         key = work.inputs.key
-        found = self._found(key)
+        found = await self._found(key, state, told)
         if found is None:
             before = self._tools.cache.before(work.slot)
             await self._explain(told, work, before)
             async with self._tools.making.held(key):
-                found = self._found(key)
+                found = await self._found(key, state, told)
                 if found is None:
                     return await self._make_after(before, work, state)
         await told.cached()
@@ -86,8 +91,28 @@ class CachedSteps:
         layer = (found[-1], self._tools.layers.diff_id(found[-1])) if len(found) > len(state.chain_ids) else None
         return state.after(work.created_by, layer).noted(key)
 
-    def _found(self, key: str) -> tuple[Digest, ...] | None:
+    async def _found(self, key: str, state: State, told: Told) -> tuple[Digest, ...] | None:
         """The layers that the step came to, held by this build; None where nobody has made it."""
+        return self._here(key) or await self._elsewhere(key, state, told)
+
+    async def _elsewhere(self, key: str, state: State, told: Told) -> tuple[Digest, ...] | None:
+        """The same out of the caches that the request names; one that does not keep its word is passed over."""
+        for source in self._sources:
+            if key not in source.steps:
+                continue
+            number = source.steps[key]
+            if number is None:
+                return state.chain_ids
+            try:
+                made = await source.bring(number, state.chain_ids)
+            except ShoalError as problem:
+                await told.wrote(f"[Warning] not taken from the cache: {problem}\n")
+                continue
+            self._held.append([made.chain_id])
+            return (*state.chain_ids, made.chain_id)
+        return None
+
+    def _here(self, key: str) -> tuple[Digest, ...] | None:
         row = self._tools.cache.find(key, self._tools.clock_ns())
         chain = row.chain if row is not None else self._imported.get(key)
         if chain is None or not self._tools.layers.hold(chain):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
@@ -84,6 +84,18 @@ class BaseImage(NamedTuple):
     id: Digest
     chain_ids: tuple[Digest, ...]
     document: ImageDocument
+
+
+class CacheSource(Protocol):
+    """A cache from elsewhere: `steps` are the numbers of the layers that steps added, or None, by the steps' keys."""
+
+    steps: Mapping[str, int | None]
+
+    async def bring(self, layer: int, below: Sequence[Digest]) -> MadeLayer:
+        """The layer of this number on top of others, held once.
+
+        Raises: Unavailable where it can't be had; InvalidArgument where it is not what it is said to be.
+        """
 
 
 Tell = Callable[[str], Awaitable[None]]

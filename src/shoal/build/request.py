@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shoal.build.dockerfile.checks import Finding
+from shoal.build.ports import CacheSource
 from shoal.oci.platform import Platform
 
 
@@ -13,6 +14,7 @@ from shoal.oci.platform import Platform
 class BuildRequest:
     """One build. `platforms` are the machine's and the target's; times are not later than `time_ns` in the image.
 
+    `cache_from` are images with a cache in them, `caches` are others.
     `environment` goes into every cache key of a command: limits and the like don't, but what a command may see does.
     `explains`: steps that miss the cache are told why.
     """
@@ -27,6 +29,7 @@ class BuildRequest:
     no_cache: bool = False
     explains: bool = False
     cache_from: tuple[str, ...] = ()
+    caches: tuple[CacheSource, ...] = ()
     network: str = "default"
     secrets: Mapping[str, bytes] = field(default_factory=dict)
     ssh: Mapping[str, str] = field(default_factory=dict)

@@ -34,6 +34,7 @@ class State:
     arguments: Mapping[str, str] = field(default_factory=dict)
     command_set: bool = False
     based_on: Digest | None = None
+    base_layers: int = 0  # how many layers there were before the first step
     steps: tuple[tuple[str, int], ...] = ()  # the keys of the steps so far, and how many layers each came to
 
     @classmethod
@@ -50,6 +51,7 @@ class State:
             os_version=document.os_version,
             author=document.author,
             based_on=id,
+            base_layers=len(chain_ids),
         )
 
     @cached_property

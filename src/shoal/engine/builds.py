@@ -52,6 +52,12 @@ class Building(Protocol):
     async def cancel(self, build_id: str) -> None:
         """As BuildBackend.cancel."""
 
+    async def send_cache(self, body: AsyncIterator[bytes]) -> str:
+        """As BuildBackend.send_cache."""
+
+    def cache_archive(self, build: str, *, is_whole: bool) -> AsyncGenerator[bytes, None]:
+        """As BuildBackend.cache."""
+
     async def state(self, build: str, step: int) -> str:
         """As BuildBackend.state."""
 
@@ -92,6 +98,16 @@ class Builds:
     async def cancel(self, build_id: str) -> None:
         """See BuildBackend."""
         await self._building.cancel(build_id)
+
+    async def send_cache(self, body: AsyncIterator[bytes]) -> str:
+        """See BuildBackend."""
+        return await self._building.send_cache(body)
+
+    async def cache(self, build: str, *, is_whole: bool) -> AsyncIterator[bytes]:
+        """See BuildBackend."""
+        async with aclosing(self._building.cache_archive(build, is_whole=is_whole)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def state(self, build: str, step: int) -> str:
         """See BuildBackend."""

@@ -154,6 +154,19 @@ class ImageTransfers:
         token = await self._waited(work, work.login)
         return AuthResponse(status="Login Succeeded", identity_token=token)
 
+    def is_here(self, reference: Reference) -> bool:
+        """Whether an image of this name is here."""
+        try:
+            self._store.get(reference.familiar())
+        except NotFound:
+            return False
+        return True
+
+    async def carried_out(self, registry_auth: str | None, act: Callable[[Work], T]) -> T:
+        """What `act` gives, which does one piece of work in a thread. Raises: what it raises."""
+        work = self._registries.begin(decode_credentials(registry_auth))
+        return await self._waited(work, lambda: act(work))
+
     async def describe(self, image: str, *, registry_auth: str | None) -> DistributionInspect:
         """What the registry has under this name. Raises: NotFound, InvalidArgument, Unavailable, Internal."""
         reference = Reference.parse(image).with_default_tag()

@@ -260,11 +260,17 @@ class LayerStore:
 
         Raises: NotFound; Internal for a damaged layer or a full disk.
         """
-        diff_id = Digest(self.get(chain_id).diff_id)
+        return self.stacked(_Rebuilt(self, chain_id), below, Digest(self.get(chain_id).diff_id))
+
+    def stacked(self, archive: LayerArchive, below: Sequence[Digest], diff_id: Digest) -> Layer:
+        """The layer that `archive` makes on top of `below`, which the caller holds. It comes held.
+
+        Raises: as `ensure`.
+        """
         target = _chain_id(below, diff_id)
         self.hold([target])
         try:
-            return self.ensure(_Rebuilt(self, chain_id), below, target, diff_id)
+            return self.ensure(archive, below, target, diff_id)
         except BaseException:
             self.release([target])
             raise

@@ -28,6 +28,17 @@ class BuildBackend(Protocol):
         """Ends the build to which its client gave this id, if it runs. Raises: InvalidArgument without an id."""
         ...
 
+    async def send_cache(self, body: AsyncIterator[bytes]) -> str:
+        """The token of a cache, an OCI layout in an archive, for `type=local,token=…`. Raises: InvalidArgument."""
+        ...
+
+    def cache(self, build: str, *, is_whole: bool) -> AsyncIterator[bytes]:
+        """The cache of one of the last builds as such an archive; whole, or of the result's own steps.
+
+        Raises (before the first piece): NotFound.
+        """
+        ...
+
     async def state(self, build: str, step: int) -> str:
         """The id of an image, without a name, that is what a step of one of the last builds came to, for a shell.
 

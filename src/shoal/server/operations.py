@@ -161,6 +161,8 @@ OPERATIONS: tuple[Operation, ...] = (
 # Not in the published description: what clients call all the same, and what shoal adds.
 UNPUBLISHED: tuple[Operation, ...] = (
     Operation("POST", "/build/cancel", "BuildCancel", since=_1_31),
+    Operation("POST", "/build/cache", "ShoalBuildCacheSend"),
+    Operation("GET", "/build/cache", "ShoalBuildCache"),
     Operation("POST", "/build/state", "ShoalBuildState"),
     Operation("POST", "/grpc", "Grpc", LATER, "BuildKit sessions", _1_31),
     Operation("GET", "/build/context", "ShoalBuildContext"),

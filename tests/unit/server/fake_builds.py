@@ -28,6 +28,12 @@ class FakeBuilds:
     async def cancel(self, build_id: str) -> None:
         self.cancelled.append(build_id)
 
+    async def send_cache(self, body: AsyncIterator[bytes]) -> str:
+        return b"".join([piece async for piece in body]).hex()
+
+    async def cache(self, build: str, *, is_whole: bool) -> AsyncIterator[bytes]:
+        yield f"{build} {is_whole}".encode()
+
     async def state(self, build: str, step: int) -> str:
         return f"{build} {step}"
 

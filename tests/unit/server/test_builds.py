@@ -7,6 +7,7 @@ import json
 from urllib.parse import urlencode
 
 from shoal.api.build import BuildOptions, PruneOptions
+from shoal.api.build_caches import CachePlace
 from shoal.api.filters import Filters
 from shoal.api.host_config import Ulimit
 from tests.unit.server.serving import Serving
@@ -45,7 +46,7 @@ _READ = BuildOptions(
     quiet=True,
     no_cache=True,
     pull=True,
-    cache_from=("a", "b"),
+    cache_from=(CachePlace("registry", reference="a"), CachePlace("registry", reference="b")),
     arguments={"x": "1", "unset": None},
     labels={"l": "v"},
     target="t",

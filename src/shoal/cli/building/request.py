@@ -22,6 +22,7 @@ class BuildFlags(Flags):
     build_args: list[str]
     labels: list[str]
     cache_from: list[str]
+    cache_to: list[str]
     target: str
     platform: str
     network: str
@@ -52,8 +53,10 @@ class BuildFlags(Flags):
     path: str
 
 
-def build_query(options: BuildFlags, sent: Sending, environment: Mapping[str, str]) -> dict[str, str | Sequence[str]]:
-    """The parameters. Raises: InvalidArgument."""
+def build_query(
+    options: BuildFlags, sent: Sending, caches: Sequence[str], environment: Mapping[str, str]
+) -> dict[str, str | Sequence[str]]:
+    """The parameters; `caches` are where steps are taken from. Raises: InvalidArgument."""
     arguments = _arguments(options.build_args, environment)
     if sent.commit_s and "SOURCE_DATE_EPOCH" not in arguments:
         arguments["SOURCE_DATE_EPOCH"] = sent.commit_s
@@ -63,7 +66,8 @@ def build_query(options: BuildFlags, sent: Sending, environment: Mapping[str, st
         "t": options.tags or [],
         "buildargs": json.dumps(arguments) if arguments else "",
         "labels": json.dumps(dict(_pair(label) for label in options.labels or [])) if options.labels else "",
-        "cachefrom": json.dumps(options.cache_from) if options.cache_from else "",
+        "cachefrom": json.dumps([cache for cache in caches if cache]) if caches else "",
+        "cacheto": json.dumps(options.cache_to) if options.cache_to else "",
         "extrahosts": json.dumps(options.add_host) if options.add_host else "",
         "ulimits": json.dumps([ulimit(text) for text in options.ulimits]) if options.ulimits else "",
         "target": options.target,

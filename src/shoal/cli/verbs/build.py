@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shoal.cli.arguments import Parser
+from shoal.cli.building.caches import bring_caches, caches_to, sent_caches
 from shoal.cli.building.outputs import Output, deliver, parse_outputs
 from shoal.cli.building.progress import Progress, can_draw
 from shoal.cli.building.proving import prove
@@ -31,7 +32,10 @@ def configure(parser: Parser) -> None:
     parser.text("--target", dest="target", help="Stage to build")
     parser.toggle("--no-cache", dest="no_cache", help="Make every step anew")
     parser.toggle("--pull", dest="pull", help="Look for newer base images")
-    parser.texts("--cache-from", dest="cache_from", help="Images whose steps are used as a cache")
+    parser.texts(
+        "--cache-from", dest="cache_from", help="Caches to use: an image, or type=registry|local,ref=NAME,src=PATH"
+    )
+    parser.texts("--cache-to", dest="cache_to", help="Where to: type=inline|registry|local,ref=NAME,dest=PATH,mode=max")
     parser.toggle("-q", "--quiet", dest="quiet", help="Show the id of the image alone")
     parser.text("--progress", dest="progress", default="auto", metavar="auto|plain|quiet", help="What is shown")
     parser.text("-o", "--output", dest="output", help="Where to: type=local|tar|oci|docker,dest=PATH")
@@ -72,7 +76,9 @@ def run(options: BuildFlags, context: Context) -> int:
     output = parse_outputs(options.output)
     if options.prove:
         return prove(options, context, _built)
+    wanted = caches_to(options.cache_to or [])
     image_id = _built(options, context)
+    bring_caches(wanted, image_id, context)
     _deliver(output, image_id, options, context)
     if options.quiet or options.progress == "quiet":
         context.print(image_id)
@@ -100,7 +106,8 @@ def _built(options: BuildFlags, context: Context, *, changed_s: int = 0) -> str:
 
 
 def _build(sent: Sending, options: BuildFlags, context: Context) -> str:
-    query = build_query(options, sent, context.environment)
+    caches = sent_caches(options.cache_from or [], context)
+    query = build_query(options, sent, caches, context.environment)
     headers = secrets_header(options, context.environment)
     headers["X-Registry-Config"] = RegistryAuth(context.config_directory).every_header()
     quiet = options.quiet or options.progress == "quiet"

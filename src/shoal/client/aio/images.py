@@ -86,6 +86,21 @@ class Images:
         """Whether the engine keeps the build context of this token, to be changed. Of shoal alone: else NotFound."""
         return (await self._caller.document("GET", "/build/context", query={"token": token})).flag("Known")
 
+    async def send_cache(self, archive: bytes | AsyncIterable[bytes]) -> str:
+        """The token of a cache, an OCI layout, for the next build. Of shoal alone: else NotFound."""
+        response = await self._caller.call(
+            "POST", "/build/cache", body=archive, headers={"Content-Type": "application/x-tar"}
+        )
+        token = ""
+        async for line in response.lines():
+            token = parse_document(line, "the token of a cache").text("Id")
+        return token
+
+    async def build_cache(self, build: str, *, is_whole: bool) -> Response:
+        """The cache of a build as an OCI layout in a tar, as a stream. Of shoal alone: else NotFound."""
+        query = {"build": build, "mode": "max" if is_whole else "min"}
+        return await self._caller.call("GET", "/build/cache", query=query)
+
     async def build_state(self, build: str, step: str) -> str:
         """The id of an image that is what a step of a build came to. Of shoal alone: else NotFound."""
         query = {"build": build, "step": step}

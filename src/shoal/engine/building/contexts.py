@@ -73,12 +73,13 @@ class Contexts:
             elif kept:
                 files, token = await self._changed(body, "" if kept == "new" else kept, stack)
             else:
-                files = await self._received(body)
+                files = await self.received(body)
             stack.callback(files.close)
             file, ignored = await asyncio.to_thread(_read, files, dockerfile or _DEFAULT)
             yield Context(files, file, ignored, commit_s, token)
 
-    async def _received(self, body: AsyncIterator[bytes]) -> ArchiveFiles:
+    async def received(self, body: AsyncIterator[bytes]) -> ArchiveFiles:
+        """The files of an archive, which the caller closes. Raises: InvalidArgument; Internal for a full disk."""
         path = self._layers.scratch_path("context")
         return await _reading(body, lambda chunks: ArchiveFiles.received(chunks, path), ArchiveFiles.close)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from shoal.build.files import Files
 from shoal.build.ports import MadeLayer, Record
 from shoal.errors import NotFound
+from shoal.image.layer_archive import ArchiveFile
 from shoal.image.layer_files import LayerFiles
 from shoal.image.layers import Layer, LayerStore
 from shoal.image.recording import TreeRecord
@@ -71,6 +72,10 @@ class BuildLayers:
     def moved(self, chain_id: Digest, below: Sequence[Digest]) -> MadeLayer:
         """See Layers."""
         return _made(self._layers.moved(chain_id, below))
+
+    def unpacked(self, archive: str, below: Sequence[Digest], diff_id: Digest) -> MadeLayer:
+        """The layer of the file `archive` on top of others, held once. Raises: InvalidArgument for another diffID."""
+        return _made(self._layers.stacked(ArchiveFile(archive), below, diff_id))
 
     def diff_id(self, chain_id: Digest) -> str:
         """See Layers."""

@@ -19,10 +19,14 @@ _SHORT_ID = 12  # so many digits of an id name it
 
 @dataclass(slots=True)
 class Record:
-    """One build. `names` are the image's, `ids` those of images that it made, `states` what each step came to."""
+    """One build. `names` are the image's, `ids` those of images that it made, `states` what each step came to.
+
+    `result` is what the target came to, None for a build that failed.
+    """
 
     names: frozenset[str]
     states: Mapping[int, State]
+    result: State | None = None
     ids: set[str] = field(default_factory=set)
 
     def state(self, step: int) -> State:
@@ -31,6 +35,12 @@ class Record:
             numbers = ", ".join(map(str, sorted(self.states)))
             raise InvalidArgument(f"the build has no state of a step {step}", fix=f"its steps are {numbers}")
         return self.states[step]
+
+    def cached_states(self, *, is_whole: bool) -> list[State]:
+        """The states whose steps a cache has: those of all stages, or of the result alone. Raises: NotFound."""
+        if self.result is None:
+            raise NotFound("the build has failed", why="only one that has ended well has a cache to take along")
+        return [*(self.states.values() if is_whole else ()), self.result]
 
 
 class Records:

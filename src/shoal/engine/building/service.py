@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+
+import msgspec
 
 from shoal.api.build import BuildOptions
+from shoal.api.build_caches import CachePlace
 from shoal.api.host_config import HostConfig
 from shoal.api.progress import ErrorDetail, JSONMessage
+from shoal.build import inline_cache
 from shoal.build.building import Build
 from shoal.build.cache import BuildCache
+from shoal.build.cache_document import CachedLayer, describe, encode_cache
 from shoal.build.cache_mounts import CacheDirectory, CacheMounts
 from shoal.build.dockerfile.problems import DockerfileError
 from shoal.build.keyed_locks import KeyedLocks
+from shoal.build.ports import CacheSource
 from shoal.build.reporting import ClassicReporter, Emit, Reporter
 from shoal.build.request import BuildRequest, Built
 from shoal.build.steps.run import CommandFailed
 from shoal.build.tools import Tools
 from shoal.engine.background import Background
+from shoal.engine.building.cache_layout import SentCaches, write_layout
+from shoal.engine.building.caches import Caches
 from shoal.engine.building.contexts import Context, Contexts
 from shoal.engine.building.events import EventReporter
 from shoal.engine.building.fetching import Fetching
@@ -34,9 +43,11 @@ from shoal.engine.container.isolation import check_isolation
 from shoal.engine.events import EventLog
 from shoal.engine.images import Images
 from shoal.engine.images_registries import ImageTransfers
+from shoal.engine.threads import Outlet, PieceWriter, produced_by
 from shoal.errors import InvalidArgument, NotFound, ShoalError, Unsupported
 from shoal.image.snapshot.records import tree_usage
 from shoal.image.store import ImageStore
+from shoal.image.tar.writer import TarWriter
 from shoal.oci.digest import short_id
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
@@ -80,6 +91,7 @@ class BuildService:
         self._making = KeyedLocks()
         self._left = LeftImages(images)
         self._records = Records()
+        self._sent_caches = SentCaches()
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncGenerator[JSONMessage, None]:
@@ -112,6 +124,35 @@ class BuildService:
         task = self._running.get(build_id)
         if task is not None:
             task.cancel()
+
+    async def send_cache(self, body: AsyncIterator[bytes]) -> str:
+        """See BuildBackend."""
+        return self._sent_caches.add(await self._contexts.received(body))
+
+    async def cache_archive(self, build: str, *, is_whole: bool) -> AsyncGenerator[bytes, None]:
+        """See BuildBackend."""
+        document, layers = describe(self._records.find(build).cached_states(is_whole=is_whole))
+
+        def work(outlet: Outlet[bytes]) -> None:
+            writer = PieceWriter(outlet)
+            write_layout(self._store.layer_store, encode_cache(document), layers, TarWriter(writer.write))
+            writer.flush()
+
+        with self._held(layers):
+            async with aclosing(produced_by(work)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    @contextmanager
+    def _held(self, layers: Sequence[CachedLayer]) -> Iterator[None]:
+        """Keeps the layers within the block. Raises: NotFound."""
+        chain_ids = [layer.chain_id for layer in layers]
+        if not self._layers.hold(chain_ids):
+            raise NotFound("layers of the build are gone", fix="build it again")
+        try:
+            yield
+        finally:
+            self._layers.release(chain_ids)
 
     async def state(self, build: str, step: int) -> str:
         """See BuildBackend."""
@@ -147,8 +188,16 @@ class BuildService:
 
         try:
             reporter = EventReporter(messages.put) if options.events else ClassicReporter(emit)
-            build = self._prepared(options, context, reporter)
-            built = await self._built(options, build)
+            caches = Caches(self._layers, self._transfers, self._sent_caches, _auths(options))
+            problems: list[str] = []
+            places = () if options.no_cache else options.cache_from
+            async with caches.opened(places, problems) as (sources, images):
+                for problem in problems:
+                    await emit(f"[Warning] {problem}\n")
+                build = self._prepared(options, context, reporter, sources, images)
+                built = await self._built(options, build)
+            for place in options.cache_to:
+                await self._export_cache(place, build, caches, emit)
             await self._tell_result(options, built, messages)
         except CommandFailed as failure:
             await self._tell_failure(failure, emit, messages)
@@ -170,6 +219,7 @@ class BuildService:
             record.ids.add(failure.image)
             raise
         record.ids.add(built.image_id)
+        record.result = build.result
         return built
 
     async def _tell_failure(
@@ -186,8 +236,26 @@ class BuildService:
         detail = ErrorDetail(code=failure.code, message=what, image=failure.image)
         await messages.put(JSONMessage(error=what, error_detail=detail, why=failure.last, fix=fix))
 
-    def _prepared(self, options: BuildOptions, context: Context, reporter: Reporter) -> Build:
+    async def _export_cache(self, place: CachePlace, build: Build, caches: Caches, emit: Emit) -> None:
+        if place.type != "registry" or build.result is None:
+            return
+        states = [*(build.states.values() if place.is_whole else ()), build.result]
+        document, layers = describe(states)
+        with self._held(layers):
+            digest = await caches.push(place, encode_cache(document), layers)
+        await emit(f"Cache exported to {place.reference}: {len(layers)} layers, {digest}\n")
+
+    def _prepared(
+        self,
+        options: BuildOptions,
+        context: Context,
+        reporter: Reporter,
+        sources: Sequence[CacheSource],
+        images: Sequence[str],
+    ) -> Build:
         arguments = {name: value for name, value in options.arguments.items() if value is not None}
+        if any(place.type == "inline" for place in options.cache_to):
+            arguments[inline_cache.ARGUMENT] = "1"
         target = Platform.parse(options.platform, host=self._platform) if options.platform else self._platform
         request = BuildRequest(
             # Without the tag, which is often another one each time: a build is compared with the one before.
@@ -200,12 +268,13 @@ class BuildService:
             tags=tuple(_normalised(options.tags)),
             no_cache=options.no_cache,
             explains=options.why,
-            cache_from=options.cache_from,
+            cache_from=tuple(images),
+            caches=tuple(sources),
             network=_network(options.network_mode),
             secrets=options.secrets,
             ssh=options.ssh,
         )
-        auths = decode_registry_config(options.registry_config)
+        auths = _auths(options)
         tools = Tools(
             layers=self._layers,
             images=BuildImages(self._store, self._transfers, self._events, auths, pull=options.pull),
@@ -268,6 +337,10 @@ def _normalised(tags: Sequence[str]) -> list[str]:
         if name not in names:
             names.append(name)
     return names
+
+
+def _auths(options: BuildOptions) -> Mapping[str, msgspec.Raw]:
+    return decode_registry_config(options.registry_config)
 
 
 def _network(mode: str) -> str:

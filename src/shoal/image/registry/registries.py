@@ -10,13 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from shoal.errors import InvalidArgument, NotFound, ShoalError, Unauthorized
+from shoal.image.layer_archive import ArchiveFile
+from shoal.image.layers import Layer
 from shoal.image.registry.artifact_push import ArtifactPush
+from shoal.image.registry.cache_push import CachePush
 from shoal.image.registry.challenges import parse_challenges
 from shoal.image.registry.credentials import Credentials
-from shoal.image.registry.download import read_blob
+from shoal.image.registry.download import Download, read_blob
 from shoal.image.registry.endpoints import Endpoint, RegistrySettings, domain_of_server, endpoints_for
 from shoal.image.registry.failures import NOT_THERE, Refused, Unreachable, pull_failure, refusal_of, status_line
-from shoal.image.registry.manifests import decode_index
+from shoal.image.registry.manifests import decode_artifact, decode_index
 from shoal.image.registry.origins import Origins
 from shoal.image.registry.progress import Teller, Told
 from shoal.image.registry.pull import CONFIG_MAX, Pull, Pulled, Storage
@@ -27,7 +30,8 @@ from shoal.image.registry.session import Session, at_first_answering
 from shoal.image.registry.tags import all_tags
 from shoal.image.registry.tokens import fetch_token
 from shoal.image.registry.transport import RegistryTransport
-from shoal.oci.descriptor import Descriptor, DescriptorPlatform
+from shoal.oci.descriptor import Descriptor, DescriptorPlatform, Manifest
+from shoal.oci.digest import Digest
 from shoal.oci.image_spec import decode_image
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference
@@ -137,6 +141,54 @@ class Work:
                 act,
             )
 
+    def push_cache(
+        self,
+        reference: Reference,
+        media_type: str,
+        config: bytes,
+        layers: Sequence[tuple[Digest, Digest]],
+    ) -> Digest:
+        """The digest of a build's cache, once the registry has it; the caller holds the layers. Raises: as `push`."""
+        origins = Origins(self._storage, self._transport, lambda other: self._known_to(other, reference))
+
+        def act(session: Session) -> Digest:
+            pushed = CachePush(self._storage, self._transport, session, origins, reference, Teller(_unheard))
+            return pushed.push_cache(media_type, config, layers)
+
+        with self._transport:
+            return at_first_answering(
+                endpoints_for(reference.domain, self._settings, with_mirrors=False),
+                lambda endpoint: self._session(endpoint, reference, "pull,push"),
+                act,
+            )
+
+    def cache(self, reference: Reference, media_type: str, limit: int) -> tuple[bytes, Manifest] | None:
+        """A build's cache: its configuration and its manifest; None for what is something else. Raises: as `pull`."""
+
+        def act(session: Session) -> tuple[bytes, Manifest] | None:
+            document = fetch_document(session, reference)
+            if document.is_index:
+                return None
+            manifest = decode_artifact(document.raw)
+            if manifest.config.media_type != media_type:
+                return None
+            return read_blob(session, manifest.config, limit), manifest
+
+        return self._looked(reference, act)
+
+    def cached_layer(self, reference: Reference, blob: Descriptor, diff_id: Digest, below: Sequence[Digest]) -> Layer:
+        """A layer of a cache on top of `below`, which the caller holds. It comes held. Raises: as `pull`."""
+
+        def act(session: Session) -> Layer:
+            check = self._transport.check
+            with self._storage.partials.shared(blob) as partial:
+                Download(self._transport, session, blob, partial, check, _nothing, _nothing).fetch()
+                return self._storage.layers.stacked(ArchiveFile(partial.path), below, diff_id)
+
+        layer = self._looked(reference, act)
+        self._storage.partials.discard([blob])
+        return layer
+
     def describe(self, reference: Reference) -> Described:
         """What the registry has under this name. Raises: as `pull`."""
 
@@ -233,3 +285,11 @@ class Work:
         credentials = Credentials() if endpoint.is_mirror else self._credentials
         path = endpoint.path_of(reference.path)
         return Session(self._transport, endpoint, path, credentials, [f"repository:{path}:{actions}"])
+
+
+def _unheard(_told: Told) -> None:
+    """Nobody hears of it."""
+
+
+def _nothing(_count: int) -> None:
+    """Nobody hears how far it is."""

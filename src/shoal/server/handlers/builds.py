@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shoal.api.archive import IdResponse
 from shoal.api.build import BuildOptions, KeptContextState, PruneOptions, parse_parameter, parse_secrets
+from shoal.api.build_caches import parse_cache_place
 from shoal.api.host_config import Ulimit
 from shoal.server.handlers.images import progress
-from shoal.server.messages import Reply, Request, StreamReply, json_reply
+from shoal.server.messages import TAR, Reply, Request, StreamReply, json_reply
+from shoal.server.streams import begun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +52,18 @@ async def state(backend: Backend, request: Request) -> Reply:
     return json_reply(IdResponse(id=await backend.builds.state(request.query.text("build"), step)), 201)
 
 
+async def send_cache(backend: Backend, request: Request) -> Reply:
+    """The token of a cache that the next build takes its steps from."""
+    return json_reply(IdResponse(id=await backend.builds.send_cache(request.body)), 201)
+
+
+async def cache(backend: Backend, request: Request) -> StreamReply:
+    """The cache of a build, as an archive of an OCI layout."""
+    query = request.query
+    pieces = backend.builds.cache(query.text("build"), is_whole=query.text("mode") == "max")
+    return StreamReply(await begun(pieces), TAR)
+
+
 def _options(request: Request) -> BuildOptions:
     query = request.query
     secrets = parse_secrets(request.header(b"x-shoal-build-secrets"))
@@ -60,7 +74,8 @@ def _options(request: Request) -> BuildOptions:
         quiet=query.flag("q"),
         no_cache=query.flag("nocache"),
         pull=query.flag("pull"),
-        cache_from=tuple(_json(query, "cachefrom", list[str]) or ()),
+        cache_from=tuple(parse_cache_place(text) for text in _json(query, "cachefrom", list[str]) or ()),
+        cache_to=tuple(parse_cache_place(text) for text in _json(query, "cacheto", list[str]) or ()),
         arguments=_json(query, "buildargs", dict[str, str | None]) or {},
         labels=_json(query, "labels", dict[str, str]) or {},
         target=query.text("target"),
@@ -109,4 +124,6 @@ HANDLERS: Mapping[str, Handler] = {
     "BuildCancel": cancel,
     "ShoalBuildContext": context,
     "ShoalBuildState": state,
+    "ShoalBuildCacheSend": send_cache,
+    "ShoalBuildCache": cache,
 }
