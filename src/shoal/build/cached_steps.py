@@ -93,7 +93,8 @@ class CachedSteps:
 
     async def _found(self, key: str, state: State, told: Told) -> tuple[Digest, ...] | None:
         """The layers that the step came to, held by this build; None where nobody has made it."""
-        return self._here(key) or await self._elsewhere(key, state, told)
+        here = self._here(key)
+        return here if here is not None else await self._elsewhere(key, state, told)
 
     async def _elsewhere(self, key: str, state: State, told: Told) -> tuple[Digest, ...] | None:
         """The same out of the caches that the request names; one that does not keep its word is passed over."""
