@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from shoal.errors import ShoalError
 from shoal.runtime.vm.kernel import debian_kernel
 from shoal.runtime.vm.machines import find_qemu, find_virtiofsd
+from tests.engines.http import UnixConnection
 from tests.engines.shoald import Shoald
 
 _KERNELS = Path(__file__).resolve().parents[2] / ".cache" / "kernel"
@@ -23,6 +26,11 @@ def prepare(engine: Shoald) -> None:
     except ShoalError as missing:
         pytest.skip(f"no virtual machines here: {missing}")
 
-    answer = engine.request("POST", f"/vm/setup?kernel={kernel.image.parents[1]}")
-    assert answer.status == 200, answer.body
-    assert answer.json["Ready"], answer.body
+    # Makes the first file system of guests and tries KVM: on a busy machine that takes longer than other requests may.
+    connection = UnixConnection(engine.socket, timeout_s=180)
+    with contextlib.closing(connection):
+        connection.request("POST", f"/vm/setup?kernel={kernel.image.parents[1]}")
+        answer = connection.getresponse()
+        body = answer.read()
+    assert answer.status == 200, body
+    assert json.loads(body)["Ready"], body

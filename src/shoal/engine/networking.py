@@ -53,6 +53,7 @@ class ContainerNetworks:
         self._catalog = catalog
         self._events = events
         self._published_ports = published_ports
+        self._kept: dict[str, list[Endpoint]] = {}
         self.resolving = resolving
 
     async def start(self, live: Collection[str]) -> list[str]:
@@ -108,9 +109,31 @@ class ContainerNetworks:
         asked = settings.ipam_config or EndpointIPAMConfig()
         with _port_words(record):
             request = EndpointRequest(ports, mac, asked.ipv4_address, asked.ipv6_address)
-            endpoint = await driver.allocate(record.id, request)
+            endpoint = await self._kept_one(record, driver, request) or await driver.allocate(record.id, request)
         self.resolving.changed()
         return endpoint
+
+    @contextmanager
+    def keeping(self, record: ContainerRecord) -> Iterator[None]:
+        """Within it, a container that starts again gets the addresses and ports that it has now, if nobody else has."""
+        self._kept[record.id] = self.endpoints(record)
+        try:
+            yield
+        finally:
+            del self._kept[record.id]
+
+    async def _kept_one(
+        self, record: ContainerRecord, driver: NetworkDriver, request: EndpointRequest
+    ) -> Endpoint | None:
+        """The endpoint with the address and the ports of the one that is kept for the container."""
+        kept = next((known for known in self._kept.get(record.id, ()) if known.network == driver.name), None)
+        if kept is None:
+            return None
+        ports = [_on_same_number(port, kept.ports) for port in request.ports]
+        try:
+            return await driver.allocate(record.id, replace(request, ports=ports, ip=kept.ip, ip6=kept.ip6))
+        except ShoalError:
+            return None  # somebody was quicker
 
     async def publish(
         self,
@@ -325,3 +348,17 @@ def link_local_addresses(settings: EndpointSettings) -> list[str]:
 
 def _example(address: str) -> str:
     return "--ipv6 --subnet fd00:1:2:3::/64" if ":" in address else "--subnet 10.9.0.0/24"
+
+
+def _on_same_number(request: PortRequest, published: Sequence[PublishedPort]) -> PortRequest:
+    """The request for the number that the port was published under before."""
+    before = next(
+        (
+            known.host_port
+            for known in published
+            if (known.protocol, known.container_port) == (request.protocol, request.container_port)
+            and known.host_ip == request.host_ip
+        ),
+        0,
+    )
+    return replace(request, host_ports=range(before, before + 1)) if before else request

@@ -16,6 +16,7 @@ from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.stopping import Stopper
 from shoal.engine.events import EventLog
+from shoal.engine.networking import ContainerNetworks
 from shoal.errors import Conflict, NotModified, ShoalError
 
 
@@ -27,12 +28,14 @@ class Mover:
         registry: ContainerRegistry,
         lifecycle: Lifecycle,
         stopper: Stopper,
+        networks: ContainerNetworks,
         locks: ContainerLocks,
         events: EventLog,
     ) -> None:
         self._registry = registry
         self._lifecycle = lifecycle
         self._stopper = stopper
+        self._networks = networks
         self._locks = locks
         self._events = events
 
@@ -47,7 +50,7 @@ class Mover:
         check_isolation(after)
         if (before.isolation == VM) == (isolation == VM):
             raise NotModified(f"container {record.id} has that isolation already")
-        with self._lifecycle.kept(record):
+        with self._lifecycle.kept(record), self._networks.keeping(record):
             try:
                 await self._stopper.stop(record, None, None, by="restart")
                 ran = True
