@@ -13,13 +13,17 @@ from shoal.errors import Internal, InvalidArgument, Unsupported
 from shoal.linux.process_table import AUX, FULL
 
 DEFAULT_ARGUMENTS = "-ef"
+# execve(2) allows 128 KiB for one argument; ours may have several bytes a character.
+_ARGUMENTS_MAX = 32_000
 # As the reference does: `-o pid=PID` may not rename another column to PID.
 _RENAMED_TO_PID = re.compile(r"\s([^\s]*)=\s*(PID[^\s]*)")
 _BLANKS = re.compile(r"[\t\n\v\f\r ]+")
 
 
 def check_arguments(text: str) -> None:
-    """Raises: InvalidArgument for arguments that would name another column PID."""
+    """Raises: InvalidArgument for arguments that would name another column PID, or that no program can be given."""
+    if "\0" in text or len(text) > _ARGUMENTS_MAX:
+        raise InvalidArgument("invalid ps arguments", why="they have a null byte, or are too long")
     for name, title in _RENAMED_TO_PID.findall(text):
         if name != "pid":
             raise InvalidArgument(f'specifying "{name}={title}" is not allowed')

@@ -47,7 +47,14 @@ def test_check_arguments_refuses_another_column_as_pid() -> None:
 @pytest.mark.timeout(5)
 def test_check_arguments_of_blanks_is_quick() -> None:
     """However many blanks a client sends, they are looked at once."""
-    check_arguments(" " * 500_000 + "x")
+    check_arguments(" " * 31_000 + "x")
+
+
+@pytest.mark.parametrize("arguments", ["-e\0f", "a" * 200_000])
+def test_check_arguments_refuses_what_no_program_can_be_given(arguments: str) -> None:
+    """The client is told; it is no failure of the engine's."""
+    with pytest.raises(InvalidArgument, match="invalid ps arguments"):
+        check_arguments(arguments)
 
 
 @pytest.mark.parametrize(
