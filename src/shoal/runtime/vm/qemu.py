@@ -27,6 +27,7 @@ _EMULATED_WORDS = "mitigations=off"
 _MACHINE = "pc"
 _FILES = ["-chardev", "socket,id=files,fd={files}"]
 _CONTROLLED = ["-chardev", "socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control"]
+_INCOMING = [*_CONTROLLED, "-incoming", "defer"]
 _CONFINED = ["-runas", _USER, "-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"]
 
 
@@ -48,7 +49,7 @@ def qemu_command(shape: Shape) -> list[str]:
     # Shared, because virtiofsd reads and writes it.
     memory = f"memory-backend-memfd,id=memory,size={shape.memory_mib}M,share=on"
     files = [*_FILES, "-device", f"vhost-user-fs-pci,chardev=files,tag={SHARE_TAG}"]
-    return [*_machine(shape, memory), *files, *_interfaces(shape.interfaces), *_CONFINED]
+    return [*_machine(shape, memory), *files, *_interfaces(shape.interfaces), *_kernel(shape), *_CONFINED]
 
 
 def maker_command(shape: Shape) -> list[str]:
@@ -56,21 +57,21 @@ def maker_command(shape: Shape) -> list[str]:
 
     Whoever waits for it ends it with itself (PR_SET_PDEATHSIG), which a change of user would undo.
     """
-    return [*_machine(shape, _given_memory(shape)), *_CONTROLLED]
+    return [*_machine(shape, _given_memory(shape)), *_kernel(shape), *_CONTROLLED]
 
 
 def waking_command(shape: Shape) -> list[str]:
     """That of one that goes on where a template was left.
 
     Its files are added behind that (supervisor/machine/waking.py): QEMU reads no state into a machine that has them.
+    Its kernel is in its memory; given to QEMU once more it would take another 13 MB.
     """
-    incoming = [*_CONTROLLED, "-incoming", "defer"]
-    return [*_machine(shape, _given_memory(shape)), *_FILES, *_interfaces(shape.interfaces), *incoming, *_CONFINED]
+    return [*_machine(shape, _given_memory(shape)), *_FILES, *_interfaces(shape.interfaces), *_INCOMING, *_CONFINED]
 
 
 def trial_command(shape: Shape) -> list[str]:
     """That of a copy which only shows that it wakes."""
-    return [*maker_command(shape), "-incoming", "defer"]
+    return [*_machine(shape, _given_memory(shape)), *_INCOMING]
 
 
 def _machine(shape: Shape, memory: str) -> list[str]:
@@ -86,8 +87,12 @@ def _machine(shape: Shape, memory: str) -> list[str]:
     line += ["-device", "virtio-serial-pci", "-chardev", "socket,id=line,fd={line}"]
     line += ["-device", f"virtserialport,chardev=line,name={PORT}"]
     line += ["-device", "virtio-rng-pci", "-device", "virtio-balloon-pci,free-page-reporting=on"]
-    words = f"{_BOOT_WORDS} {_EMULATED_WORDS}" if is_emulated else _BOOT_WORDS
-    return [*line, "-kernel", str(shape.kernel), "-initrd", str(shape.initramfs), "-append", words]
+    return line
+
+
+def _kernel(shape: Shape) -> list[str]:
+    words = f"{_BOOT_WORDS} {_EMULATED_WORDS}" if shape.accelerator == "tcg" else _BOOT_WORDS
+    return ["-kernel", str(shape.kernel), "-initrd", str(shape.initramfs), "-append", words]
 
 
 def _given_memory(shape: Shape) -> str:

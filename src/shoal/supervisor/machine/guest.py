@@ -29,6 +29,7 @@ from shoal.linux.netlink import Netlink
 from shoal.supervisor.child import describe_error
 from shoal.supervisor.loop import Loop
 from shoal.supervisor.machine.bridge import Bridge
+from shoal.supervisor.machine.idle import Idleness
 from shoal.supervisor.machine.places import PORT, ROOT, SHARE
 from shoal.supervisor.protocol import listen
 from shoal.supervisor.service import Service
@@ -76,6 +77,7 @@ def _serve() -> None:
     loop.on_error = _report
     service = Service(loop, listen(_SOCKET), "guest")
     Bridge(loop, service, _SOCKET, port, {"kernel": os.uname().release})
+    Idleness(loop)
     loop.run()
 
 

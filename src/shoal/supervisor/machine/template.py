@@ -10,6 +10,7 @@ import fcntl
 import gc
 import os
 import struct
+import sys
 import time
 
 from shoal.linux.files import read_file
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
 # include/uapi/linux/random.h
 _RNDADDENTROPY, _RNDRESEEDCRNG = 0x40085203, 0x5207
 # What is left free while the rest is filled with zeros, and the most that is filled: boots dirty no more.
-_SPARED_BYTES, _MOST_FILLED_BYTES = 12 << 20, 512 << 20
+# What has been loaded from there is not looked for again.
+_SPENT = ("/modules", "/lib/shoal", f"{sys.prefix}/lib/python{sys.version_info.major}.{sys.version_info.minor}")
+_SPARED_BYTES, _MOST_FILLED_BYTES = 6 << 20, 512 << 20
 
 
 def settle(_body: Body) -> Body:
     """Forgets what the boot has left in memory: pages of zeros take no room in the template, nor in its copies."""
     gc.collect()
     gc.freeze()
+    for directory in _SPENT:
+        _remove(directory)
     _write("/proc/sys/vm/drop_caches", b"3")
     _write("/proc/sys/vm/compact_memory", b"1")
     filled = b"\0" * max(0, min(_free_bytes() - _SPARED_BYTES, _MOST_FILLED_BYTES))
@@ -52,6 +57,14 @@ def renew(body: Body) -> Body:
 def _free_bytes() -> int:
     lines = read_file("/proc/meminfo").decode().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+
+
+def _remove(directory: str) -> None:
+    for place, directories, files in os.walk(directory, topdown=False):
+        for name in files:
+            os.unlink(f"{place}/{name}")
+        for name in directories:
+            os.rmdir(f"{place}/{name}")
 
 
 def _write(path: str, data: bytes) -> None:
