@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +117,55 @@ def shoal(engine: Shoald, *words: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_cancelled_pull_is_shown_by_system_df_and_gone_on_with(
+    engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
+) -> None:
+    """What came is on the books under its own heading, as on the disk; the next pull asks for the rest alone."""
+    registry, _, _ = places
+    registry.tricks.clear()
+    registry.image(layer_tar("big", os.urandom(600_000)), tag="half")
+    digest, blob = max(registry.blobs.items(), key=lambda pair: len(pair[1]))
+    begun, is_left = threading.Event(), threading.Event()
+
+    def stop_half_way(exchange: Exchange) -> bool:
+        if not exchange.path.endswith(digest) or begun.is_set():
+            return False
+        exchange.begin(200, len(blob))(blob[:400_000])
+        begun.set()
+        if exchange.is_left(30):
+            is_left.set()
+        exchange.cut()
+        return True
+
+    registry.tricks.append(stop_half_way)
+    client = engine.popen("pull", f"{registry.host}/x/y:half")
+    assert begun.wait(10)
+    partial = Path(engine.data_root, "partial")
+    while sum(path.stat().st_size for path in partial.iterdir()) < 400_000:
+        assert client.poll() is None
+    client.kill()
+    client.communicate()
+    assert is_left.wait(20)
+    users = [user for user in _disk(engine)["Users"] if user["Kind"] == "partial-pull"]
+    assert [user["Id"] for user in users] == [digest]
+    assert 400_000 <= sum(user["Size"] for user in users) <= 410_000
+    (row,) = [line for line in shoal(engine, "system", "df").splitlines() if line.startswith("Partial Pulls")]
+    assert row.split()[2] == "1"
+    registry.requests.clear()
+    engine.ok("pull", f"{registry.host}/x/y:half")
+    assert [one.headers.get("Range") for one in registry.asked(digest)] == ["bytes=400000-"]
+    assert not [user for user in _disk(engine)["Users"] if user["Kind"] == "partial-pull"]
+    engine.ok("rmi", f"{registry.host}/x/y:half")
+
+
+def _disk(engine: Shoald) -> dict[str, Any]:
+    """Whose every byte is; the sum is what `du` counts."""
+    told: dict[str, Any] = engine.request("GET", "/system/df/users").json
+    counted = subprocess.check_output(["du", "-s", "-B1", str(engine.data_root)], text=True)
+    assert abs(told["Size"] - int(counted.split()[0])) <= told["Size"] // 100
+    return told
 
 
 def test_artifact_is_pulled_listed_read_and_removed(

@@ -72,12 +72,14 @@ class Partials:
         for descriptor in descriptors:
             self._discard(_name(descriptor))
 
-    def without_room(self, descriptors: Sequence[Descriptor]) -> DiskFull:
-        """The error of a disk that these blobs, and what is unpacked of them, do not fit on."""
+    def without_room(self, descriptors: Sequence[Descriptor], *, unpacks: bool = True) -> DiskFull:
+        """The error of a disk that these blobs, and what is unpacked of them if anything is, do not fit on."""
         packed = sum({_name(descriptor): descriptor.size for descriptor in descriptors}.values())
         status = os.statvfs(self._root)
         needed, free = packed * (1 + _UNPACKED_RATIO), status.f_bfree * status.f_frsize
         why = f"about {_megabytes(needed)} are needed ({_megabytes(packed)} of layers, and their files)"
+        if not unpacks:
+            why = f"{_megabytes(packed)} are needed"
         return DiskFull(
             "failed to pull image", why=f"no space left on device: {why}, {_megabytes(free)} are free", fix=MORE_ROOM
         )

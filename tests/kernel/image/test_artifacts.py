@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from shoal.errors import InvalidArgument, NotFound
+from shoal.errors import InvalidArgument, NotFound, ShoalError
 from shoal.image.fsck import Finding
 from shoal.image.registry.credentials import Credentials
 from shoal.image.registry.endpoints import RegistrySettings
 from shoal.image.registry.progress import Told
 from shoal.image.store import ImageStore
+from shoal.linux.mounts import MS_REMOUNT, mount
 from shoal.oci.reference import Reference
 from tests.engines.bad_registry import INDEX, MANIFEST, BadRegistry, Exchange, digest_of
-from tests.kernel.image.pulls import AMD64, SMALL, Puller, on_blob
+from tests.kernel.image.pulls import AMD64, SMALL, Puller, on_blob, open_store
 
 CHART = "application/vnd.cncf.helm.config.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
@@ -115,6 +116,27 @@ def test_pull_of_an_artifact_that_lies_leaves_nothing(puller: Puller) -> None:
     assert "named by their sha256" in puller.fails("other")
     assert puller.store.artifacts.all() == []
     assert files_of(puller.store) == []
+
+
+def test_pull_of_an_artifact_onto_a_full_disk_says_what_it_takes_and_leaves_nothing(
+    puller: Puller, in_mount_namespace: Callable[[Callable[[], None]], None]
+) -> None:
+    """No byte stays; with room it comes."""
+    keep_artifact(puller.registry, "model", {"weights": bytes(9_000_000)})
+
+    def pull_twice() -> None:
+        root = puller.scratch.parent.parent
+        mount("tmpfs", str(root), "tmpfs", 0, "size=5m")
+        puller.store = open_store(root)
+        with pytest.raises(ShoalError, match=r"no space left on device: 9\.0MB are needed, "):
+            pull(puller, "model")
+        assert puller.kept_bytes() == 0
+        assert files_of(puller.store) == []
+        mount("tmpfs", str(root), "tmpfs", MS_REMOUNT, "size=20m")
+        pull(puller, "model")
+        puller.store.close()
+
+    in_mount_namespace(pull_twice)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

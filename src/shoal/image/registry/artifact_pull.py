@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 
 from shoal.errors import InvalidArgument, NotFound
 from shoal.image.artifacts import Artifacts
-from shoal.image.failures import explained
+from shoal.image.failures import DiskFull, explained
 from shoal.image.partials import Partials
 from shoal.image.registry.download import Download
 from shoal.image.registry.manifests import decode_artifact
@@ -46,14 +47,22 @@ class ArtifactPull:
         for part in parts:
             if not part.digest.startswith("sha256:"):
                 raise InvalidArgument(f"cannot use {part.digest}", why="files of artifacts are named by their sha256")
-        with ExitStack() as stack:
-            files = [self._fetched(part, stack) for part in parts]
-            try:
-                self._artifacts.add(reference, document.raw, files, now_ns)
-            except OSError as error:
-                raise explained(error, doing="keep artifact") from error
+        try:
+            with ExitStack() as stack:
+                files = [self._fetched(part, stack) for part in parts]
+                self._keep(reference, document, files, now_ns)
+        except DiskFull as error:
+            self._partials.discard(parts)  # a disk is not filled with what can't be used
+            raise self._partials.without_room(parts, unpacks=False) from error
         self._partials.discard(parts)
         return True
+
+    def _keep(self, reference: Reference, document: Document, files: Iterable[tuple[Digest, str]], now_ns: int) -> None:
+        """Give the files their place and their name. Raises: Internal."""
+        try:
+            self._artifacts.add(reference, document.raw, files, now_ns)
+        except OSError as error:
+            raise explained(error, doing="keep artifact") from error
 
     def _fetched(self, part: Descriptor, stack: ExitStack) -> tuple[Digest, str]:
         """The part's digest, and where it lies until `stack` ends."""
