@@ -160,6 +160,20 @@ def test_cancelled_pull_is_shown_by_system_df_and_gone_on_with(
     engine.ok("rmi", f"{registry.host}/x/y:half")
 
 
+def test_kept_blobs_are_a_flag(places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
+    """`--image-drop-blobs=false`: the image goes into another registry as it came, when the first is gone."""
+    _, target, _ = places
+    with closing(Shoald("--image-drop-blobs", "false")) as keeping:
+        keeping.start()
+        with BadRegistry() as first:
+            pulled = first.image(layer_tar("file", b"kept"), tag="1")
+            keeping.ok("pull", f"{first.host}/x/y:1")
+            keeping.ok("tag", f"{first.host}/x/y:1", f"{target.host}/x/kept:1")
+        assert f"digest: {pulled} " in keeping.ok("push", f"{target.host}/x/kept:1")
+        users = _disk(keeping)["Users"]
+        assert [len(user["Names"]) for user in users if user["Kind"] == "layer-blob"] == [2]
+
+
 def _disk(engine: Shoald) -> dict[str, Any]:
     """Whose every byte is; the sum is what `du` counts."""
     told: dict[str, Any] = engine.request("GET", "/system/df/users").json
