@@ -27,7 +27,7 @@ _PIECE = 1 << 20
 class Unrecorded:
     """The record of a directory that becomes no layer."""
 
-    def add(self, path: bytes, entry: FileEntry, time_ns: int, data: Iterable[bytes]) -> None:
+    def add(self, path: bytes, entry: FileEntry, time_ns: int, data: bytes | Iterable[bytes]) -> None:
         """See Record."""
 
     def void(self) -> None:
@@ -186,7 +186,7 @@ class LayerWriting:
             with open(real, "rb", buffering=0) as file:
                 self._record.add(item.target, entry, time_ns, _pieces(file.fileno()))
         else:
-            self._record.add(item.target, entry, time_ns, (content,))
+            self._record.add(item.target, entry, time_ns, content)
 
     def _write_file(self, item: Item, real: bytes, time_ns: int, content: bytes | None) -> None:
         fd = os.open(real, _NEW_FILE, 0o600)
@@ -197,7 +197,7 @@ class LayerWriting:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._set(fd, item.entry)
             os.utime(fd, ns=(time_ns, time_ns))
-            self._record.add(item.target, item.entry, time_ns, _pieces(fd) if content is None else (content,))
+            self._record.add(item.target, item.entry, time_ns, _pieces(fd) if content is None else content)
         finally:
             os.close(fd)
 

@@ -25,7 +25,7 @@ class MadeLayer(NamedTuple):
 class Record(Protocol):
     """Hears of a directory while it is written."""
 
-    def add(self, path: bytes, entry: FileEntry, time_ns: int, data: Iterable[bytes]) -> None:
+    def add(self, path: bytes, entry: FileEntry, time_ns: int, data: bytes | Iterable[bytes]) -> None:
         """This was made at `path`: with the time `time_ns`, and for a file all of its bytes."""
 
     def void(self) -> None:

@@ -114,6 +114,16 @@ class LayerNotes:
         if not self._in_file:
             self.skeleton.raw(data)
 
+    def content(self, path: bytes, header: bytes, content: bytes, padding: bytes) -> None:
+        """Take the whole of a file's part of the tar."""
+        self.hasher.update(b"".join((header, content, padding)))
+        self.archive_size += len(header) + len(content) + len(padding)
+        self.skeleton.raw(header)
+        if content:
+            self.skeleton.file(path, len(content))
+        if padding:
+            self.skeleton.raw(padding)
+
     def file(self, path: bytes, size: int, data: Iterable[bytes]) -> Iterator[bytes]:
         """The same `data`, which is that of the file at `path`."""
         if not size:

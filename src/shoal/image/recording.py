@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from shoal.image.adoption import Described, LayerNotes
 from shoal.image.skeleton import SkeletonWriter
-from shoal.image.tar.header import DIRECTORY, FIFO, REGULAR, SYMLINK, TarEntry
+from shoal.image.tar.header import BLOCK, DIRECTORY, FIFO, REGULAR, SYMLINK, FileHeaders, TarEntry
 from shoal.image.tar.writer import TarWriter
 from shoal.oci.file_entry import FileEntry
 
@@ -28,10 +28,11 @@ class TreeRecord:
         self._file = open(path, "xb")  # noqa: SIM115 (closed by `described` or `close`)
         self._notes = LayerNotes(SkeletonWriter(self._file))
         self._tar = TarWriter(self._notes.write)
+        self._headers: dict[tuple[int, int, int, int], FileHeaders] = {}
         self._last = b""
         self._is_void = False
 
-    def add(self, path: bytes, entry: FileEntry, time_ns: int, data: Iterable[bytes]) -> None:
+    def add(self, path: bytes, entry: FileEntry, time_ns: int, data: bytes | Iterable[bytes]) -> None:
         """Note what has been made at `path`: with the time `time_ns`, and for a file all of its bytes."""
         place = path.replace(b"/", b"\0")  # the order in which a walk meets paths
         kind = _KINDS.get(stat.S_IFMT(entry.mode))
@@ -39,6 +40,27 @@ class TreeRecord:
             self.void()
             return
         self._last = place
+        if kind == REGULAR and isinstance(data, bytes):
+            self._add_content(path, entry, time_ns, data)
+        else:
+            self._add(path, kind, entry, time_ns, (data,) if isinstance(data, bytes) else data)
+
+    def _add_content(self, path: bytes, entry: FileEntry, time_ns: int, content: bytes) -> None:
+        """As `_add`, for one of many files that are alike: all of it is hashed at once, with the header of its kind."""
+        alike = (entry.mode, entry.uid, entry.gid, time_ns)
+        headers = self._headers.get(alike)
+        if headers is None:
+            mode, uid, gid, _ = alike
+            model = TarEntry(b"", mode=stat.S_IMODE(mode), uid=uid, gid=gid, mtime_ns=time_ns)
+            headers = self._headers[alike] = FileHeaders(model)
+        header = headers.block(path, len(content))
+        if header is None or len(content) != entry.size:
+            self._add(path, REGULAR, entry, time_ns, (content,))
+        else:
+            self._notes.content(path, header, content, bytes(-len(content) % BLOCK))
+            self._notes.size_bytes += len(content)
+
+    def _add(self, path: bytes, kind: bytes, entry: FileEntry, time_ns: int, data: Iterable[bytes]) -> None:
         size = entry.size if kind == REGULAR else 0
         noted = TarEntry(
             path + b"/" if kind == DIRECTORY else path,

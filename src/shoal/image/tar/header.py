@@ -184,9 +184,29 @@ def pack_header(entry: TarEntry, prefix: bytes, name: bytes) -> bytes:
         b"%07o\0" % entry.minor if device else b"",
         prefix,
     )
+    return _with_checksum(block)
+
+
+def _with_checksum(block: bytes) -> bytes:
+    """The block, whose place for the checksum has spaces, with it."""
     # adler32's lower half is one more than the bytes' sum, which stays below its modulus here, for a tenth of the time.
     checksum = (adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)
     return block[:148] + b"%06o\0 " % checksum + block[156:]
+
+
+class FileHeaders:
+    """The header blocks of many files that are as `model` but for their names and sizes, for a third of the time."""
+
+    def __init__(self, model: TarEntry) -> None:
+        block = build_header(model)
+        self._parts = (block[100:124], block[136:148] + b" " * 8 + block[156:]) if block is not None else None
+
+    def block(self, name: bytes, size: int) -> bytes | None:
+        """That of the file `name`; None where it needs a pax header, or its name a prefix."""
+        if self._parts is None or len(name) > 100 or size > _OCTAL_11:
+            return None
+        before, behind = self._parts
+        return _with_checksum(b"%s%s%011o\0%s" % (name.ljust(100, _NUL), before, size, behind))
 
 
 def split_name(name: bytes) -> tuple[bytes, bytes | None]:
