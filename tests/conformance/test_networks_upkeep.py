@@ -103,6 +103,9 @@ def test_many_containers_leave_nothing_in_their_network(shoald: Engine) -> None:
     maps = [entry["map"] for entry in json.loads(ruleset.stdout)["nftables"] if "map" in entry]
     assert {known["name"] for known in maps} >= {"published_any", "published_at"}
     assert not any(known.get("elem") for known in maps)
+    guard = subprocess.run(["nft", "list", "set", "bridge", table_name(shoald.exec_root), "pairs"], capture_output=True)
+    assert b"ether_addr" in guard.stdout
+    assert b"elements" not in guard.stdout
     deadline = time.monotonic() + 10
     while list(Path(f"/sys/class/net/br-{id[:12]}/brif").iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)  # the kernel takes interfaces down a moment after their namespaces
