@@ -25,8 +25,6 @@ BEYOND = {
 }
 # Fields of the description that shoal leaves out: Windows, swarm, CDI, containerd and what only other engines have.
 WITHOUT = {
-    "ImageInspect": {"Manifests"},
-    "ImageSummary": {"Manifests"},
     "Network": {"Peers"},
     "OCIDescriptor": {"data"},
     "SwarmInfo": {"Nodes", "Managers", "Cluster"},
