@@ -16,6 +16,9 @@ from shoal.api.wire import decode
 from shoal.errors import InvalidArgument
 
 T = TypeVar("T")
+_PROVENANCE = {"": "", "0": "", "false": "", "1": "min", "true": "min"} | {
+    f"{prefix}{mode}": mode for prefix in ("", "mode=") for mode in ("min", "max")
+}
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,8 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str = ""
     squash: bool = False
     outputs: str = ""
+    sbom: bool = False
+    provenance: str = ""
     build_id: str = ""
     version: str = "1"
     events: bool = False
@@ -99,6 +104,13 @@ def parse_secrets(header: bytes) -> BuildSecrets:
         return msgspec.json.decode(base64.b64decode(header, validate=True), type=BuildSecrets)
     except (binascii.Error, msgspec.DecodeError) as error:
         raise InvalidArgument("invalid X-Shoal-Build-Secrets") from error
+
+
+def parse_provenance(text: str) -> str:
+    """`min`, `max` or "" of what `--provenance` says. Raises: InvalidArgument."""
+    if text not in _PROVENANCE:
+        raise InvalidArgument(f"invalid provenance: {text}", fix="write true, false, mode=min or mode=max")
+    return _PROVENANCE[text]
 
 
 def parse_parameter(name: str, text: str, kind: type[T]) -> T | None:

@@ -60,6 +60,7 @@ class Build:
         self._ignored = ignored
         self.states: dict[int, State] = {}  # what the steps came to, a failed one included, by their numbers
         self.result: State | None = None
+        self.bases: dict[str, str] = {}  # the ids of the images that files came from, by the names they were asked by
         self._cached = CachedSteps(tools, request.caches, no_cache=request.no_cache, explains=request.explains)
         self._environments: dict[int, Mapping[str, str]] = {}
         self._stages: dict[int, asyncio.Task[State]] = {}
@@ -177,6 +178,7 @@ class Build:
 
             image = await self._tools.images.base(node.image, wanted, tell)
             self._cached.keep(image.chain_ids)
+            self.bases[node.image] = image.id
             state = State.of_image(image.id, image.chain_ids, image.document, self._request.time_ns)
             self._environments[node.stage.index] = state.variables
         arguments = predefined_arguments(self._request.arguments)
@@ -258,6 +260,7 @@ class Build:
             return Origin(self._tools.layers.view(state.chain_ids), state.top, is_context=False)
         image = await self._tools.images.base(name, None, _nobody)
         self._cached.keep(image.chain_ids)
+        self.bases[name] = image.id
         return Origin(self._tools.layers.view(image.chain_ids), image.id, is_context=False)
 
     def _labelled(self, state: State) -> State:

@@ -22,21 +22,14 @@ from shoal.image.archive.choice import choose
 from shoal.image.archive.load import Loader
 from shoal.image.archive.save import ArchiveWriter, manifest_of
 from shoal.image.artifacts import Artifacts
+from shoal.image.attestations import Attestations
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.claims import Claim, Directories, artifact_claims, blob_claims, partial_claim, store_claims
 from shoal.image.difference import Difference, file_differences
 from shoal.image.filters import ImageFilters, select
 from shoal.image.fsck import Checked, Finding, Fsck, Origin
-from shoal.image.image import (
-    HistoryEntry,
-    Image,
-    ImageId,
-    InUse,
-    LayerProgress,
-    LoadEvent,
-    Removal,
-)
+from shoal.image.image import Deleted, HistoryEntry, Image, ImageId, InUse, LayerProgress, LoadEvent, Removal
 from shoal.image.kept_blobs import KeptBlobs
 from shoal.image.kept_check import check_artifacts, check_blobs
 from shoal.image.layers import Layer, LayerStore
@@ -54,11 +47,7 @@ from shoal.image.stack import StackedLayer, stack_of
 from shoal.oci.descriptor import MEDIA_MANIFEST
 from shoal.oci.digest import Digest, sha256_of
 from shoal.oci.documents import encode_document
-from shoal.oci.image_spec import (
-    History,
-    ImageConfig,
-    unix_ns,
-)
+from shoal.oci.image_spec import History, ImageConfig, unix_ns
 from shoal.oci.platform import Platform
 from shoal.oci.reference import Reference, parse_any
 
@@ -118,6 +107,8 @@ class ImageStore:
         self._leases = Leases(connect, self._layers, clock_ns)
         self._catalog.collect_garbage()
         self._sources = Sources(connect)
+        self._attestations = Attestations(connect)
+        self._attestations.forget_all_but({image.id for image in self._catalog.images()})
         self._sources.forget_all_but(
             {image.id for image in self._catalog.images()}, {layer.diff_id for layer in self._layers.all()}
         )
@@ -132,6 +123,11 @@ class ImageStore:
     def layer_store(self) -> LayerStore:
         """The layers themselves, for who makes some."""
         return self._layers
+
+    @property
+    def attestations(self) -> Attestations:
+        """What is attested of images here."""
+        return self._attestations
 
     @property
     def artifacts(self) -> Artifacts:
@@ -167,6 +163,7 @@ class ImageStore:
         self._artifacts.close()
         self._leases.close()
         self._sources.close()
+        self._attestations.close()
         self._catalog.close()
 
     def registries(self, settings: RegistrySettings) -> Registries:
@@ -182,6 +179,7 @@ class ImageStore:
             scratch=self._scratch,
             partials=self._partials,
             sources=self._sources,
+            attestations=self._attestations,
             blobs=self._blobs,
             artifacts=self._artifacts,
             kept_blobs=self._kept_blobs,
@@ -325,6 +323,7 @@ class ImageStore:
         """
         with self._catalog.lock:
             removed = Remover(self._catalog, in_use, force=force, prune=prune).remove(text)
+        self._attestations.forget(each.digest for each in removed if isinstance(each, Deleted))
         self._scratch.purge()
         return removed
 
@@ -487,7 +486,7 @@ class ImageStore:
             writer = ArchiveWriter(self._layers, out.write)
             writer.begin()
             for (image, references), config in zip(chosen, configs, strict=True):
-                writer.add(image, config, references)
+                writer.add(image, config, references, self._attestations.of(image.id))
             writer.finish()
         finally:
             self._layers.release(held)

@@ -46,6 +46,8 @@ class BuildFlags(Flags):
     secrets: list[str]
     ssh: list[str]
     output: str
+    sbom: bool
+    provenance: str
     progress: str
     why: str
     prove: bool
@@ -76,6 +78,7 @@ def build_query(
         "cpusetcpus": options.cpuset_cpus,
         "cpusetmems": options.cpuset_mems,
         "cgroupparent": options.cgroup_parent,
+        "provenance": options.provenance,
         "isolation": options.isolation,
         "memory": str(size_bytes(options.memory)) if options.memory else "",
         "memswap": str(size_or_unlimited(options.memory_swap)) if options.memory_swap else "",
@@ -89,6 +92,7 @@ def build_query(
         ("nocache", options.no_cache),
         ("pull", options.pull),
         ("squash", options.squash),
+        ("sbom", options.sbom),
         ("why", bool(options.why)),
     )
     query |= {name: "1" for name, on in switches if on}

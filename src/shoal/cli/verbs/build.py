@@ -39,6 +39,8 @@ def configure(parser: Parser) -> None:
     parser.toggle("-q", "--quiet", dest="quiet", help="Show the id of the image alone")
     parser.text("--progress", dest="progress", default="auto", metavar="auto|plain|quiet", help="What is shown")
     parser.text("-o", "--output", dest="output", help="Where to: type=local|tar|oci|docker,dest=PATH")
+    parser.toggle("--sbom", dest="sbom", help="Attest the packages in the image, as SPDX")
+    parser.text("--provenance", dest="provenance", metavar="true|mode=max", help="Attest how the image was built")
     parser.text("--iidfile", dest="iidfile", metavar="FILE", help="Write the id of the image to this file")
     parser.text("--platform", dest="platform", help="Platform to build for")
     parser.texts("--secret", dest="secrets", help="File for RUN --mount=type=secret: id=NAME,src=FILE or env=VARIABLE")

@@ -25,6 +25,7 @@ from shoal.build.request import BuildRequest, Built
 from shoal.build.steps.run import CommandFailed
 from shoal.build.tools import Tools
 from shoal.engine.background import Background
+from shoal.engine.building.attesting import attest
 from shoal.engine.building.cache_layout import SentCaches, write_layout
 from shoal.engine.building.caches import Caches
 from shoal.engine.building.contexts import Context, Contexts
@@ -195,7 +196,10 @@ class BuildService:
                 for problem in problems:
                     await emit(f"[Warning] {problem}\n")
                 build = self._prepared(options, context, reporter, sources, images)
+                began_ns = self._clock()
                 built = await self._built(options, build)
+                times_ns = (began_ns, self._clock())
+                await attest(options, build, built, times_ns, self._layers, self._store.attestations)
             for place in options.cache_to:
                 await self._export_cache(place, build, caches, emit)
             await self._tell_result(options, built, messages)

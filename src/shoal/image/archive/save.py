@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from shoal.image.attestations import Attestation, attested, name_of
 from shoal.image.image import Image
 from shoal.image.layers import Layer, LayerStore
 from shoal.image.tar.header import DIRECTORY, TarEntry
@@ -26,7 +27,7 @@ from shoal.oci.descriptor import (
     Manifest,
 )
 from shoal.oci.digest import Digest, hex_of, sha256_of
-from shoal.oci.documents import encode_document
+from shoal.oci.documents import changed, encode_document
 from shoal.oci.reference import Reference
 
 
@@ -63,8 +64,13 @@ class ArchiveWriter:
         for name in (b"blobs/", b"blobs/sha256/"):
             self._tar.add(TarEntry(name, DIRECTORY, mode=0o755))
 
-    def add(self, image: Image, config: bytes, names: Sequence[Reference]) -> None:
-        """Write `image`, whose configuration is `config`, under `names`. Raises: Internal for a damaged layer."""
+    def add(
+        self, image: Image, config: bytes, names: Sequence[Reference], attestations: Sequence[Attestation] = ()
+    ) -> None:
+        """Write `image`, whose configuration is `config`, under `names`, with what is attested of it.
+
+        Raises: Internal for a damaged layer.
+        """
         layers = [self._layer(chain_id) for chain_id in image.chain_ids]
         self._blob(config)
         raw = encode_document(manifest_of(image, len(config), [self._layers.get(id) for id in image.chain_ids]))
@@ -72,13 +78,16 @@ class ArchiveWriter:
         platform = DescriptorPlatform(
             architecture=image.document.architecture, os=image.document.os, variant=image.document.variant
         )
+        told = Descriptor(MEDIA_MANIFEST, digest, len(raw), None, platform)
+        if attestations:
+            told = self._attested(told, name_of(names[0] if names else None, image.id), attestations)
         for name in names or (None,):
             annotations = None
             if name is not None:
                 annotations = {ANNOTATION_IMAGE_NAME: name.normalised(), ANNOTATION_REF_NAME: name.tag or ""}
                 top = hex_of(Digest(layers[-1].digest)) if layers else hex_of(image.id)
                 self._contents.repositories.setdefault(name.familiar_name, {})[name.tag or ""] = top
-            self._contents.manifests.append(Descriptor(MEDIA_MANIFEST, digest, len(raw), annotations, platform))
+            self._contents.manifests.append(changed(told, annotations=annotations))
         self._contents.items.append(
             {
                 "Config": _blob_name(image.id),
@@ -87,6 +96,14 @@ class ArchiveWriter:
                 "LayerSources": {layer.digest: layer for layer in layers},
             }
         )
+
+    def _attested(self, image: Descriptor, name: str, attestations: Sequence[Attestation]) -> Descriptor:
+        """The index that has the image's manifest and the attestations, once all of them are written."""
+        documents = attested(image, name, attestations)
+        for _, data in documents.blobs:
+            self._blob(data)
+        self._blob(documents.manifest)
+        return Descriptor(MEDIA_INDEX, self._blob(documents.index), len(documents.index))
 
     def finish(self) -> None:
         """Write the tables of contents and the end."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from shoal.errors import InvalidArgument
 from shoal.image.artifacts import Artifacts
+from shoal.image.attestations import Attestations
 from shoal.image.blobs import BlobStore
 from shoal.image.catalog import Catalog
 from shoal.image.image import Image, ImageId
@@ -48,6 +49,7 @@ class Storage:
     scratch: Scratch
     partials: Partials
     sources: Sources
+    attestations: Attestations
     blobs: BlobStore
     artifacts: Artifacts
     kept_blobs: KeptBlobs

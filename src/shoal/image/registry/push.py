@@ -10,8 +10,10 @@ import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 
 from shoal.errors import NotFound, ShoalError
+from shoal.image.attestations import Attestation, attested, name_of
 from shoal.image.image import Image
 from shoal.image.registry.failures import Cancelled
 from shoal.image.registry.manifests import (
@@ -30,7 +32,14 @@ from shoal.image.registry.sources import Source
 from shoal.image.registry.transport import RegistryTransport
 from shoal.image.registry.uploads import FileContent, Uploads
 from shoal.image.tar.compression import gzipped, prefetched
-from shoal.oci.descriptor import DOCKER_MANIFEST, Descriptor, Manifest
+from shoal.oci.descriptor import (
+    DOCKER_MANIFEST,
+    MEDIA_INDEX,
+    MEDIA_MANIFEST,
+    Descriptor,
+    DescriptorPlatform,
+    Manifest,
+)
 from shoal.oci.digest import Digest, sha256_of, short_id
 from shoal.oci.reference import Reference
 
@@ -72,14 +81,31 @@ class Push:
             if not self._uploads.exists(manifest.config.digest):
                 config = self._storage.read_config(image)
                 self._uploads.persistently(lambda: self._uploads.whole(manifest.config.digest, config))
-            self._uploads.persistently(lambda: self._uploads.manifest(self._reference.tag or "", document))
+            attestations = self._storage.attestations.of(image.id)
+            top = self._attested(image, document, attestations) if attestations else document
+            self._uploads.persistently(lambda: self._uploads.manifest(self._reference.tag or "", top))
         finally:
             layers.release(image.chain_ids)
         note_whereabouts(self._storage.sources, image, self._target, document, blobs)
         tag = self._reference.tag or ""
-        self._teller.whole(f"{tag}: digest: {document.digest} size: {len(document.raw)}")
-        self._teller.tell(Pushed(tag, document.digest, len(document.raw)))
-        self._name(image, document.digest)
+        self._teller.whole(f"{tag}: digest: {top.digest} size: {len(top.raw)}")
+        self._teller.tell(Pushed(tag, top.digest, len(top.raw)))
+        self._name(image, top.digest)
+
+    def _attested(self, image: Image, document: Document, attestations: Sequence[Attestation]) -> Document:
+        """The index of the image's manifest and its attestations, which the registry has then."""
+        made_for = image.document
+        platform = DescriptorPlatform(made_for.architecture, made_for.os, made_for.os_version, made_for.variant)
+        described = Descriptor(document.media_type, document.digest, len(document.raw), None, platform)
+        documents = attested(described, name_of(self._reference, image.id), attestations)
+        uploads = self._uploads
+        for digest, data in documents.blobs:
+            if not uploads.exists(digest):
+                uploads.persistently(partial(uploads.whole, digest, data))
+        second = Document(sha256_of(documents.manifest), MEDIA_MANIFEST, documents.manifest)
+        for each in (document, second):
+            uploads.persistently(partial(uploads.manifest, each.digest, each))
+        return Document(sha256_of(documents.index), MEDIA_INDEX, documents.index)
 
     def _name(self, image: Image, digest: Digest) -> None:
         """Note the digest under which the registry has it now, as Docker does."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from shoal.api.archive import IdResponse
-from shoal.api.build import BuildOptions, KeptContextState, PruneOptions, parse_parameter, parse_secrets
+from shoal.api.build import (
+    BuildOptions,
+    KeptContextState,
+    PruneOptions,
+    parse_parameter,
+    parse_provenance,
+    parse_secrets,
+)
 from shoal.api.build_caches import parse_cache_place
 from shoal.api.host_config import Ulimit
 from shoal.server.handlers.images import progress
@@ -95,6 +102,8 @@ def _options(request: Request) -> BuildOptions:
         isolation=query.text("isolation"),
         squash=query.flag("squash"),
         outputs=query.text("outputs"),
+        sbom=query.flag("sbom"),
+        provenance=parse_provenance(query.text("provenance")),
         build_id=query.text("buildid"),
         version=query.text("version") or "1",
         events=query.flag("events"),
