@@ -61,7 +61,7 @@ class Engine:
         """What the daemon has logged so far."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def start(self, *, timeout_s: float = 30) -> None:
+    def start(self, *, timeout_s: float = 120) -> None:
         """Start the daemon, and return when it answers a ping.
 
         Raises: RuntimeError with the end of its log when it ends or stays silent.

@@ -98,9 +98,9 @@ def add_swap() -> None:
 
 
 def connect() -> None:
-    """The network of a machine with a container engine on it: loopback, forwarding, bridges that ask netfilter."""
+    """The network of a machine with an engine on it: loopback, forwarding, bridges that ask netfilter, taps."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    subprocess.run(["modprobe", "br_netfilter"], check=True)
+    subprocess.run(["modprobe", "-a", "br_netfilter", "tun"], check=True)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 
