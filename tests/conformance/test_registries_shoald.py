@@ -202,6 +202,7 @@ def test_artifact_is_pulled_listed_read_and_removed(
     assert engine.request("GET", f"/artifacts/{name}/get?file=other").status == 404
     users = engine.request("GET", "/system/df/users").json["Users"]
     assert {tuple(user["Names"]) for user in users if user["Kind"] == "artifact"} == {(name,)}
+    assert engine.request("GET", f"/images/{name}/get").status == 400
     copy = f"{registry.host}/x/z:copied"
     engine.ok("tag", name, copy)
     told = engine.ok("push", copy)

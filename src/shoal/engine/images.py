@@ -30,7 +30,7 @@ from shoal.engine.events import EventLog
 from shoal.engine.image_manifests import manifest_summaries
 from shoal.engine.image_names import api_config
 from shoal.engine.threads import PIECE_BYTES, BodyReader, Outlet, PieceWriter, produced_by
-from shoal.errors import Conflict, NotFound
+from shoal.errors import Conflict, InvalidArgument, NotFound
 from shoal.image.filters import ImageFilters
 from shoal.image.image import Deleted, Image, ImageId, ImageUser, LayerProgress, LoadEvent, Removal, Renamed
 from shoal.image.store import ImageStore
@@ -222,7 +222,10 @@ class Images:
                     yield JSONMessage(stream=f"{name}\n")
 
     async def save(self, refs: Sequence[str], *, platform: str | None = None) -> AsyncIterator[bytes]:
-        """A tar archive of the images. Raises (before the first piece): NotFound."""
+        """A tar archive of the images. Raises (before the first piece): NotFound; InvalidArgument for artifacts."""
+        for ref in refs:
+            if await asyncio.to_thread(self._store.artifact_named, ref) is not None:
+                raise InvalidArgument(f"cannot save {ref}", why="it is no image", fix=f"shoal artifact get {ref}")
         images = self._store.chosen_for_save(refs)
         for image in images if platform else ():
             self._for(image.id, platform)
