@@ -10,7 +10,9 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -271,6 +273,61 @@ def test_build_that_fills_the_disk_leaves_room_for_the_next(small_shoald: Shoald
         assert sentence in done.stderr
         assert b"no space left on device" in done.stderr
     build(engine, "FROM busybox\nRUN dd if=/dev/zero of=/x bs=1M count=20\n")
+
+
+def test_build_for_another_platform_needs_no_command_to_be_run(engine: Engine) -> None:
+    """Files alone make an image for any platform; a command for a processor that can't run here is refused, clearly."""
+    text = "FROM --platform=$BUILDPLATFORM busybox AS b\nRUN echo 1 > /x\nFROM scratch\nCOPY --from=b /x /\nENV A=1\n"
+    build(engine, text, "--platform", "linux/s390x", "-t", "other")
+    assert engine.ok("image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", "other") == "linux/s390x"
+    output = build(engine, 'FROM scratch\nRUN ["/x"]\n', "--platform", "linux/mips64le", code=1)
+    assert "commands for linux/mips64le can't run on linux/" in output
+    assert "qemu-user-static" in output
+    output = build(engine, text, "--platform", "linux/amd64,linux/arm64", code=1)
+    assert "a build makes an image for one platform" in output
+
+
+BAD_PARAMETERS = (
+    *("memory=many", "cpuquota=1e3", "shmsize=x", "buildargs=[]", "buildargs={", "labels=7", "cachefrom={}"),
+    *("cacheto=[7]", "ulimits=x", "platform=a/b/c/d", "networkmode=container:", "isolation=none", "provenance=some"),
+)
+
+
+@pytest.mark.parametrize("parameter", BAD_PARAMETERS)
+def test_build_refuses_values_that_are_none(engine: Engine, parameter: str) -> None:
+    """A value that a parameter can't have is the client's mistake, told before or in place of the build."""
+    name, _, value = parameter.partition("=")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(b"FROM busybox\nRUN true\n")
+        tar.addfile(entry, io.BytesIO(b"FROM busybox\nRUN true\n"))
+    answer = engine.request("POST", f"/build?{name}={quote(value)}", body=archive.getvalue())
+    assert answer.status == 400 or b'"error"' in answer.body, (answer.status, answer.body)
+    assert answer.status < 500
+
+
+def test_build_is_cancelled_by_its_id(engine: Engine) -> None:
+    """/build/cancel ends the build of that id, and its command; an id is needed, an unknown one is nobody's."""
+    seconds = str(10**6 + secrets.randbelow(10**9))
+    assert engine.request("POST", "/build/cancel?id=unknown").status == 204
+    assert engine.request("POST", "/build/cancel").status == 400
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        content = f"FROM busybox\nRUN sleep {seconds}\n".encode()
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    with ThreadPoolExecutor(1) as threads:
+        building = threads.submit(engine.request, "POST", "/build?buildid=mine", body=archive.getvalue())
+        running = ["pgrep", "-f", f"^sleep {seconds}$"]
+        deadline = time.monotonic() + 20
+        while subprocess.run(running, capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline, "the command never ran"
+            time.sleep(0.02)
+        assert engine.request("POST", "/build/cancel?id=mine").status == 204
+        assert b'"error":"context canceled"' in building.result(timeout=20).body
+    assert subprocess.run(running, capture_output=True, check=False).returncode == 1
 
 
 @pytest.mark.parametrize("parameter", ["squash=1", "outputs=type%3Dlocal", "version=2"])

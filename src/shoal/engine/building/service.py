@@ -111,7 +111,11 @@ class BuildService:
             try:
                 while (message := await messages.get()) is not None:
                     yield message
-                await task
+                await asyncio.wait((task,))
+                if task.cancelled():  # by its id: its client is still there
+                    yield JSONMessage(error="context canceled", error_detail=ErrorDetail(message="context canceled"))
+                else:
+                    task.result()
             finally:
                 self._running.pop(options.build_id, None)
                 task.cancel()
@@ -324,6 +328,12 @@ def _check(options: BuildOptions) -> None:
         )
     if options.outputs:
         raise Unsupported("outputs other than an image are not sent by the engine", fix="shoal build -o DIRECTORY")
+    if "," in options.platform:
+        raise Unsupported(
+            f"a build makes an image for one platform, not for {options.platform}",
+            why="an image here is for one",
+            fix="build once for each platform, under a name for each",
+        )
     check_isolation(_host(options))
     if options.version != "1":
         raise Unsupported(f"builder version {options.version} is not supported", fix="DOCKER_BUILDKIT=0 docker build")
