@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.engines.engine import DOCKER
@@ -16,7 +17,12 @@ WITHOUT_DOCKER = pytest.StashKey[int]()
 
 
 def pytest_configure() -> None:
-    """Signals that a shell or nohup ignores in the background would be ignored by every program under test."""
+    """Nothing depends on how quick the machine is, nor on the shell that the tests were started from.
+
+    Signals that a shell or nohup ignores in the background would be ignored by every program under test.
+    """
+    hypothesis.settings.register_profile("unhurried", deadline=None)
+    hypothesis.settings.load_profile("unhurried")
     handlers = {
         signal.SIGHUP: signal.SIG_DFL,
         signal.SIGINT: signal.default_int_handler,

@@ -17,7 +17,7 @@ def test_target_reads_its_seeds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_target_never_stumbles_over_damaged_input(name: str, data: st.DataObject) -> None:
     """Bytes changed, cut out, doubled or put in anywhere: read, or refused as an invalid argument."""

@@ -70,7 +70,7 @@ def unpack(place: Path, archive: bytes) -> Unpacked:
     return unpacked
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(parts=st.lists(tricks(), min_size=1, max_size=8))
 def test_unpack_any_layer_stays_inside_and_is_rebuilt(parts: list[Part]) -> None:
     """No combination of entries touches what lies outside; what is unpacked gives its archive back exactly."""

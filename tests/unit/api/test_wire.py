@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.api.container import ContainerCreateRequest, ContainerInspect, HealthConfig, WaitResponse
@@ -128,7 +128,6 @@ def test_decode_nonsense_says_where_it_is(body: bytes, sentence: str) -> None:
     assert str(caught.value).startswith(sentence)
 
 
-@settings(deadline=None)  # the first example compiles the shapes
 @given(st.dictionaries(FIELDS, JSON_VALUES, max_size=5), st.dictionaries(FIELDS, JSON_VALUES, max_size=5))
 def test_decode_any_json_is_a_request_or_an_invalid_argument(top: dict[str, Any], host: dict[str, Any]) -> None:
     """Whatever is sent, the answer is a request that can be written down and read again, or a refusal."""

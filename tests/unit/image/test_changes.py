@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.errors import InvalidArgument
@@ -100,7 +100,6 @@ def test_apply_changes_bad_instruction_has_dockers_sentence(change: str, sentenc
     assert caught.value.what == sentence
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_apply_changes_any_text_gives_a_config_or_invalid_argument(text: str) -> None:
     """No text makes the parser fail in another way."""
@@ -111,7 +110,6 @@ def test_apply_changes_any_text_gives_a_config_or_invalid_argument(text: str) ->
             pass
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_characters="'\"\\$"), min_size=1).filter(str.split)))
 def test_split_pairs_quoted_words_stay_whole(words: list[str]) -> None:
     """A quoted word is one word, whatever blanks it holds, and expansion takes the quotes off."""

@@ -32,7 +32,7 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.binary(max_size=3000), size=st.integers(1, 4000))
 def test_decompressed_each_compression_gives_the_data(name: str, data: bytes, size: int) -> None:
     """Each compression is recognised and undone, also when its magic number arrives byte by byte."""

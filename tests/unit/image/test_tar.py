@@ -92,7 +92,7 @@ def entries(draw: st.DrawFn) -> tuple[TarEntry, bytes]:
     return entry, data
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(members=st.lists(entries(), max_size=4), chunk=st.integers(1, 3000))
 def test_round_trip_any_entries_are_kept(members: Members, chunk: int) -> None:
     """Whatever the writer takes, the reader gives back, in whatever pieces the stream arrives."""
@@ -101,7 +101,7 @@ def test_round_trip_any_entries_are_kept(members: Members, chunk: int) -> None:
     assert [data for _, data in back] == [data for _, data in members]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(members=st.lists(entries(), max_size=4), chunk=st.integers(1, 3000))
 def test_reader_tap_and_data_are_the_whole_stream(members: Members, chunk: int) -> None:
     """Tapped bytes and data together, in order, are the archive: nothing is lost or doubled."""
@@ -115,7 +115,6 @@ def test_reader_tap_and_data_are_the_whole_stream(members: Members, chunk: int) 
     assert b"".join(seen) == archive
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=2048))
 def test_reader_any_bytes_give_entries_or_invalid_argument(data: bytes) -> None:
     """Garbage never makes the reader fail in another way."""
@@ -125,7 +124,7 @@ def test_reader_any_bytes_give_entries_or_invalid_argument(data: bytes) -> None:
         pass
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(members=st.lists(entries(), min_size=1, max_size=3), where=st.integers(0, 10**6), what=st.integers(0, 255))
 def test_reader_damaged_archive_gives_entries_or_invalid_argument(members: Members, where: int, what: int) -> None:
     """One wrong byte anywhere is found, or harmless, but no crash."""
@@ -137,7 +136,7 @@ def test_reader_damaged_archive_gives_entries_or_invalid_argument(members: Membe
         pass
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(members=st.lists(entries(), max_size=4))
 def test_writer_output_is_read_by_tarfile(members: Members) -> None:
     """Python's tarfile reads the same names, kinds, owners and data from our archives."""
@@ -327,7 +326,6 @@ def test_parse_number_octal_and_base_256() -> None:
         parse_number(b"12x4567\0")
 
 
-@settings(deadline=None)
 @given(name=st.binary(min_size=1, max_size=300).filter(lambda n: b"\0" not in n))
 def test_split_name_joined_again_is_the_name(name: bytes) -> None:
     """A split, where there is one, keeps to the ustar limits and loses nothing."""
@@ -338,14 +336,12 @@ def test_split_name_joined_again_is_the_name(name: bytes) -> None:
         assert 1 <= len(rest) <= 100
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.from_regex(rb"[a-zA-Z.]{1,30}", fullmatch=True), st.binary(max_size=1200)), max_size=5))
 def test_pax_records_round_trip(records: list[tuple[bytes, bytes]]) -> None:
     """Records of any value are read back, newlines and equal signs in them included."""
     assert list(parse_records(format_records(records))) == records
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**70), 2**70))
 def test_pax_time_round_trip(time_ns: int) -> None:
     """Times keep their nanoseconds and their sign."""

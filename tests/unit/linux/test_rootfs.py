@@ -149,7 +149,7 @@ _entries = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries=_entries, path=_targets)
 def test_walk_and_kernel_agree_on_every_tree(
     tmp_path_factory: pytest.TempPathFactory, entries: dict[tuple[str, str], str], path: str

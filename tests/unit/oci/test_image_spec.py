@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.errors import InvalidArgument
@@ -50,7 +50,6 @@ def test_unix_ns_reads_rfc3339(text: str | None, expected: int) -> None:
     assert unix_ns(text) == expected
 
 
-@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=4 * 10**18))
 def test_rfc3339_round_trip_keeps_nanoseconds(time_ns: int) -> None:
     """What is written is read back exactly."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.errors import InvalidArgument
@@ -98,7 +98,6 @@ _tag = st.none() | st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,30}", fullmatch=
 _digest = st.none() | st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True).map(Digest)
 
 
-@settings(deadline=None)
 @given(domain=_domain, parts=st.lists(_component, min_size=1, max_size=4), tag=_tag, digest=_digest)
 def test_parse_of_its_own_output_is_the_same(
     domain: str, parts: list[str], tag: str | None, digest: Digest | None
@@ -111,7 +110,6 @@ def test_parse_of_its_own_output_is_the_same(
         assert Reference.parse(reference.familiar()) == reference
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_parse_any_text_gives_a_reference_or_invalid_argument(text: str) -> None:
     """No text makes the parser fail in another way, and what it takes is stable."""

@@ -94,7 +94,7 @@ def send_and_leave(messages: list[bytes], *, cut: int, reads: bool) -> None:
     run(scenario, limits=QUICK)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(MESSAGES, min_size=1, max_size=3), st.integers(0, 30), st.booleans())
 def test_connection_any_requests_end_without_a_defect(
     caplog: pytest.LogCaptureFixture, messages: list[bytes], cut: int, reads: bool
@@ -105,7 +105,7 @@ def test_connection_any_requests_end_without_a_defect(
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
 def test_connection_any_bytes_end_without_a_defect(caplog: pytest.LogCaptureFixture, data: bytes) -> None:
     """The same for bytes that are no HTTP at all."""

@@ -93,7 +93,7 @@ def test_packages_with_impossible_names_are_passed_over(tmp_path: Path, name: st
     assert purls(tmp_path) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=400))
 def test_packages_of_any_bytes_end(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     """Whatever the databases hold, there is an answer."""

@@ -113,7 +113,7 @@ _CLAUSE = st.builds(
 _MODE = st.one_of(st.integers(0, 0o7777).map("{:o}".format), st.lists(_CLAUSE, min_size=1, max_size=3).map(",".join))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_MODE, st.integers(0, 0o7777))
 def test_mode_of_a_file_is_what_chmod_makes(tmp_path_factory: pytest.TempPathFactory, text: str, before: int) -> None:
     """Whatever the mode is, chmod(1) leaves a file with the same bits."""
