@@ -84,7 +84,7 @@ def test_disk_too_small_for_a_load_keeps_the_store_consistent(small: _OnSmallDis
     Even a repair that finds no room for the new tree leaves the layer as it is.
     """
     before = small.ok("system", "df", "--format", "{{.Size}}")
-    big = layer(*(file(f"f{number}", os.urandom(100_000)) for number in range(70)))
+    big = layer(*(file(f"f{number}", os.urandom(100_000)) for number in range(130)))
     for name, form in (("plain:1", ""), ("zipped:1", "+gzip")):
         done = small.docker_bytes("load", input=docker_archive(([name], (big,)), form=form), timeout_s=30)
         assert done.returncode == 1

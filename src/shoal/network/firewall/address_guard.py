@@ -46,6 +46,7 @@ class AddressGuard:
         self._elements = SetElements(name, NFPROTO_BRIDGE)
         self._claims: dict[Claim, None] = {}
         self._is_up = False
+        self._is_whole = False  # all elements have arrived in the table
 
     def bring_up(self) -> str:
         """Make the table what it is to be, in one transaction; a warning where the kernel has no such tables.
@@ -84,8 +85,8 @@ class AddressGuard:
                 self._render()  # flushed, or not as we left it
 
     def mend(self) -> bool:
-        """Put the table back if it is gone; whether it was. Raises: NftError."""
-        if not self._is_up or self._exists():
+        """Put the table back if it is gone, or not whole; whether it was. Raises: NftError."""
+        if not self._is_up or (self._is_whole and self._exists()):
             return False
         self._render()
         return True
@@ -99,11 +100,13 @@ class AddressGuard:
             raise
 
     def _render(self) -> None:
+        self._is_whole = False
         self._nft.run(render_guard(self._name, self._group))
         claims = list(self._claims)
         for start in range(0, len(claims), _CLAIMS_A_MESSAGE):
             some = claims[start : start + _CLAIMS_A_MESSAGE]
             self._elements.add(element for claim in some for element in elements_of(claim))
+        self._is_whole = True
 
     def destroy(self) -> None:
         """Take the table away; harmless when there is none. Raises: NftError."""

@@ -92,7 +92,11 @@ class FirewallTable:
     def forget_permits(self) -> None:
         """Have the clients of guarded ports ask the host's firewall anew. Raises: NftError."""
         if self._is_up and any(publication.port.guarded for publication in self._publications):
-            self._nft.run(render_permits_forgotten(self._name, self._networks.values()))
+            try:
+                self._nft.run(render_permits_forgotten(self._name, self._networks.values()))
+            except NftError as error:
+                if not error.missing:  # flushed just now, permits and all
+                    raise
 
     def add(self, publications: Sequence[Publication]) -> None:
         """Publish ports.
