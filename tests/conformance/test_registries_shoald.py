@@ -30,7 +30,7 @@ def places() -> Iterator[tuple[BadRegistry, BadRegistry, Proxy]]:
 
 
 @pytest.fixture(scope="module")
-def engine(places: tuple[BadRegistry, BadRegistry, Proxy]) -> Iterator[Shoald]:
+def mover(places: tuple[BadRegistry, BadRegistry, Proxy]) -> Iterator[Shoald]:
     """A shoald that tells everything, with a mirror for a registry that there is not, and a proxy from its file."""
     registry, mirror, proxy = places
     made = Shoald("--debug", "--registry-mirror", f"far.test:5000=http://{mirror.host}/copies/far")
@@ -45,40 +45,38 @@ def engine(places: tuple[BadRegistry, BadRegistry, Proxy]) -> Iterator[Shoald]:
         yield made
 
 
-def pull(engine: Shoald, image: str, auth: dict[str, str] | None = None) -> str:
+def pull(mover: Shoald, image: str, auth: dict[str, str] | None = None) -> str:
     """What a pull over the API says, whole."""
     header = base64.urlsafe_b64encode(json.dumps(auth or {}).encode()).decode()
-    answer = engine.request("POST", f"/images/create?fromImage={image}&tag=1", headers={"X-Registry-Auth": header})
+    answer = mover.request("POST", f"/images/create?fromImage={image}&tag=1", headers={"X-Registry-Auth": header})
     return answer.body.decode()
 
 
-def test_mirror_of_a_registry_is_a_flag(engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
+def test_mirror_of_a_registry_is_a_flag(mover: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
     """The image has the registry's name, comes from the mirror, and `info` tells of it."""
     _, mirror, _ = places
     mirror.image(layer_tar("file", b"data"))
-    assert "Status: Downloaded newer image for far.test:5000/x/y:1" in pull(engine, "far.test:5000/x/y")
+    assert "Status: Downloaded newer image for far.test:5000/x/y:1" in pull(mover, "far.test:5000/x/y")
     assert mirror.asked("/v2/copies/far/x/y/manifests/1")
-    info = engine.request("GET", "/info").json
+    info = mover.request("GET", "/info").json
     assert info["RegistryConfig"]["IndexConfigs"]["far.test:5000"]["Mirrors"] == [f"http://{mirror.host}/copies/far"]
-    engine.ok("rmi", "far.test:5000/x/y:1")
+    mover.ok("rmi", "far.test:5000/x/y:1")
 
 
-def test_proxy_of_the_configuration_file_is_used(
-    engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
-) -> None:
+def test_proxy_of_the_configuration_file_is_used(mover: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
     """A host that only the proxy can reach is pulled from; `info` shows the proxy without its password."""
     registry, _, proxy = places
     registry.tricks.clear()
     registry.image(layer_tar("file", b"data"))
     host = f"behind.test:{registry.host.rpartition(':')[2]}"
-    assert f"Downloaded newer image for {host}/x/y:1" in pull(engine, f"{host}/x/y")
+    assert f"Downloaded newer image for {host}/x/y:1" in pull(mover, f"{host}/x/y")
     assert f"GET http://{host}/v2/x/y/manifests/1" in proxy.passed
-    info = engine.request("GET", "/info").json
+    info = mover.request("GET", "/info").json
     assert (info["HttpProxy"], info["NoProxy"]) == (f"http://xxxxx:xxxxx@{proxy.host}", "spared.test")
-    engine.ok("rmi", f"{host}/x/y:1")
+    mover.ok("rmi", f"{host}/x/y:1")
 
 
-def test_no_secret_is_told_or_logged(engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
+def test_no_secret_is_told_or_logged(mover: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
     """A registry that gives back what it hears, a token server that does so too: neither answers nor log have it."""
     registry, _, _ = places
 
@@ -96,20 +94,20 @@ def test_no_secret_is_told_or_logged(engine: Shoald, places: tuple[BadRegistry, 
     registry.tricks.append(gives_back)
     told = ""
     for name, secret in SECRETS.items():
-        told += pull(engine, f"{registry.host}/x/z", {"username": "ann", name: secret})
-        engine.request("POST", "/auth", {"username": "ann", name: secret, "serveraddress": registry.host})
+        told += pull(mover, f"{registry.host}/x/z", {"username": "ann", name: secret})
+        mover.request("POST", "/auth", {"username": "ann", name: secret, "serveraddress": registry.host})
     assert told.count("you said") >= 2
     hidden = [*SECRETS.values(), base64.b64encode(b"ann:pw-5up3r").decode(), "s1gned", "proxy-pw"]
     for secret in hidden:
         assert secret not in told
-        assert secret not in engine.log
+        assert secret not in mover.log
 
 
-def shoal(engine: Shoald, *words: str) -> str:
+def shoal(mover: Shoald, *words: str) -> str:
     """What a command of shoal's client prints, once it has succeeded."""
     done = subprocess.run(
-        [sys.executable, "-m", "shoal.cli.main", "-H", f"unix://{engine.socket}", *words],
-        env=engine.environment(),
+        [sys.executable, "-m", "shoal.cli.main", "-H", f"unix://{mover.socket}", *words],
+        env=mover.environment(),
         capture_output=True,
         text=True,
         timeout=30,
@@ -120,7 +118,7 @@ def shoal(engine: Shoald, *words: str) -> str:
 
 
 def test_cancelled_pull_is_shown_by_system_df_and_gone_on_with(
-    engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
+    mover: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
 ) -> None:
     """What came is on the books under its own heading, as on the disk; the next pull asks for the rest alone."""
     registry, _, _ = places
@@ -140,24 +138,24 @@ def test_cancelled_pull_is_shown_by_system_df_and_gone_on_with(
         return True
 
     registry.tricks.append(stop_half_way)
-    client = engine.popen("pull", f"{registry.host}/x/y:half")
+    client = mover.popen("pull", f"{registry.host}/x/y:half")
     assert begun.wait(10)
-    partial = Path(engine.data_root, "partial")
+    partial = Path(mover.data_root, "partial")
     while sum(path.stat().st_size for path in partial.iterdir()) < 400_000:
         assert client.poll() is None
     client.kill()
     client.communicate()
     assert is_left.wait(20)
-    users = [user for user in _disk(engine)["Users"] if user["Kind"] == "partial-pull"]
+    users = [user for user in _disk(mover)["Users"] if user["Kind"] == "partial-pull"]
     assert [user["Id"] for user in users] == [digest]
     assert 400_000 <= sum(user["Size"] for user in users) <= 410_000
-    (row,) = [line for line in shoal(engine, "system", "df").splitlines() if line.startswith("Partial Pulls")]
+    (row,) = [line for line in shoal(mover, "system", "df").splitlines() if line.startswith("Partial Pulls")]
     assert row.split()[2] == "1"
     registry.requests.clear()
-    engine.ok("pull", f"{registry.host}/x/y:half")
+    mover.ok("pull", f"{registry.host}/x/y:half")
     assert [one.headers.get("Range") for one in registry.asked(digest)] == ["bytes=400000-"]
-    assert not [user for user in _disk(engine)["Users"] if user["Kind"] == "partial-pull"]
-    engine.ok("rmi", f"{registry.host}/x/y:half")
+    assert not [user for user in _disk(mover)["Users"] if user["Kind"] == "partial-pull"]
+    mover.ok("rmi", f"{registry.host}/x/y:half")
 
 
 def test_kept_blobs_are_a_flag(places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
@@ -174,16 +172,16 @@ def test_kept_blobs_are_a_flag(places: tuple[BadRegistry, BadRegistry, Proxy]) -
         assert [len(user["Names"]) for user in users if user["Kind"] == "layer-blob"] == [2]
 
 
-def _disk(engine: Shoald) -> dict[str, Any]:
+def _disk(mover: Shoald) -> dict[str, Any]:
     """Whose every byte is; the sum is what `du` counts."""
-    told: dict[str, Any] = engine.request("GET", "/system/df/users").json
-    counted = subprocess.check_output(["du", "-s", "-B1", str(engine.data_root)], text=True)
+    told: dict[str, Any] = mover.request("GET", "/system/df/users").json
+    counted = subprocess.check_output(["du", "-s", "-B1", str(mover.data_root)], text=True)
     assert abs(told["Size"] - int(counted.split()[0])) <= told["Size"] // 100
     return told
 
 
 def test_artifact_is_pulled_listed_read_and_removed(
-    engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
+    mover: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]
 ) -> None:
     """`docker pull` of a chart: it is no image, shoal's own commands say what it is; it is pushed and pruned as one."""
     registry, _, _ = places
@@ -193,39 +191,39 @@ def test_artifact_is_pulled_listed_read_and_removed(
     config = {"mediaType": "application/vnd.cncf.helm.config.v1+json", **registry.put(b"{}")}
     registry.keep(MANIFEST, {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}, "chart")
     name = f"{registry.host}/x/y:chart"
-    assert f"Status: Downloaded newer artifact for {name}" in engine.ok("pull", name)
-    assert engine.ok("images", "-q", name) == ""
-    (line,) = shoal(engine, "artifact", "ls").splitlines()[1:]
+    assert f"Status: Downloaded newer artifact for {name}" in mover.ok("pull", name)
+    assert mover.ok("images", "-q", name) == ""
+    (line,) = shoal(mover, "artifact", "ls").splitlines()[1:]
     assert line.split()[:3] == [name, "application/vnd.cncf.helm.config.v1+json", "chart.tgz"]
-    assert shoal(engine, "artifact", "get", name) == "the chart"
-    assert shoal(engine, "artifact", "get", name, "chart.tgz") == "the chart"
-    assert engine.request("GET", f"/artifacts/{name}/get?file=other").status == 404
-    users = engine.request("GET", "/system/df/users").json["Users"]
+    assert shoal(mover, "artifact", "get", name) == "the chart"
+    assert shoal(mover, "artifact", "get", name, "chart.tgz") == "the chart"
+    assert mover.request("GET", f"/artifacts/{name}/get?file=other").status == 404
+    users = mover.request("GET", "/system/df/users").json["Users"]
     assert {tuple(user["Names"]) for user in users if user["Kind"] == "artifact"} == {(name,)}
-    assert engine.request("GET", f"/images/{name}/get").status == 400
+    assert mover.request("GET", f"/images/{name}/get").status == 400
     copy = f"{registry.host}/x/z:copied"
-    engine.ok("tag", name, copy)
-    told = engine.ok("push", copy)
+    mover.ok("tag", name, copy)
+    told = mover.ok("push", copy)
     assert "copied: digest: sha256:" in told
     assert registry.manifests["copied"] == registry.manifests["chart"]
-    assert engine.ok("rmi", copy) == f"Untagged: {copy}"
-    engine.ok("tag", name, copy)
-    assert copy not in engine.ok("image", "prune", "-f")
-    assert f"untagged: {copy}" in engine.ok("image", "prune", "-af")
-    assert shoal(engine, "artifact", "ls", "-q") == ""
-    engine.ok("pull", name)
-    assert shoal(engine, "artifact", "rm", name) == f"{name}\n"
-    assert engine.request("DELETE", f"/artifacts/{name}").status == 404
-    assert shoal(engine, "artifact", "ls", "-q") == ""
+    assert mover.ok("rmi", copy) == f"Untagged: {copy}"
+    mover.ok("tag", name, copy)
+    assert copy not in mover.ok("image", "prune", "-f")
+    assert f"untagged: {copy}" in mover.ok("image", "prune", "-af")
+    assert shoal(mover, "artifact", "ls", "-q") == ""
+    mover.ok("pull", name)
+    assert shoal(mover, "artifact", "rm", name) == f"{name}\n"
+    assert mover.request("DELETE", f"/artifacts/{name}").status == 404
+    assert shoal(mover, "artifact", "ls", "-q") == ""
 
 
-def test_referrers_are_listed_by_shoals_client(engine: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
+def test_referrers_are_listed_by_shoals_client(mover: Shoald, places: tuple[BadRegistry, BadRegistry, Proxy]) -> None:
     """A signature that the registry has for an image, by digest and type; none for another image."""
     registry, _, _ = places
     registry.tricks.clear()
     digest = registry.image(layer_tar("file", b"data"), tag="signed")
     signature = {"mediaType": MANIFEST, "digest": digest, "size": 7, "artifactType": "application/x-signature"}
     registry.keep(INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": [signature]}, digest.replace(":", "-"))
-    (line,) = shoal(engine, "artifact", "referrers", f"{registry.host}/x/y:signed").splitlines()[1:]
+    (line,) = shoal(mover, "artifact", "referrers", f"{registry.host}/x/y:signed").splitlines()[1:]
     assert line.split() == [digest, "application/x-signature", "7B"]
-    assert engine.request("GET", f"/distribution/{registry.host}/x/y:none/referrers").status == 404
+    assert mover.request("GET", f"/distribution/{registry.host}/x/y:none/referrers").status == 404

@@ -58,7 +58,8 @@ def test_run_it_ctrl_c_interrupts_the_program(engine: Engine) -> None:
     """The terminal turns ^C into SIGINT for the foreground program, not for the client."""
     with terminal(engine, "run", "--rm", "-it", "busybox", "sh") as shell:
         shell.expect_exact(PROMPT)
-        shell.sendline("echo sl''eeping; sleep 1000")
+        # One that has the terminal when it speaks: a shell that has yet to start its program would get the signal.
+        shell.sendline("sh -c \"echo sl''eeping; exec sleep 1000\"")
         shell.expect("sleeping\r\n")
         shell.sendcontrol("c")
         shell.expect_exact(PROMPT)
