@@ -29,6 +29,7 @@ from shoal.engine.building.attesting import attest
 from shoal.engine.building.cache_layout import SentCaches, write_layout
 from shoal.engine.building.caches import Caches
 from shoal.engine.building.contexts import Context, Contexts
+from shoal.engine.building.ending import ended
 from shoal.engine.building.events import EventReporter
 from shoal.engine.building.fetching import Fetching
 from shoal.engine.building.images import BuildImages
@@ -119,7 +120,7 @@ class BuildService:
             finally:
                 self._running.pop(options.build_id, None)
                 task.cancel()
-                await asyncio.wait((task,))
+                await ended(task, messages)
                 self._background.spawn(asyncio.to_thread(self.free), "freeing the space of a build")
 
     async def cancel(self, build_id: str) -> None:
