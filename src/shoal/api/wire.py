@@ -38,8 +38,14 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(value: object) -> bytes:
-    """The JSON text of a wire type, compact, in UTF-8."""
-    return _encoder.encode(value)
+    """The JSON text of a wire type, compact, in UTF-8; a byte of a name that is none is a question mark in it."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        import json  # which hardly anybody needs
+
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace")
 
 
 def decode(body: bytes | bytearray | memoryview, kind: type[W]) -> W:

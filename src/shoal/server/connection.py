@@ -314,7 +314,7 @@ class Connection:
             raise
 
     async def _write_refusal(self, reply: HijackReply, error: ShoalError) -> None:
-        text = f"{error}\r\n".encode()
+        text = f"{error}\r\n".encode(errors="replace")
         await self._write(encode_frame(STDOUT, text) if reply.mux else text)
 
 

@@ -185,3 +185,10 @@ def test_inspect_requires_what_an_engine_must_know() -> None:
     """An inspection with parts missing is no inspection."""
     with pytest.raises(InvalidArgument, match="missing required field"):
         decode(b'{"Id":"x"}', ContainerInspect)
+
+
+def test_encode_name_that_is_no_utf8() -> None:
+    """A byte of a file's name that is no UTF-8 becomes a question mark; all else is as ever."""
+    message = JSONMessage(error="a\udcffé", aux={"Names": ["\udce9"]})
+    assert encode(message) == encode(JSONMessage(error="a?é", aux={"Names": ["?"]}))
+    assert encode({"\udcff": b"x"}) == b'{"?":"eA=="}'
