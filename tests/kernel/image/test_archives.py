@@ -415,3 +415,17 @@ def test_save_after_a_restart_is_the_same(store: ImageStore, tmp_path: Path) -> 
     again = open_store(tmp_path / "data")
     assert save(again, "app:1") == data
     again.close()
+
+
+def test_load_more_images_than_anybody_saves(store: ImageStore) -> None:
+    """A small archive can't have one document read for a hundred thousand images, whatever its form."""
+    item = {"Config": "config.json", "RepoTags": None, "Layers": []}
+    members = {"config.json": config(), "manifest.json": json.dumps([item] * 1001).encode()}
+    with pytest.raises(InvalidArgument, match="more than 1000 images"):
+        load(store, archive(members))
+    index = b'{"schemaVersion":2,"manifests":[]}'
+    named = {"mediaType": "application/vnd.oci.image.index.v1+json", "size": len(index)}
+    nested = [{**named, "digest": f"sha256:{hex_digest(index)}"}] * 1001
+    top = json.dumps({"schemaVersion": 2, "manifests": nested}).encode()
+    with pytest.raises(InvalidArgument, match="more than 1000 images"):
+        load(store, archive({"index.json": top, f"blobs/sha256/{hex_digest(index)}": index}))

@@ -10,8 +10,10 @@ Pure but for reading members. Sources: OCI image-spec image-layout.md; Docker im
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 from shoal.errors import InvalidArgument
 from shoal.image.archive.members import Member, Members
@@ -32,16 +34,21 @@ from shoal.oci.reference import Reference
 
 _ATTESTATION = "vnd.docker.reference.type"
 _NESTING_MAX = 4
+_IMAGES_MAX = 1000
 _ANCESTORS_MAX = 1000
+_ANCESTORS_BYTES_MAX = 32 << 20
 # Keys of a version-1 document that the configuration made from it doesn't have.
 _V1_ONLY = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An image to load: its configuration, its layers from the bottom up, and its names."""
+    """An image to load: how its configuration is read, its layers from the bottom up, and its names.
 
-    config: bytes
+    Only what is loaded is read, since an archive may name a big file as the configuration of a thousand images.
+    """
+
+    config: Callable[[], bytes]
     layers: tuple[Member, ...]
     names: tuple[Reference, ...]
 
@@ -52,18 +59,34 @@ def read_contents(members: Members, platform: Platform) -> list[Planned]:
     Raises: InvalidArgument; `unrecognized image format` if there's no table of contents.
     """
     if (manifest := members.find("manifest.json")) is not None:
-        return list(_docker(members, manifest))
+        return _few(_docker(members, manifest))
     if (index := members.find("index.json")) is not None:
-        planned = list(_oci(members, decode_document(members.read(index), Index, "index.json"), platform, (), 0))
+        left = iter(range(_IMAGES_MAX))
+        top = decode_document(members.read(index), Index, "index.json")
+        planned = list(_oci(members, top, platform, (), left, 0))
         if not planned:
             raise InvalidArgument(f"no image for platform {platform} in the archive")
         return planned
     if (repositories := members.find("repositories")) is not None:
-        return list(_version1(members, repositories))
+        return _few(_version1(members, repositories))
     raise InvalidArgument(
         "unrecognized image format",
         why="no manifest.json, index.json or repositories in the archive",
         fix="a root file system without image data is for `docker import`",
+    )
+
+
+def _few(planned: Iterator[Planned]) -> list[Planned]:
+    """All of them. Raises: InvalidArgument for more than anybody saves."""
+    few = list(islice(planned, _IMAGES_MAX + 1))
+    if len(few) > _IMAGES_MAX:
+        raise _too_many()
+    return few
+
+
+def _too_many() -> InvalidArgument:
+    return InvalidArgument(
+        "invalid image archive", why=f"more than {_IMAGES_MAX} images", fix="save them in several archives"
     )
 
 
@@ -79,14 +102,14 @@ def chosen_of(planned: Sequence[Planned], platform: Platform | None) -> Sequence
 
 
 def _made_for(planned: Planned) -> Platform:
-    document = decode_image(planned.config)
+    document = decode_image(planned.config())
     return Platform(document.os, document.architecture, document.variant)
 
 
 def _docker(members: Members, manifest: Member) -> Iterator[Planned]:
     for item in decode_document(members.read(manifest), list[ArchiveManifest], "manifest.json"):
         yield Planned(
-            members.read(members.need(item.config)),
+            partial(members.read, members.need(item.config)),
             tuple(members.need(layer) for layer in item.layers or ()),
             tuple(_tagged(name) for name in item.repo_tags or ()),
         )
@@ -100,23 +123,28 @@ def _tagged(name: str) -> Reference:
 
 
 def _oci(
-    members: Members, index: Index, platform: Platform, names: tuple[Reference, ...], depth: int
+    members: Members, index: Index, platform: Platform, names: tuple[Reference, ...], left: Iterator[int], depth: int
 ) -> Iterator[Planned]:
-    """The images of an OCI index that `platform` runs; `names` were given to the index as a whole."""
+    """The images of an OCI index that `platform` runs; `names` were given to the index as a whole.
+
+    `left` has an item for each manifest and index that may still be read.
+    """
     if depth > _NESTING_MAX:
         raise InvalidArgument("invalid image archive", why="its indexes are nested too deep")
     for descriptor in index.manifests:
         annotations = descriptor.annotations or {}
         if _ATTESTATION in annotations or not _runs(platform, descriptor):
             continue
+        if next(left, None) is None:
+            raise _too_many()
         here = (*names, *_annotated_name(annotations))
         raw = members.read(members.blob(descriptor))
         if descriptor.media_type in INDEX_MEDIA_TYPES:
-            yield from _oci(members, decode_document(raw, Index, "image index"), platform, here, depth + 1)
+            yield from _oci(members, decode_document(raw, Index, "image index"), platform, here, left, depth + 1)
             continue
         manifest = decode_document(raw, Manifest, "image manifest")
         layers = tuple(members.blob(layer) for layer in manifest.layers)
-        yield Planned(members.read(members.blob(manifest.config)), layers, here)
+        yield Planned(partial(members.read, members.blob(manifest.config)), layers, here)
 
 
 def _runs(platform: Platform, descriptor: Descriptor) -> bool:
@@ -144,19 +172,22 @@ def _version1(members: Members, repositories: Member) -> Iterator[Planned]:
         for tag, top in tags.items():
             names.setdefault(top, []).append(Reference.parse(repository).with_tag(tag))
     for top, references in names.items():
-        documents = _ancestry(members, top)
-        layers = tuple(members.need(f"{layer}/layer.tar") for layer, _ in documents)
-        yield Planned(_config_of([document for _, document in documents], layers), layers, tuple(references))
+        layers = tuple(members.need(f"{layer}/layer.tar") for layer, _ in _ancestry(members, top))
+        yield Planned(partial(_config_of, members, top, layers), layers, tuple(references))
 
 
 def _ancestry(members: Members, top: str) -> list[tuple[str, dict[str, object]]]:
     """The ids and documents of the layers from the bottom up to `top`."""
     chain: list[tuple[str, dict[str, object]]] = []
+    size_bytes = 0
     current: str | None = top
     while current:
         if len(chain) >= _ANCESTORS_MAX or any(current == known for known, _ in chain):
             raise InvalidArgument("invalid image archive", why=f"the parents of `{top}` go in a circle")
         raw = members.read(members.need(f"{current}/json"))
+        size_bytes += len(raw)
+        if size_bytes > _ANCESTORS_BYTES_MAX:
+            raise InvalidArgument("invalid image archive", why=f"the documents of `{top}` are too big")
         document = decode_document(raw, dict[str, object], f"{current}/json")
         chain.append((current, document))
         parent = document.get("parent")
@@ -164,16 +195,17 @@ def _ancestry(members: Members, top: str) -> list[tuple[str, dict[str, object]]]
     return chain[::-1]
 
 
-def _config_of(documents: Sequence[dict[str, object]], layers: Sequence[Member]) -> bytes:
-    """The configuration that a chain of version-1 documents amounts to, the bottom one first."""
-    top = {key: value for key, value in documents[-1].items() if key not in _V1_ONLY}
+def _config_of(members: Members, top: str, layers: Sequence[Member]) -> bytes:
+    """The configuration that the chain of version-1 documents up to `top` amounts to."""
+    documents = [document for _, document in _ancestry(members, top)]
+    kept = {key: value for key, value in documents[-1].items() if key not in _V1_ONLY}
     history = []
     for document in documents:
         entry: dict[str, object] = {key: document[key] for key in ("created", "author", "comment") if key in document}
         entry["created_by"] = _command_of(document.get("container_config"))
         history.append(entry)
     rootfs = {"type": "layers", "diff_ids": [_plain_digest(layer) for layer in layers]}
-    return encode_document({**top, "history": history, "rootfs": rootfs})
+    return encode_document({**kept, "history": history, "rootfs": rootfs})
 
 
 def _command_of(container_config: object) -> str:

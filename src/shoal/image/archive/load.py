@@ -62,7 +62,8 @@ class Loader:
             self._scratch.purge()
 
     def _load_one(self, planned: Planned, ahead: Ahead, progress: OnProgress | None) -> Iterator[LoadEvent]:
-        document = decode_image(planned.config)
+        config = planned.config()
+        document = decode_image(config)
         if document.os not in ("", self._platform.os):
             raise InvalidArgument(f"cannot load {document.os} image on {self._platform.os}")
         diff_ids = [parse_digest(text) for text in (document.rootfs.diff_ids or ())] if document.rootfs else []
@@ -82,7 +83,7 @@ class Loader:
                     archive = ahead.take(member.path) or self._archive(member, hear)
                     self._layers.ensure(archive, chain_ids[:index], chain_ids[index], diff_ids[index])
                 yield LayerProgress(diff_ids[index], member.size_bytes, member.size_bytes)
-            image, previous = self._catalog.add(planned.config, planned.names, self._clock_ns())
+            image, previous = self._catalog.add(config, planned.names, self._clock_ns())
         for reference, older in zip(planned.names, previous, strict=True):
             if older is not None:
                 yield Renamed(reference.familiar(), older)
