@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 
-from shoal.errors import InvalidArgument
+from shoal.errors import Conflict, InvalidArgument
 from shoal.image.entry_names import clean_name
 from shoal.image.tar.compression import decompressed
 from shoal.image.tar.header import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, HARD_LINK, REGULAR, SYMLINK, TarEntry
@@ -60,7 +60,8 @@ class ArchiveFiles:
         """Add the entries of an archive; those that the entry `removals` names (with NULs between) go first.
 
         Returns whether there was an entry.
-        Raises: InvalidArgument for what is no archive, or one whose entries lead out; OSError.
+        Raises: InvalidArgument for what is no archive, or one whose entries lead out; Conflict for too many removals,
+        where a whole context may do; OSError.
         """
         os.lseek(self._fd, self._size, os.SEEK_SET)
         reader = TarReader(decompressed(chunks))
@@ -157,7 +158,7 @@ class ArchiveFiles:
 
     def _remove(self, entry: TarEntry, reader: TarReader) -> None:
         if entry.size > _REMOVALS_MAX:
-            raise InvalidArgument("invalid build context", why="too many removals", fix="send it as a whole")
+            raise Conflict("the build context can not be changed", why="too many removals", fix="send it as a whole")
         for name in b"".join(map(bytes, reader.data())).split(b"\0"):
             if path := clean_name(name):
                 self.root.remove(path)

@@ -58,8 +58,8 @@ class KeptContexts:
         self._trash = trash
         self._taken: set[str] = set()
         for context in self.all():
-            if not (context.path / "index").exists():
-                trash.discard(str(context.path))  # half received, by a shoald that was killed
+            if not self._is_of_this_boot(context):
+                trash.discard(str(context.path))  # or half received, by a shoald that was killed
 
     def has(self, token: str) -> bool:
         """Whether a build may take the context of this token. It may be damaged still."""
@@ -146,6 +146,13 @@ class KeptContexts:
                 return
             self.remove(context.id)
             total -= context.size_bytes
+
+    def _is_of_this_boot(self, context: KeptContext) -> bool:
+        try:
+            with open(context.path / "index", "rb") as index:
+                return index.readline(_HEAD_MAX).endswith(f" {self._boot}\n".encode())
+        except FileNotFoundError:
+            return False
 
     def _head(self, token: str) -> bytes:
         return f"{token} {self._boot}\n".encode()
