@@ -108,7 +108,7 @@ def _built(options: BuildFlags, context: Context, *, changed_s: int = 0) -> str:
 
 
 def _build(sent: Sending, options: BuildFlags, context: Context) -> str:
-    caches = sent_caches(options.cache_from or [], context)
+    caches = [] if options.no_cache else sent_caches(options.cache_from or [], context)
     query = build_query(options, sent, caches, context.environment)
     headers = secrets_header(options, context.environment)
     headers["X-Registry-Config"] = RegistryAuth(context.config_directory).every_header()

@@ -5,6 +5,7 @@ What comes back is a stranger's: nothing of it is believed before its digest is 
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from secrets import token_hex
@@ -22,6 +23,7 @@ from shoal.oci.digest import Digest, hex_of, parse_digest, sha256_of
 from shoal.oci.documents import decode_document, encode_document
 
 _KEPT = 4
+_KEPT_S = 600.0
 
 
 def write_layout(layers: LayerStore, config: bytes, chosen: Sequence[CachedLayer], out: TarWriter) -> None:
@@ -86,9 +88,13 @@ def _place(digest: Digest) -> bytes:
 
 
 class SentCaches:
-    """Layouts that clients have sent for their next builds, by token; the oldest of more than a few goes."""
+    """Layouts that clients have sent for their next builds, by token; the oldest of more than a few goes.
 
-    def __init__(self) -> None:
+    One that no build has asked for within `kept_s` goes too. Used on the event loop.
+    """
+
+    def __init__(self, kept_s: float = _KEPT_S) -> None:
+        self._kept_s = kept_s
         self._files: OrderedDict[str, ArchiveFiles] = OrderedDict()
 
     def add(self, files: ArchiveFiles) -> str:
@@ -97,7 +103,13 @@ class SentCaches:
         self._files[token] = files
         while len(self._files) > _KEPT:
             self._files.popitem(last=False)[1].close()
+        asyncio.get_running_loop().call_later(self._kept_s, self._drop, token)
         return token
+
+    def _drop(self, token: str) -> None:
+        files = self._files.pop(token, None)
+        if files is not None:
+            files.close()
 
     def take(self, token: str) -> ArchiveFiles:
         """The layout, which is the caller's. Raises: NotFound."""
