@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -92,7 +91,7 @@ class BuildSecrets(msgspec.Struct, kw_only=True):
         """The secrets themselves. Raises: InvalidArgument."""
         try:
             return {id: base64.b64decode(text, validate=True) for id, text in self.secrets.items()}
-        except binascii.Error as error:
+        except ValueError as error:
             raise InvalidArgument("invalid X-Shoal-Build-Secrets") from error
 
 
@@ -102,7 +101,7 @@ def parse_secrets(header: bytes) -> BuildSecrets:
         return BuildSecrets()
     try:
         return msgspec.json.decode(base64.b64decode(header, validate=True), type=BuildSecrets)
-    except (binascii.Error, msgspec.DecodeError) as error:
+    except (ValueError, msgspec.DecodeError) as error:
         raise InvalidArgument("invalid X-Shoal-Build-Secrets") from error
 
 
