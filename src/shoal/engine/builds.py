@@ -86,10 +86,12 @@ class Builds:
 
     async def build(self, options: BuildOptions, body: AsyncIterator[bytes]) -> AsyncIterator[JSONMessage]:
         """See BuildBackend."""
-        async with aclosing(self._building.build(options, body)) as messages:
-            async for message in messages:
-                yield message
-        self.collect()
+        try:
+            async with aclosing(self._building.build(options, body)) as messages:
+                async for message in messages:
+                    yield message
+        finally:
+            self.collect()
 
     async def has_context(self, token: str) -> bool:
         """See BuildBackend."""
