@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from shoal.api.filters import Filters
@@ -80,7 +80,8 @@ class Images:
         rows = [self._summary(image, options.version, shared.get(image.id, -1)) for image in images]
         if options.manifests:
             for row, image in zip(rows, images, strict=True):
-                row.manifests = [*await self._manifests(image)]
+                with suppress(NotFound):  # it is gone in the meantime
+                    row.manifests = [*await self._manifests(image)]
         return rows
 
     async def _manifests(self, image: Image) -> Sequence[ManifestSummary]:

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -241,8 +241,12 @@ class ImageStore:
 
     def content_bytes(self, image: Image) -> int:
         """Bytes of what is here of the image as registries have it: its configuration, and compressed layers."""
-        paths = [blob.path for blob in self._kept_blobs.all() if blob.chain_id in image.chain_ids]
-        return len(self.config_bytes(image)) + sum(os.stat(path).st_size for path in paths)
+        size_bytes = len(self.config_bytes(image))
+        for blob in self._kept_blobs.all():
+            if blob.chain_id in image.chain_ids:
+                with suppress(FileNotFoundError):  # it goes at this moment
+                    size_bytes += os.stat(blob.path).st_size
+        return size_bytes
 
     def manifests(self, image: Image) -> Sequence[KeptManifest]:
         """The manifests by which the image came or went; without any the one that `save` would write.
