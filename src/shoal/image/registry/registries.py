@@ -185,7 +185,11 @@ class Work:
                 Download(self._transport, session, blob, partial, check, _nothing, _nothing).fetch()
                 return self._storage.layers.stacked(ArchiveFile(partial.path), below, diff_id)
 
-        layer = self._looked(reference, act)
+        try:
+            layer = self._looked(reference, act)
+        except InvalidArgument:  # it is no better when it is fetched again
+            self._storage.partials.discard([blob])
+            raise
         self._storage.partials.discard([blob])
         return layer
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
+from shoal.errors import NotFound
 from shoal.image.registry.addresses import followed
 from shoal.image.registry.failures import Refused, Unreachable
 from shoal.image.registry.progress import Teller
@@ -119,10 +120,14 @@ class FileContent:
         self.digest = descriptor.digest
 
     def begin(self) -> Generator[bytes, None, None]:
-        """Its bytes, from the first one on."""
+        """Its bytes, from the first one on. Raises: NotFound if it is gone in the meantime."""
         hear = self._teller.bytes_of(self._id, "Pushing", self._size_bytes)
         done = 0
-        with open(self._path, "rb", buffering=0) as file:
+        try:
+            file = open(self._path, "rb", buffering=0)  # noqa: SIM115 (closed below, where what it gives is read)
+        except FileNotFoundError as error:
+            raise NotFound(f"{self.digest} is here no more", why="it was removed while it was pushed") from error
+        with file:
             for piece in read_chunks(file):
                 self._transport.check()
                 done += len(piece)
