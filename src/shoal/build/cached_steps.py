@@ -77,12 +77,12 @@ class CachedSteps:
         if self._no_cache:
             return await self._make(work, state)
         key = work.inputs.key
-        found = await self._found(key, state, told)
+        found = await self._found(key, state, told, is_independent=work.is_independent)
         if found is None:
             before = self._tools.cache.before(work.slot)
             await self._explain(told, work, before)
             async with self._tools.making.held(key):
-                found = await self._found(key, state, told)
+                found = await self._found(key, state, told, is_independent=work.is_independent)
                 if found is None:
                     return await self._make_after(before, work, state)
         await told.cached()
@@ -91,18 +91,26 @@ class CachedSteps:
         layer = (found[-1], self._tools.layers.diff_id(found[-1])) if len(found) > len(state.chain_ids) else None
         return state.after(work.created_by, layer).noted(key)
 
-    async def _found(self, key: str, state: State, told: Told) -> tuple[Digest, ...] | None:
+    async def _found(
+        self, key: str, state: State, told: Told, *, is_independent: bool = False
+    ) -> tuple[Digest, ...] | None:
         """The layers that the step came to, held by this build; None where nobody has made it."""
         here = self._here(key)
-        return here if here is not None else await self._elsewhere(key, state, told)
+        if here is not None:
+            return here
+        return await self._elsewhere(key, state, told, is_independent=is_independent)
 
-    async def _elsewhere(self, key: str, state: State, told: Told) -> tuple[Digest, ...] | None:
+    async def _elsewhere(
+        self, key: str, state: State, told: Told, *, is_independent: bool
+    ) -> tuple[Digest, ...] | None:
         """The same out of the caches that the request names; one that does not keep its word is passed over."""
         for source in self._sources:
             if key not in source.steps:
                 continue
             number = source.steps[key]
             if number is None:
+                if is_independent:  # the last of its layers would be taken for the base's: it is made, as in `_make`
+                    continue
                 return state.chain_ids
             try:
                 made = await source.bring(number, state.chain_ids)
