@@ -23,7 +23,7 @@ import shoal
 from shoal.errors import ShoalError, Unavailable
 from shoal.runtime.native.interpreter import this_interpreter
 from shoal.runtime.vm.qemu import Shape, maker_command, trial_command
-from shoal.supervisor.machine.maker import RECIPE
+from shoal.supervisor.machine.places import RECIPE
 
 _FORMAT = 1
 _MOST_SHAPES = 4
@@ -54,6 +54,8 @@ class Templates:
             os.utime(place)
         except OSError:
             return None
+        # Should it be spoiled, it is made again as the first one was.
+        self._starts.pop(place.name, None)
         return place
 
     async def wanted(self, shape: Shape) -> None:
@@ -88,8 +90,9 @@ class Templates:
         found = sorted(self._directory.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
         recipe = place.name.partition("-")[0]
         kept = [path for path in found if path.suffix != _PARTIAL and path.name.startswith(f"{recipe}-")]
-        for path in set(found) - set(kept[: _MOST_SHAPES - 1]):
-            shutil.rmtree(path, ignore_errors=True)
+        for path in sorted(set(found) - set(kept[: _MOST_SHAPES - 1]), key=lambda path: path.suffix != _PARTIAL):
+            # What is removed in part is not to be found: first it gives up its name.
+            shutil.rmtree(path if path.suffix == _PARTIAL else path.rename(path.with_suffix(_PARTIAL)), True)
 
     def _place(self, shape: Shape) -> Path:
         return self._directory / f"{_recipe_name(shape)}-{shape.memory_mib}m-{shape.processors}"

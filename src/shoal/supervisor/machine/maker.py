@@ -20,9 +20,10 @@ from shoal.linux.prctl import set_pdeathsig
 from shoal.supervisor.child import describe_error
 from shoal.supervisor.loop import READABLE, Loop
 from shoal.supervisor.machine.mux import Mux
+from shoal.supervisor.machine.places import RAM, RECIPE, STATE
 from shoal.supervisor.machine.programs import Console, filled
 from shoal.supervisor.machine.qmp import Qmp
-from shoal.supervisor.machine.waking import RAM, STATE, Waking, extents, renewal
+from shoal.supervisor.machine.waking import Waking, extents, renewal
 from shoal.supervisor.wire_errors import error_from_wire
 
 TYPE_CHECKING = False
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from shoal.supervisor.protocol import Body
 
-RECIPE = "recipe"
 _NICENESS = 10
 _PATIENCE_S = 120.0
 _PAGE = 4096
@@ -136,6 +136,8 @@ class Making(Machine):
         try:
             super().run()
             _keep(self._ram, f"{self._directory}/{RAM}")
+            for path in (f"{self._directory}/{STATE}", self._directory):
+                _sync(path)
         finally:
             os.close(self._ram)
 
@@ -179,6 +181,15 @@ def _start(command: list[str], descriptors: Mapping[str, int]) -> int:
         finally:
             os._exit(127)
     return pid
+
+
+def _sync(path: str) -> None:
+    """Behind this what is there is on the disk. Raises: OSError."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _keep(memory: int, path: str) -> None:

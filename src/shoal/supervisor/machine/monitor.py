@@ -31,7 +31,7 @@ from shoal.supervisor.machine.names import Relay
 from shoal.supervisor.machine.places import SHARE, SHARE_TAG
 from shoal.supervisor.machine.programs import Console, spawn
 from shoal.supervisor.machine.signals import catch_signals
-from shoal.supervisor.machine.waking import Waking, renewal
+from shoal.supervisor.machine.waking import Waking, renewal, spoil
 from shoal.supervisor.wire_errors import error_from_wire
 
 TYPE_CHECKING = False
@@ -77,6 +77,8 @@ class Monitor:
         self._ctx = ctx
         self._step = step
         self._started = False
+        # The template that is woken, until it has shown that it can be.
+        self._unproven = step.template
         self._exit: Body | None = None
         self._requests: dict[int, Any] = {}
         self._serial = 0
@@ -105,7 +107,11 @@ class Monitor:
         self._ctx.channel.wait("cgroup")
         self._macs = [(name, mac) for name, (_, mac, _) in zip(self._step.interfaces, taps, strict=True)]
         catch_signals(self.loop, self._signal, self._child_ended)
-        self._start_programs(taps)
+        try:
+            self._start_programs(taps)
+        except BaseException:
+            self._spoil()
+            raise
         self._hatch = Hatch(self.loop, self)
         self.loop.call_later(_BOOT_S, self._too_late)
         self.loop.call_later(_PULSE_S, self._feel_pulse)
@@ -144,13 +150,13 @@ class Monitor:
         """Has QEMU go on where the template was left. One that fails is taken away: the next start boots."""
 
         def failed(why: str) -> None:
-            waking.spoil()
             self._machine_ended(f"the template did not wake: {why}")
 
         def renewed(_body: Body, error: Body | None) -> None:
             if error is not None:
                 self._fail(error_from_wire(error))
                 return
+            self._unproven = ""
             waking.close()
             self._hello()
 
@@ -293,9 +299,14 @@ class Monitor:
         return f"{why}; its console says last:\n{words}" if words else why
 
     def _fail(self, error: BaseException) -> None:
+        self._spoil()
         if self.failure is None:
             self.failure = error
         self.loop.stop()
+
+    def _spoil(self) -> None:
+        if self._unproven:
+            spoil(self._unproven)
 
     def _broken(self, error: BaseException) -> None:
         """A mistake of ours. Before the start it is the start's error, afterwards a line and the end."""

@@ -11,3 +11,5 @@ HATCH = b"\0shoal-machine"
 ROOT = "/run/root"
 # What joins a container's interface with its guest, with the interface's number behind it: of no interest to others.
 BRIDGE, TAP = "bridge", "tap"
+# What a template is, in a directory of its own: how it is made, its memory, its devices' state.
+RECIPE, RAM, STATE = "recipe", "ram", "state"

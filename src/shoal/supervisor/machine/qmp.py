@@ -52,7 +52,10 @@ class Qmp:
 
     def execute(self, commands: str) -> None:
         """Sends commands, which are small: a socket always has room for them."""
-        self._ours.send(commands.encode())
+        try:
+            self._ours.send(commands.encode())
+        except BrokenPipeError:
+            pass  # QEMU has ended, and whoever started it hears of that
 
     def hand_over(self, name: str, fd: int) -> None:
         """Gives QEMU a copy of a descriptor, which commands call `name`."""
@@ -67,7 +70,10 @@ class Qmp:
             self._ours.close()
 
     def _readable(self, _events: int) -> None:
-        data = os.read(self._ours.fileno(), _READ_BYTES)
+        try:
+            data = os.read(self._ours.fileno(), _READ_BYTES)
+        except OSError:
+            data = b""  # QEMU has ended without having read everything
         if not data:
             self.close()
             return

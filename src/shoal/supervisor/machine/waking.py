@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 
-from shoal.supervisor.machine.places import SHARE_TAG
+from shoal.supervisor.machine.places import RAM, SHARE_TAG, STATE
 from shoal.supervisor.machine.qmp import Qmp
 
 TYPE_CHECKING = False
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from shoal.supervisor.loop import Loop
     from shoal.supervisor.protocol import Body
 
-# What a template is, in a directory of its own.
-RAM, STATE = "ram", "state"
 _SEED_BYTES = 64
 _FILES = (
     f'{{"execute":"device_add","arguments":{{"driver":"vhost-user-fs-pci","chardev":"files","tag":"{SHARE_TAG}"}}}}'
@@ -34,7 +32,6 @@ class Waking:
     """One QEMU that is to go on where the template was left; `descriptors` are what its command line names."""
 
     def __init__(self, loop: Loop, directory: str) -> None:
-        self._directory = directory
         self._source = os.open(f"{directory}/{RAM}", os.O_RDONLY | os.O_CLOEXEC)
         self._state = os.open(f"{directory}/{STATE}", os.O_RDONLY | os.O_CLOEXEC)
         self._ram = os.memfd_create("machine", os.MFD_CLOEXEC)
@@ -67,9 +64,13 @@ class Waking:
         """It runs, and needs no orders any more."""
         self.qmp.close()
 
-    def spoil(self) -> None:
-        """It cannot be woken: nobody is to try again."""
-        os.rename(self._directory, f"{self._directory}.partial")
+
+def spoil(directory: str) -> None:
+    """The template there cannot be woken: nobody is to try again."""
+    try:
+        os.rename(directory, f"{directory}.partial")
+    except OSError:
+        pass  # another start has done so already
 
 
 def renewal() -> Body:

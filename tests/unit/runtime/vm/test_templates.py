@@ -13,7 +13,8 @@ from shoal.errors import Unavailable
 from shoal.runtime.vm import templates
 from shoal.runtime.vm.qemu import Shape
 from shoal.runtime.vm.templates import Templates
-from shoal.supervisor.machine.waking import RAM, STATE
+from shoal.supervisor.machine.places import RAM, STATE
+from shoal.supervisor.machine.waking import spoil
 
 
 @pytest.fixture
@@ -116,3 +117,30 @@ def test_wanted_makes_it_at_the_second_start(tmp_path: Path, shape: Shape, maker
     for _ in range(5):
         asyncio.run(kept.wanted(shape))
     assert maker.made == 1
+
+
+@pytest.mark.usefixtures("maker")
+def test_wanted_makes_one_again_that_was_spoiled(tmp_path: Path, shape: Shape) -> None:
+    """As the first one was: at the second start that finds none."""
+    kept = Templates(tmp_path / "kept")
+    for _ in range(2):
+        asyncio.run(kept.wanted(shape))
+    place = kept.find(shape)
+    assert place is not None
+    spoil(str(place))
+    for _ in range(2):
+        assert kept.find(shape) is None
+        asyncio.run(kept.wanted(shape))
+    assert kept.find(shape) is not None
+
+
+@pytest.mark.usefixtures("maker")
+def test_make_room_takes_the_name_away_first(tmp_path: Path, shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill in the middle of a removal leaves nothing that is taken for a template."""
+    kept = Templates(tmp_path / "kept")
+    asyncio.run(kept.make(shape))
+    os.utime(shape.program, (7, 7))
+    removed: list[str] = []
+    monkeypatch.setattr("shutil.rmtree", lambda path, _ignore: removed.append(path.suffix))
+    asyncio.run(kept.make(shape))
+    assert removed == [".partial", ".partial"]

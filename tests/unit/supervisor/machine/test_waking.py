@@ -8,8 +8,9 @@ import socket
 from pathlib import Path
 
 from shoal.supervisor.loop import Loop
+from shoal.supervisor.machine.places import RAM, STATE
 from shoal.supervisor.machine.qmp import Qmp
-from shoal.supervisor.machine.waking import RAM, STATE, Waking, copy_sparse, extents, renewal
+from shoal.supervisor.machine.waking import Waking, copy_sparse, extents, renewal, spoil
 
 PAGE = 4096
 SIZE = 64 * PAGE
@@ -78,6 +79,27 @@ def test_qmp_tells_an_error() -> None:
     qemu.send(b'{"error": {"class": "GenericError", "desc": "no such thing"}}\r\n')
     loop.run()
     assert told == ['{"error": {"class": "GenericError", "desc": "no such thing"}}']
+
+
+def test_qmp_of_a_qemu_that_dies_early_raises_nothing() -> None:
+    """It has not read what it was told: whoever started it hears of its end, and of its own last words."""
+    loop = Loop()
+    raised: list[BaseException] = []
+    loop.on_error = raised.append
+    line = Qmp(loop)
+    line.started()
+    line.execute('{"execute":"cont"}')
+    loop.call_later(0.05, loop.stop)
+    loop.run()
+    assert raised == []
+
+
+def test_spoil_takes_the_template_away_once(tmp_path: Path) -> None:
+    """Two starts that fail with one template both say why they failed, and nothing of the other's."""
+    (tmp_path / "template").mkdir()
+    for _ in range(2):
+        spoil(str(tmp_path / "template"))
+    assert [path.name for path in tmp_path.iterdir()] == ["template.partial"]
 
 
 def test_renewal_differs_each_time() -> None:
