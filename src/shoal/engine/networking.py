@@ -16,7 +16,7 @@ from shoal.engine.endpoint_options import interface_names, read_endpoint_options
 from shoal.engine.events import EventLog
 from shoal.engine.network_catalog import NetworkCatalog
 from shoal.engine.resolving import Resolving
-from shoal.errors import InvalidArgument, ShoalError
+from shoal.errors import Conflict, InvalidArgument, ShoalError
 from shoal.network.container_side import add_addresses, write_settings
 from shoal.network.definition import NetworkDefinition
 from shoal.network.driver import EndpointRequest, NetworkDriver, PublishingNetwork
@@ -115,7 +115,12 @@ class ContainerNetworks:
 
     @contextmanager
     def keeping(self, record: ContainerRecord) -> Iterator[None]:
-        """Within it, a container that starts again gets the addresses and ports that it has now, if nobody else has."""
+        """Within it, a container that starts again gets the addresses and ports that it has now, if nobody else has.
+
+        Raises: Conflict while somebody else does the same.
+        """
+        if record.id in self._kept:
+            raise Conflict(f"container {record.name} is being moved already", fix="wait until that has ended")
         self._kept[record.id] = self.endpoints(record)
         try:
             yield
@@ -129,7 +134,7 @@ class ContainerNetworks:
         kept = next((known for known in self._kept.get(record.id, ()) if known.network == driver.name), None)
         if kept is None:
             return None
-        ports = [_on_same_number(port, kept.ports) for port in request.ports]
+        ports = on_same_numbers(request.ports, kept.ports)
         try:
             return await driver.allocate(record.id, replace(request, ports=ports, ip=kept.ip, ip6=kept.ip6))
         except ShoalError:
@@ -350,15 +355,23 @@ def _example(address: str) -> str:
     return "--ipv6 --subnet fd00:1:2:3::/64" if ":" in address else "--subnet 10.9.0.0/24"
 
 
-def _on_same_number(request: PortRequest, published: Sequence[PublishedPort]) -> PortRequest:
-    """The request for the number that the port was published under before."""
-    before = next(
-        (
-            known.host_port
-            for known in published
-            if (known.protocol, known.container_port) == (request.protocol, request.container_port)
-            and known.host_ip == request.host_ip
-        ),
-        0,
-    )
-    return replace(request, host_ports=range(before, before + 1)) if before else request
+def on_same_numbers(requests: Sequence[PortRequest], published: Sequence[PublishedPort]) -> list[PortRequest]:
+    """The requests for the numbers that the ports had before; those for a fixed number stay as they are."""
+    fixed = {
+        (request.protocol, request.host_ip, request.host_ports[0])
+        for request in requests
+        if request.host_ports is not None and len(request.host_ports) == 1
+    }
+    left = [known for known in published if (known.protocol, known.host_ip, known.host_port) not in fixed]
+    return [_on_same_number(request, left) for request in requests]
+
+
+def _on_same_number(request: PortRequest, left: list[PublishedPort]) -> PortRequest:
+    """The request for a number of those left, which it takes out; as it is, where none of them was its own."""
+    for known in left:
+        place = (known.protocol, known.container_port, known.host_ip)
+        is_its = place == (request.protocol, request.container_port, request.host_ip)
+        if is_its and known.host_port and known.host_port in (request.host_ports or (known.host_port,)):
+            left.remove(known)
+            return replace(request, host_ports=range(known.host_port, known.host_port + 1))
+    return request

@@ -43,14 +43,15 @@ class Mover:
         """Returns when the container is what was asked for, and runs again if it ran.
 
         Raises: NotModified when it is already; InvalidArgument for an unknown isolation, or options that go with the
-        other one only; Conflict when it is being removed; what a start raises, and then it runs as before.
+        other one only; Conflict when it is being removed, or moved; what a start raises, and then it runs as before.
         """
         before = record.host_config
         after = msgspec.structs.replace(before, isolation=isolation)
         check_isolation(after)
         if (before.isolation == VM) == (isolation == VM):
             raise NotModified(f"container {record.id} has that isolation already")
-        with self._lifecycle.kept(record), self._networks.keeping(record):
+        # In this order: one that is refused must not undo what the first one keeps.
+        with self._networks.keeping(record), self._lifecycle.kept(record):
             try:
                 await self._stopper.stop(record, None, None, by="restart")
                 ran = True
