@@ -319,10 +319,14 @@ class BridgeNetwork:
         try:
             if self._device is not None:
                 device = self._device
+                # Two containers with one MAC, which is allowed, have one link-local address.
+                same = [other for other in self._endpoints.values() if other.mac == endpoint.mac]
+                held = {claim for other in same for claim in self._setup.claims_of(other)}
+                given_up = [claim for claim in self._setup.claims_of(endpoint) if claim not in held]
 
                 def work(kernel: HostKernel) -> None:
                     kernel.table.remove(publications_of(endpoint))
-                    kernel.guard.remove(self._setup.claims_of(endpoint))
+                    kernel.guard.remove(given_up)
                     device.disconnect(endpoint)
 
                 await self._host.run(work)
