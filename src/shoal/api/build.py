@@ -23,9 +23,9 @@ _PROVENANCE = {"": "", "0": "", "false": "", "1": "min", "true": "min"} | {
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     """POST /build. Sizes in bytes, times in microseconds; 0 and "" are what the daemon sets.
 
-    `arguments` without a value are those that the client does not have. What shoal adds: `time_s` is SOURCE_DATE_EPOCH,
-    `events` asks for messages about each step in place of text, `why` for the reasons why it was made too; `context` is
-    the token of the kept context that the body changes, or "new" to have it kept.
+    `arguments` without a value are those that the client does not have. What shoal adds: `events` asks for
+    messages about each step in place of text, `why` for the reasons why it was made too; `context` is the token of the
+    kept context that the body changes, or "new" to have it kept.
     """
 
     dockerfile: str = "Dockerfile"
