@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ _FILE_MAX = 32 << 20
 _HEAD_MAX = 64 << 10  # of a Python package's description
 _PACKAGES_MAX = 100_000
 _DIRECTORIES_MAX = 200_000
+_PARTS_MAX = 10_000
 _DPKG = (b"var/lib/dpkg/status",)
 _DPKG_PARTS = b"var/lib/dpkg/status.d"
 _APK = (b"lib/apk/db/installed", b"usr/lib/apk/db/installed")
@@ -37,14 +39,13 @@ class Package(NamedTuple):
 
 def packages_of(files: Files) -> list[Package]:
     """Each package once, sorted. Raises: OSError."""
-    found = {*_dpkg(files), *_apk(files), *_python(files)}
-    return sorted(found)[:_PACKAGES_MAX]
+    return sorted(set(islice(chain(_dpkg(files), _apk(files), _python(files)), _PACKAGES_MAX)))
 
 
 def _dpkg(files: Files) -> Iterator[Package]:
     distribution = _distribution(files)
-    paths = [*_DPKG, *(_DPKG_PARTS + b"/" + name for name in _names(files, _DPKG_PARTS) if b".md5sums" not in name)]
-    for path in paths:
+    parts = (_DPKG_PARTS + b"/" + name for name in _names(files, _DPKG_PARTS) if b".md5sums" not in name)
+    for path in chain(_DPKG, islice(parts, _PARTS_MAX)):
         for fields in _paragraphs(_text(files, path)):
             # A status of its own says whether it is installed; in a directory of parts there is none.
             if fields.get("Status", "install ok installed").split()[-1:] != ["installed"]:

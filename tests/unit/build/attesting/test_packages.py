@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shoal.build.attesting import packages
 from shoal.build.attesting.packages import packages_of
 from shoal.image.layer_files import LayerFiles
 
@@ -91,6 +92,17 @@ def test_packages_with_impossible_names_are_passed_over(tmp_path: Path, name: st
     """Neither a name nor a version that no package has gets into a document."""
     write(tmp_path, "var/lib/dpkg/status", f"Package: {name}\nVersion: 1\n\nPackage: ok\nVersion: {name}\n")
     assert purls(tmp_path) == []
+
+
+def test_packages_are_not_collected_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limits nothing more is looked at."""
+    monkeypatch.setattr(packages, "_PARTS_MAX", 2)
+    for name in "abc":
+        write(tmp_path, f"var/lib/dpkg/status.d/{name}", f"Package: {name}\nVersion: 1\n")
+    write(tmp_path, "lib/apk/db/installed", "P:d\nV:1\n\nP:e\nV:1\n")
+    assert [purl.rpartition("/")[2] for purl in purls(tmp_path)] == ["a@1", "b@1", "d@1", "e@1"]
+    monkeypatch.setattr(packages, "_PACKAGES_MAX", 3)
+    assert len(purls(tmp_path)) == 3
 
 
 @settings(max_examples=60)
