@@ -29,7 +29,7 @@ async def relayed(path: Path, mount: StepMount) -> AsyncIterator[None]:
     try:
         _, probe = await asyncio.open_unix_connection(mount.source)
     except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
+        why = (error.strerror or str(error)).lower()  # asyncio's own have no errno
         raise Unavailable(f"ssh agent {mount.source} can't be reached", why=why, fix="eval $(ssh-agent)") from error
     probe.close()
     relay = _Relay(mount.source)
