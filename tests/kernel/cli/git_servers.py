@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import os
 import socket
@@ -71,8 +72,12 @@ def _wait_for(port: int) -> None:
 
 
 @contextmanager
-def over_http(root: Path, *, is_smart: bool) -> Iterator[str]:
-    """An HTTP server for everything below `root`, which speaks git's protocol, or gives files."""
+def over_http(root: Path, *, is_smart: bool, login: str = "") -> Iterator[str]:
+    """An HTTP server for everything below `root`, which speaks git's protocol, or gives files.
+
+    One that speaks it answers only who has the `login`, `user:password`, if there is one.
+    """
+    authorization = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
 
     class Files(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *words: object) -> None:
@@ -89,6 +94,12 @@ def over_http(root: Path, *, is_smart: bool) -> Iterator[str]:
             self._backend(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _backend(self, body: bytes) -> None:
+            if authorization and self.headers.get("Authorization") != authorization:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             path, _, query = self.path.partition("?")
             env = {
                 "GIT_PROJECT_ROOT": str(root),

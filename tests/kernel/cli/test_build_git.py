@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from shoal.engine.building.git import Repository, check_out
 from tests.engines.engine import Engine
 from tests.engines.shoald import Shoald
 from tests.kernel.cli.building import build
@@ -86,6 +87,28 @@ def test_add_of_a_repository_with_git_dir_is_a_clone(engine: Engine, served: Ser
     assert found == []
 
 
+@pytest.mark.parametrize("keep_git_dir", [False, True])
+def test_submodules_relative_to_a_repository_behind_a_password(
+    served: Served, tmp_path: Path, keep_git_dir: bool
+) -> None:
+    """They are fetched with the repository's own password, of which no file tells."""
+    root = served.path.parent
+    make_repository(tmp_path / "outer")
+    allowed = ("-c", "protocol.file.allow=always")
+    git(tmp_path / "outer", *allowed, "submodule", "add", "-q", str(served.path), "inner")
+    git(tmp_path / "outer", "config", "-f", ".gitmodules", "submodule.inner.url", "../app.git")
+    git(tmp_path / "outer", "commit", "-q", "-a", "-m", "inner")
+    outer = root / f"outer-{keep_git_dir}.git"
+    git(root, "clone", "-q", "--bare", str(tmp_path / "outer"), outer.name)
+    into = tmp_path / "into"
+    into.mkdir()
+    with over_http(root, is_smart=True, login="user:hid=den") as server:
+        address = server.replace("http://", "http://user:hid=den@")
+        check_out(Repository(f"{address}/{outer.name}"), str(into), keep_git_dir=keep_git_dir)
+    assert (into / "files/inner/file").read_text() == "two\n"
+    assert [path for path in into.rglob("*") if path.is_file() and b"hid=den" in path.read_bytes()] == []
+
+
 def test_add_of_a_repository_with_a_checksum(engine: Engine, served: Served) -> None:
     """`--checksum` is the commit: the right one passes, another one and a thing that is none are refused."""
     first, second = served.commits
@@ -118,3 +141,17 @@ def test_context_from_a_repository(engine: Engine, served: Served) -> None:
         assert engine.ok("image", "inspect", "-f", "{{.Created}}", "remote") == "2020-09-13T12:26:40Z"
         assert engine.ok("run", "--rm", "remote", "stat", "-c", "%Y", "/made/run") == str(COMMITTED_S)
     assert engine.docker("build", f"{served.smart}#nowhere").returncode == 1
+
+
+def test_context_from_a_repository_behind_a_password_keeps_it_nowhere(
+    shoald: Shoald, engine: Engine, served: Served, tmp_path: Path
+) -> None:
+    """Neither what is attested nor the cache of an image without a name tells how the context was opened."""
+    address = served.smart.replace("http://", "http://user:hidden@")
+    archive = tmp_path / "oci.tar"
+    done = shoal(engine, "build", "--provenance", "max", "-o", f"type=oci,dest={archive}", f"{address}#main:sub")
+    assert done.returncode == 0, done.stderr
+    assert f'{served.smart}#main:sub"'.encode() in archive.read_bytes()
+    databases = [path for path in Path(shoald.data_root).rglob("*.db*") if path.is_file()]
+    assert any(served.smart.encode() in path.read_bytes() for path in databases)
+    assert [path for path in (archive, *databases) if b"user:hidden" in path.read_bytes()] == []

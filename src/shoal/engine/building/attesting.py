@@ -11,6 +11,7 @@ from shoal.build.attesting.packages import packages_of
 from shoal.build.attesting.predicates import SLSA, SPDX, provenance, spdx_document
 from shoal.build.building import Build
 from shoal.build.request import Built
+from shoal.engine.building.git import without_userinfo
 from shoal.engine.building.layers import BuildLayers
 from shoal.image.attestations import Attestation, Attestations
 
@@ -51,7 +52,7 @@ def _parameters(options: BuildOptions) -> dict[str, object]:
     """What the build was asked for; values that a user gave only where the whole is wanted. Never a secret."""
     told: dict[str, object] = {
         "frontend": "dockerfile.v0",
-        "source": options.remote or "context",
+        "source": without_userinfo(options.remote) or "context",
         "dockerfile": options.dockerfile,
         "target": options.target,
         "platform": options.platform,

@@ -18,7 +18,7 @@ from shoal.build.dockerfile.instructions import Dockerfile
 from shoal.build.dockerfile.parser import parse
 from shoal.build.dockerfile.problems import DockerfileError, did_you_mean
 from shoal.build.files import clean, leads_out, resolve
-from shoal.engine.building.fetching import Fetching
+from shoal.engine.building.fetching import DOCKERFILE_MAX, Fetching
 from shoal.engine.building.kept_contexts import KeptContexts
 from shoal.engine.building.layers import BuildLayers
 from shoal.engine.threads import BodyReader
@@ -26,11 +26,8 @@ from shoal.errors import Conflict, InvalidArgument
 from shoal.image.archive_files import ArchiveFiles
 from shoal.image.failures import explained
 from shoal.image.tar.compression import read_chunks
-from shoal.image.tar.header import TarEntry
-from shoal.image.tar.writer import encode_entry
 
 T = TypeVar("T")
-_DOCKERFILE_MAX = 4 << 20
 _DEFAULT = "Dockerfile"
 REMOVED = b".shoal.removed"  # the names of what a kept context has no more, with NULs between
 EXTRA = ".shoal.dockerfile"  # a Dockerfile from outside of the context, which shoal's client puts into it
@@ -125,12 +122,6 @@ async def _reading(body: AsyncIterator[bytes], work: Callable[[Iterator[bytes]],
         raise
 
 
-def one_file(name: str, content: bytes) -> Iterator[bytes]:
-    """An archive with one file in it."""
-    yield encode_entry(TarEntry(name.encode(), size=len(content)))
-    yield content + bytes(-len(content) % 512) + bytes(1024)
-
-
 def _read(files: ArchiveFiles, name: str) -> tuple[Dockerfile, IgnoreRules]:
     """The Dockerfile, and the rules of what is to be ignored, without which the files are afterwards."""
     if leads_out(name):
@@ -145,7 +136,7 @@ def _read(files: ArchiveFiles, name: str) -> tuple[Dockerfile, IgnoreRules]:
         raise InvalidArgument(f"Cannot locate specified Dockerfile: {name}", fix=near)
     if not entry.size:
         raise InvalidArgument(f"the Dockerfile ({name}) cannot be empty")
-    if entry.size > _DOCKERFILE_MAX:
+    if entry.size > DOCKERFILE_MAX:
         raise InvalidArgument(f"the Dockerfile ({name}) is too large", why=f"{entry.size} bytes")
     text = files.head(path, entry.size).decode(errors="surrogateescape")
     ignored = _rules(files, path)
@@ -167,6 +158,6 @@ def _rules(files: ArchiveFiles, dockerfile: bytes) -> IgnoreRules:
         path = os.fsencode(name)
         entry = files.find(path)
         if entry is not None and entry.is_file:
-            text = files.head(path, min(entry.size, _DOCKERFILE_MAX)).decode(errors="surrogateescape")
+            text = files.head(path, min(entry.size, DOCKERFILE_MAX)).decode(errors="surrogateescape")
             return IgnoreRules.parse(text)
     return IgnoreRules(())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
+import io
 import os
 import re
 import urllib.error
@@ -30,6 +32,7 @@ from shoal.image.tar.header import BLOCK, TarEntry, parse_header
 from shoal.image.tar.writer import encode_entry
 from shoal.image.trees import open_directory, walk_tree
 
+DOCKERFILE_MAX = 4 << 20
 _PIECE = 1 << 20
 _TIMEOUT_S = 60.0
 _SUM = re.compile(r"sha256:[0-9a-f]{64}\Z", re.ASCII)
@@ -118,7 +121,7 @@ class Fetching:
                 spool = self._layers.scratch_path("context")
                 if compression_of(head) or _is_tar(head):
                     return ArchiveFiles.received(read_chunks(file), spool)
-                return ArchiveFiles.received(_one_file(b"Dockerfile", file.read()), spool)
+                return ArchiveFiles.received(_one_file(b"Dockerfile", _dockerfile(file)), spool)
         finally:
             if os.path.exists(path):
                 os.unlink(path)
@@ -146,12 +149,15 @@ def _download(url: str, path: str, checksum: str) -> None:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer, open(path, "xb") as file:
             os.fchmod(file.fileno(), 0o600)
+            expected = getattr(answer, "length", None)  # None where the server does not say it
             while piece := answer.read(_PIECE):
                 hasher.update(piece)
                 file.write(piece)
+            if expected not in (None, file.tell()):
+                raise OSError(f"the connection ended after {file.tell()} of {expected} bytes")
     except urllib.error.HTTPError as error:
         raise Unavailable(f"failed to GET {url} with status {error.code} {error.reason}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unavailable(f"failed to GET {url}", why=str(getattr(error, "reason", error))) from error
     got = f"sha256:{hasher.hexdigest()}"
     if checksum and got != checksum:
@@ -159,7 +165,10 @@ def _download(url: str, path: str, checksum: str) -> None:
 
 
 def _name_of(url: str) -> str:
-    name = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2])
+    try:
+        name = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2])
+    except ValueError as error:
+        raise InvalidArgument(f"invalid url: {url}", why=str(error)) from error
     if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise InvalidArgument(f"cannot determine filename from url: {url}")
     return name
@@ -170,6 +179,13 @@ def _is_tar(head: bytes) -> bool:
         return len(head) == BLOCK and head[257:262] == b"ustar" and parse_header(head) is not None
     except InvalidArgument:
         return False
+
+
+def _dockerfile(file: io.FileIO) -> bytes:
+    size = os.fstat(file.fileno()).st_size
+    if size > DOCKERFILE_MAX:
+        raise InvalidArgument("the Dockerfile is too large", why=f"{size} bytes, and the remote is no archive")
+    return file.readall()
 
 
 def _one_file(name: bytes, content: bytes) -> Iterator[bytes]:

@@ -32,6 +32,7 @@ from shoal.engine.building.contexts import Context, Contexts
 from shoal.engine.building.ending import ended
 from shoal.engine.building.events import EventReporter
 from shoal.engine.building.fetching import Fetching
+from shoal.engine.building.git import without_userinfo
 from shoal.engine.building.images import BuildImages
 from shoal.engine.building.kept_contexts import KeptContexts
 from shoal.engine.building.layers import BuildLayers
@@ -268,7 +269,7 @@ class BuildService:
         target = Platform.parse(options.platform, host=self._platform) if options.platform else self._platform
         request = BuildRequest(
             # Without the tag, which is often another one each time: a build is compared with the one before.
-            name=Reference.parse(options.tags[0]).name if options.tags else options.remote,
+            name=Reference.parse(options.tags[0]).name if options.tags else without_userinfo(options.remote),
             platforms=(self._platform, target),
             time_ns=_time_s(arguments, context) * _NS,
             target=options.target,
