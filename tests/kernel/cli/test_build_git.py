@@ -147,11 +147,11 @@ def test_context_from_a_repository_behind_a_password_keeps_it_nowhere(
     shoald: Shoald, engine: Engine, served: Served, tmp_path: Path
 ) -> None:
     """Neither what is attested nor the cache of an image without a name tells how the context was opened."""
-    address = served.smart.replace("http://", "http://user:hidden@")
+    address = served.smart.replace("http://", "http://user:unseen@")
     archive = tmp_path / "oci.tar"
     done = shoal(engine, "build", "--provenance", "max", "-o", f"type=oci,dest={archive}", f"{address}#main:sub")
     assert done.returncode == 0, done.stderr
     assert f'{served.smart}#main:sub"'.encode() in archive.read_bytes()
     databases = [path for path in Path(shoald.data_root).rglob("*.db*") if path.is_file()]
     assert any(served.smart.encode() in path.read_bytes() for path in databases)
-    assert [path for path in (archive, *databases) if b"user:hidden" in path.read_bytes()] == []
+    assert [path for path in (archive, *databases) if b"user:unseen" in path.read_bytes()] == []
