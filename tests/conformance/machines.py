@@ -27,7 +27,7 @@ def prepare(engine: Shoald) -> None:
         pytest.skip(f"no virtual machines here: {missing}")
 
     # Makes the first file system of guests and tries KVM: on a busy machine that takes longer than other requests may.
-    connection = UnixConnection(engine.socket, timeout_s=180)
+    connection = UnixConnection(engine.socket, timeout_s=400)
     with contextlib.closing(connection):
         connection.request("POST", f"/vm/setup?kernel={kernel.image.parents[1]}")
         answer = connection.getresponse()
