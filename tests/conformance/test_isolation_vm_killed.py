@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.machines import prepare
+from tests.conformance.machines import makers_of, prepare, processes_of
 from tests.engines.engine import DOCKER
-from tests.engines.leaks import own_pids
 from tests.engines.shoald import Shoald
 
 pytestmark = [
@@ -52,16 +51,6 @@ def start(engine: Shoald, name: str, script: str, *words: str) -> None:
     """Starts a machine that runs a shell script."""
     options = [f"--name={name}", "--isolation=vm", "--memory=192m", *words]
     engine.ok("run", "-d", *options, "busybox", "sh", "-c", script, timeout_s=BOOT_S)
-
-
-def process_of(engine: Shoald, program: str) -> int:
-    """The pid of the machine's process that runs `program`: the first one, where there are several."""
-    found = [
-        pid
-        for pid in own_pids(engine.instance, str(engine.directory))
-        if program in os.path.basename(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode())
-    ]
-    return min(found)
 
 
 def wait_for(is_so: Callable[[], bool], *, timeout_s: float = 60) -> None:
@@ -99,7 +88,7 @@ def test_machine_without_one_of_its_programs_ends_and_says_why(machines: Shoald,
     """125, as what shoal itself is to blame for; the other program does not stay."""
     start(machines, "torn", SERVICE)
     try:
-        os.kill(process_of(machines, program), signal.SIGKILL)
+        os.kill(processes_of(machines, program)[0], signal.SIGKILL)
         assert ended(machines, "torn") == "exited 125"
         assert "the virtual machine has ended" in machines.docker("logs", "torn").stderr
     finally:
@@ -137,11 +126,10 @@ def test_templates_maker_ends_with_shoald_and_leaves_nothing_half_made(machines:
     making = threading.Thread(target=set_up_until_killed, args=[machines])
     making.start()
     wait_for(lambda: partial_templates(machines) != [])
-    wait_for(lambda: maker(machines) is not None)
-    qemu = maker(machines)
+    wait_for(lambda: makers_of(machines) != [])
     machines.kill9()
     making.join()
-    wait_for(lambda: not Path(f"/proc/{qemu}").exists())
+    wait_for(lambda: makers_of(machines) == [])
     machines.start()
     prepare(machines)
     assert [path.name.split("-")[1] for path in templates(machines)] == ["512m"]
@@ -163,14 +151,6 @@ def set_up_until_killed(engine: Shoald) -> None:
     """Asks for a template, and hears no answer."""
     with contextlib.suppress(OSError, http.client.HTTPException):
         prepare(engine)
-
-
-def maker(engine: Shoald) -> int | None:
-    """The pid of the QEMU that becomes a template."""
-    try:
-        return process_of(engine, "qemu-system")
-    except (ValueError, OSError):
-        return None
 
 
 def templates(engine: Shoald) -> list[Path]:

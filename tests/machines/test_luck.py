@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.leaks import own_pids
+from tests.conformance.machines import processes_of
 from tests.engines.shoald import Shoald
 from tests.machines.modes import BOOT_S, wait_for
 
@@ -23,18 +23,6 @@ def start(shoald: Shoald, name: str, *options: str) -> None:
     words = ["run", "-d", f"--name={name}", "--isolation=vm", "--memory=192m", *options]
     shoald.ok(*words, "busybox", "sh", "-c", SERVICE, timeout_s=BOOT_S)
     wait_for(lambda: shoald.ok("logs", name) == "up")
-
-
-def processes_of(shoald: Shoald, program: str) -> list[int]:
-    """The pids of the machines' processes that run `program`; the QEMU that becomes a template has no files."""
-    found = []
-    for pid in own_pids(shoald.instance, str(shoald.directory)):
-        with contextlib.suppress(OSError):  # it has ended
-            name, *arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            is_machines = program != "qemu-system" or any(b"id=files" in word for word in arguments)
-            if program in os.path.basename(name.decode()) and is_machines:
-                found.append(pid)
-    return sorted(found)
 
 
 def state(shoald: Shoald, name: str) -> str:
