@@ -195,9 +195,12 @@ class Engine:
         assert b"error" not in answer.body, answer.body
 
     def remove_containers(self) -> None:
-        """Remove every container of this engine by force."""
+        """Remove every container of this engine by force; dockerd may need to be asked again while one is dying."""
         for entry in self.request("GET", "/containers/json?all=1").json:
-            self.request("DELETE", f"/containers/{entry['Id']}?force=1&v=1")
+            for _ in range(5):
+                if self.request("DELETE", f"/containers/{entry['Id']}?force=1&v=1").status < 500:
+                    break
+                time.sleep(0.5)  # nothing tells when it will be possible
 
     def clear(self) -> None:
         """Remove every container, volume and network that a case left; images stay."""
