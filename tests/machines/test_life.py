@@ -31,8 +31,9 @@ def test_terminal_of_the_first_process_detaches_and_attaches(shoald: Shoald) -> 
     terminal = pexpect.spawn(DOCKER, ["attach", "typed"], env=shoald.environment(), timeout=60, dimensions=(44, 99))
     terminal.sendline("")
     terminal.expect("# ")
-    terminal.sendline("echo $((20+22)); sleep 1000")
-    terminal.expect("42\r\n")  # from here on the keys are the program's, no longer the shell's line editor's
+    # One that has the terminal when it speaks: a shell that has yet to start its program would get the signal.
+    terminal.sendline('sh -c "echo $((20+22)); exec sleep 1000"')
+    terminal.expect("42\r\n")
     terminal.sendcontrol("c")
     terminal.expect("# ")
     terminal.sendline("stty size; exit 9")
