@@ -31,15 +31,6 @@ def build(engine: Engine, text: str, *flags: str, code: int = 0) -> str:
 
 
 @pytest.fixture
-def engine(shoald: Shoald) -> Iterator[Engine]:
-    """The session's shoald, without images and caches of builds afterwards."""
-    yield shoald
-    shoald.clear()
-    shoald.remove_images()
-    shoald.request("POST", "/build/prune?all=1")
-
-
-@pytest.fixture
 def context(tmp_path: Path) -> Path:
     """A directory with two files."""
     (tmp_path / "a.txt").write_text("a\n")

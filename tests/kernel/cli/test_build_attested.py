@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 
 from tests.engines.engine import Engine
 from tests.engines.registry import Registry, is_installed
-from tests.engines.shoald import Shoald
 from tests.kernel.cli.building import build
 
 pytestmark = pytest.mark.root
@@ -23,14 +21,6 @@ TEXT = (
     "> /var/lib/dpkg/status\n"
 )
 FLAGS = ("--sbom", "--provenance", "mode=max", "--build-arg", "TOKEN=t")
-
-
-@pytest.fixture
-def engine(shoald: Shoald) -> Iterator[Engine]:
-    """The session's shoald, without images and caches of builds afterwards."""
-    yield shoald
-    shoald.clear()
-    shoald.remove_images()
 
 
 def check_index(index: Any, blob: Any) -> dict[str, Any]:

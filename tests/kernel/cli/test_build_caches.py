@@ -12,7 +12,6 @@ import pytest
 
 from tests.engines.engine import Engine
 from tests.engines.registry import Registry, is_installed
-from tests.engines.shoald import Shoald
 from tests.kernel.cli.building import build
 
 pytestmark = pytest.mark.root
@@ -21,14 +20,6 @@ TEXT = (
     "FROM busybox AS b\nRUN cat /proc/sys/kernel/random/uuid > /one\nFROM busybox\nENV A=1\nCOPY --from=b /one /one\n"
     "RUN cat /proc/sys/kernel/random/uuid > /two\n"
 )
-
-
-@pytest.fixture
-def engine(shoald: Shoald) -> Iterator[Engine]:
-    """The session's shoald, without images and caches of builds afterwards."""
-    yield shoald
-    shoald.clear()
-    shoald.remove_images()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,16 +19,6 @@ from tests.engines.shoald import Shoald
 from tests.kernel.cli.shoal import shoal, started
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def engine(shoald: Shoald) -> Iterator[Shoald]:
-    """The session's shoald, without images and caches of builds before and afterwards."""
-    shoald.clear()
-    yield shoald
-    shoald.clear()
-    shoald.remove_images()
-    shoald.request("POST", "/build/prune?all=1")
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.engines.engine import Engine
-from tests.engines.shoald import Shoald
 from tests.kernel.cli.building import build
 from tests.kernel.cli.shoal import shoal
 
@@ -17,14 +14,6 @@ TEXT = (
     "FROM busybox AS one\nARG WHO=me\nRUN echo 1 > /x\nWORKDIR /w\nENV A=2\nRUN echo 2 > /x\n"
     'FROM busybox\nCOPY --from=one /x /y\nUSER app\nENTRYPOINT ["false"]\nRUN echo 3 > /tmp/z; exit 7\n'
 )
-
-
-@pytest.fixture
-def engine(shoald: Shoald) -> Iterator[Engine]:
-    """The session's shoald, without images and caches of builds afterwards."""
-    yield shoald
-    shoald.clear()
-    shoald.remove_images()
 
 
 def looked(engine: Engine, build: str, step: int, script: str) -> str:

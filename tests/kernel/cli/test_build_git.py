@@ -43,14 +43,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(root / "app.git", commits, f"{smart}/app.git", f"{plain}/app.git", f"{own}/app.git")
 
 
-@pytest.fixture
-def engine(shoald: Shoald) -> Iterator[Engine]:
-    """The session's shoald, without images and caches of builds afterwards."""
-    yield shoald
-    shoald.clear()
-    shoald.remove_images()
-
-
 def test_add_of_a_repository_takes_a_branch_a_tag_a_commit_and_a_directory(engine: Engine, served: Served) -> None:
     """From each kind of server come the files of what is named behind `#`, with their modes, and no `.git`."""
     first = served.commits[0]

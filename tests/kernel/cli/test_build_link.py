@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.engines.engine import Engine
-from tests.engines.shoald import Shoald
 from tests.kernel.cli.building import build
 from tests.kernel.cli.shoal import shoal
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def engine(shoald: Shoald) -> Iterator[Engine]:
-    """The session's shoald, without images and caches of builds afterwards."""
-    yield shoald
-    shoald.clear()
-    shoald.remove_images()
 
 
 def layers(engine: Engine, image: str) -> list[str]:

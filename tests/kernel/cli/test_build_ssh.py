@@ -11,18 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.engines.engine import Engine
-from tests.engines.shoald import Shoald
 from tests.kernel.cli.building import build
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def engine(shoald: Shoald) -> Iterator[Engine]:
-    """The session's shoald, without images and caches of builds afterwards."""
-    yield shoald
-    shoald.clear()
-    shoald.remove_images()
 
 
 @pytest.fixture
