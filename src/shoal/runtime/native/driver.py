@@ -226,7 +226,10 @@ class NativeDriver:
     ) -> Started:
         """Sends the request and sees it through: the process runs, or nothing of it is left."""
         id, exec_id = request.body["id"], request.body["exec_id"]
-        cloned: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        cloned: asyncio.Future[int] = loop.create_future()
+        seen_through: asyncio.Future[None] = loop.create_future()
+        supervisor.starts.add(seen_through)
         self._starting[id, exec_id] = cloned
         self._hosted.expect((id, exec_id))
         try:
@@ -258,6 +261,8 @@ class NativeDriver:
                 # Else it is needed to end the process, which may have begun to run (see succession.py).
                 supervisor.starting.pop((id, exec_id), None)
             self._ended_early.discard((id, exec_id))
+            supervisor.starts.discard(seen_through)
+            seen_through.set_result(None)
 
     async def _take_back(
         self, supervisor: Supervisor, id: str, exec_id: str | None, answering: asyncio.Future[Answer]
@@ -278,10 +283,16 @@ class NativeDriver:
 
     def _keep(self, hosted: Hosted, answer: Answer) -> Started:
         hosted.take(answer)
+        supervisor = hosted.supervisor
+        supervisor.starting.pop(hosted.key, None)
         if hosted.key in self._ended_early:
             hosted.close()
         else:
             self._hosted.add(hosted)
+            if supervisor.connected.closed:
+                # It died behind its answer. What it leaves has been counted, without this one.
+                hosted.ready.clear()
+                supervisor.late.append(hosted)
         return Started(hosted.pid, hosted.started_at_ns, tuple(answer.body["warnings"]))
 
     def _find(self, id: str, exec_id: str | None) -> Hosted | None:

@@ -140,9 +140,12 @@ class Succession:
 
     async def _succeed(self, supervisor: Supervisor, left: list[Hosted]) -> None:
         await supervisor.wait_ended(_READY_TIMEOUT_S)
+        if supervisor.starts:
+            # Each fails, and its child is among those to be killed; or it had been answered, and what runs is to live.
+            await asyncio.wait(tuple(supervisor.starts), timeout=_READY_TIMEOUT_S)
         supervisor.reap()
         self._collect_children(supervisor)
-        for hosted in left:
+        for hosted in (*left, *supervisor.late):
             exit = await asyncio.to_thread(_recorded_exit, hosted)
             if exit is not None:
                 await self._finish(hosted, exit)

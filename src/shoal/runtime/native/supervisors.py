@@ -24,6 +24,7 @@ from shoal.runtime.native.link import SupervisorLink
 from shoal.supervisor.protocol import connect, listen
 
 if TYPE_CHECKING:
+    from shoal.runtime.native.hosted import Hosted
     from shoal.supervisor.protocol import Body
 
 _BOOTSTRAP = os.path.join(os.path.abspath(os.path.dirname(shoal.supervisor.__file__)), "bootstrap.py")
@@ -35,7 +36,9 @@ class Supervisor:
     """One supervisor process: its directory, its pid, its link, and the containers that are meant for it.
 
     `blanks` are the pids of its blank children, `starting` those of processes before their execve: should it die, they
-    die with it, and nobody but shoald can reap them. `build` is the code that it runs, as it told at `configure`.
+    die with it, and nobody but shoald can reap them. `starts` are the starts that shoald sees through with it, and
+    `late` what they have begun to run though it was dead by then. `build` is the code that it runs, as it told at
+    `configure`.
     """
 
     def __init__(self, number: int, directory: Path) -> None:
@@ -48,6 +51,8 @@ class Supervisor:
         self.containers: set[str] = set()
         self.blanks: list[int] = []
         self.starting: dict[tuple[str, str | None], int] = {}
+        self.starts: set[asyncio.Future[None]] = set()
+        self.late: list[Hosted] = []
 
     @property
     def connected(self) -> SupervisorLink:
