@@ -51,10 +51,12 @@ def test_image_of_another_processor_is_refused(shoald: Engine) -> None:
     body = {"Image": "foreign", "Cmd": ["/program"], "HostConfig": {"Isolation": "vm"}}
     refused = shoald.request("POST", "/containers/create", body)
     made = shoald.request("POST", "/containers/create", body | {"HostConfig": {}})
+    moved = shoald.request("POST", f"/containers/{made.json['Id']}/move?isolation=vm")
     shoald.clear()
     shoald.request("DELETE", "/images/foreign")
-    assert (refused.status, made.status) == (400, 201)
-    assert refused.json["message"].startswith("an image for linux/arm64 cannot run with --isolation vm")
+    assert (refused.status, made.status, moved.status) == (400, 201, 400)
+    for answer in (refused, moved):
+        assert answer.json["message"].startswith("an image for linux/arm64 cannot run with --isolation vm")
     assert refused.json["fix"].startswith("use an image for linux/")
 
 

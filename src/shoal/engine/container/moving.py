@@ -16,8 +16,9 @@ from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.container.stopping import Stopper
 from shoal.engine.events import EventLog
+from shoal.engine.image_names import ImageNames
 from shoal.engine.networking import ContainerNetworks
-from shoal.errors import Conflict, NotModified, ShoalError
+from shoal.errors import Conflict, NotFound, NotModified, ShoalError
 
 
 class Mover:
@@ -29,6 +30,7 @@ class Mover:
         lifecycle: Lifecycle,
         stopper: Stopper,
         networks: ContainerNetworks,
+        images: ImageNames,
         locks: ContainerLocks,
         events: EventLog,
     ) -> None:
@@ -36,20 +38,24 @@ class Mover:
         self._lifecycle = lifecycle
         self._stopper = stopper
         self._networks = networks
+        self._images = images
         self._locks = locks
         self._events = events
 
     async def move(self, record: ContainerRecord, isolation: str) -> None:
         """Returns when the container is what was asked for, and runs again if it ran.
 
-        Raises: NotModified when it is already; InvalidArgument for an unknown isolation, or options that go with the
-        other one only; Conflict when it is being removed, or moved; what a start raises, and then it runs as before.
+        Raises: NotModified when it is already; InvalidArgument for an unknown isolation, options that go with the other
+        one only, or an image for another processor; Conflict when it is being removed, or moved; what a start raises,
+        and then it runs as before.
         """
         before = record.host_config
         after = msgspec.structs.replace(before, isolation=isolation)
         check_isolation(after)
         if (before.isolation == VM) == (isolation == VM):
             raise NotModified(f"container {record.id} has that isolation already")
+        if isolation == VM:
+            self._check_native(record)
         # In this order: one that is refused must not undo what the first one keeps.
         with self._networks.keeping(record), self._lifecycle.kept(record):
             try:
@@ -61,6 +67,13 @@ class Mover:
             if ran:
                 await self._start(record, before)
         self._events.publish("container", "update", record.id, record.attributes())
+
+    def _check_native(self, record: ContainerRecord) -> None:
+        try:
+            image = self._images.find(record.image_id, None)
+        except NotFound:
+            return  # removed under its container: what it was made for is not known any more
+        self._images.check_native(image)
 
     async def _start(self, record: ContainerRecord, before: HostConfig) -> None:
         try:

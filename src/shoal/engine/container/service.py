@@ -161,7 +161,9 @@ class Containers:
 
     async def move(self, ref: str, *, isolation: str) -> None:
         """Returns when the container runs under that isolation, if it ran. Raises: NotFound, and as Mover.move."""
-        mover = Mover(self.registry, self.lifecycle, self.stopper, self.networks, self.locks, self.events)
+        mover = Mover(
+            self.registry, self.lifecycle, self.stopper, self.networks, self.image_names, self.locks, self.events
+        )
         await self.background.complete(mover.move(self.registry.find(ref), isolation))
 
     async def kill(self, ref: str, *, signal: str | None) -> None:

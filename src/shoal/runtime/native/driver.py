@@ -15,7 +15,7 @@ import shutil
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from signal import SIGCHLD, SIGKILL, SIGPIPE, SIGSTOP
+from signal import SIGKILL
 from typing import TYPE_CHECKING
 
 from shoal.errors import Conflict, NotFound, ShoalError, Unavailable
@@ -57,6 +57,7 @@ from shoal.runtime.native.wire import (
 from shoal.runtime.vm.door import ask_machine
 from shoal.runtime.vm.plans import compile_machine_exec
 from shoal.runtime.vm.record import completed
+from shoal.supervisor.machine.signals import OF_MONITOR
 from shoal.supervisor.protocol import TAKEN_BACK
 
 if TYPE_CHECKING:
@@ -70,9 +71,6 @@ _ABORT_TIMEOUT_S = 10.0
 _REMEMBERED_ENDS = 256
 # Longer than the supervisor's own limit for a start (supervisor/launch.py), so that its answer is the one heard.
 _START_TIMEOUT_S = 150.0
-# What a machine's monitor cannot take for its program's: it stops by one, hears of its own doings by two, and the C
-# library keeps the last two. The guest is asked for these by its door.
-_OF_MONITOR = (SIGSTOP, SIGPIPE, SIGCHLD, 32, 33)
 
 
 class NativeDriver:
@@ -172,7 +170,7 @@ class NativeDriver:
         hosted = self._find(id, exec_id)
         if hosted is None:
             return
-        if signal in _OF_MONITOR and hosted.in_machine:
+        if signal in OF_MONITOR and hosted.in_machine:
             body = {"exec_id": exec_id, "signal": int(signal)}
             await asyncio.to_thread(ask_machine, hosted.pid, "signal", body)
             return

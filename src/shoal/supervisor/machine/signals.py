@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from shoal.supervisor.loop import Loop
 
-# Not to be caught; those that the C library keeps; those that tell of our own doing.
-_LEFT = (signal.SIGKILL, signal.SIGSTOP, 32, 33, signal.SIGPIPE, signal.SIGCHLD)
+# What a monitor cannot take for its program's: it would stop by one, hears of its own doings by two, and the C library
+# keeps the last two. The guest is asked for these by the monitor's door.
+OF_MONITOR = (signal.SIGSTOP, signal.SIGPIPE, signal.SIGCHLD, 32, 33)
+_LEFT = (signal.SIGKILL, *OF_MONITOR)
 
 
 def catch_signals(loop: Loop, on_signal: Callable[[int], None], on_child: Callable[[], None] | None = None) -> None:
