@@ -12,7 +12,7 @@ from shoal.engine.container.record import ContainerRecord
 from shoal.engine.container.registry import ContainerRegistry
 from shoal.engine.endpoint_options import read_endpoint_options
 from shoal.engine.network_catalog import NetworkCatalog
-from shoal.engine.networking import ContainerNetworks, check_endpoint, link_local_addresses
+from shoal.engine.networking import ContainerNetworks, check_endpoint
 from shoal.errors import Conflict, Forbidden, InvalidArgument, NotFound, ShoalError, Unsupported
 from shoal.linux.procfs import process_exists
 from shoal.network.driver import LinkedNetwork, NetworkDriver, PublishingNetwork
@@ -82,7 +82,7 @@ class Memberships:
         endpoint = await self._networks.reserve(record, driver, settings, [])
         try:
             await driver.plug(endpoint, record.state.pid)
-            await self._networks.add_link_local(endpoint, record.state.pid, link_local_addresses(settings))
+            await self._networks.add_link_local(endpoint, record.state.pid)
             await self._networks.write_settings(endpoint, record.state.pid, options.sysctls)
             _check_alive(record)  # else its number may be another's by now, who must not keep the interface
         except BaseException:

@@ -32,15 +32,14 @@ _FAILED = "driver failed programming external connectivity on endpoint"
 class Place:
     """A container in one network: `interface` is what it configures for it, None on host and none.
 
-    `has_names`: its containers find each other by name. `link_local`: further addresses, with their prefixes.
-    `sysctls`: settings of the interface, as EndpointOptions has them.
+    `has_names`: its containers find each other by name. `sysctls`: settings of the interface, as EndpointOptions has
+    them.
     """
 
     driver: NetworkDriver
     endpoint: Endpoint
     interface: InterfaceConfig | None = None
     has_names: bool = False
-    link_local: Sequence[str] = ()
     sysctls: Sequence[tuple[str, str, str]] = ()
 
 
@@ -95,9 +94,8 @@ class ContainerNetworks:
         places: list[Place] = []
         for name, endpoint in endpoints.items():
             interface = endpoint.interface(links[name], routes=name == gateway, routes6=name == gateway6)
-            link_local, sysctls = link_local_addresses(wanted[name]), asked[name].sysctls
             driver, is_own = self._catalog.find(name), self._catalog.is_own(name)
-            places.append(Place(driver, endpoint, interface, is_own, link_local, sysctls))
+            places.append(Place(driver, endpoint, interface, is_own, asked[name].sysctls))
         return tuple(places)
 
     async def reserve(
@@ -108,7 +106,7 @@ class ContainerNetworks:
         mac = settings.mac_address or (record.config.mac_address if driver.name == self._own(record) else "")
         asked = settings.ipam_config or EndpointIPAMConfig()
         with _port_words(record):
-            request = EndpointRequest(ports, mac, asked.ipv4_address, asked.ipv6_address)
+            request = EndpointRequest(ports, mac, asked.ipv4_address, asked.ipv6_address, _link_local(settings))
             endpoint = await self._kept_one(record, driver, request) or await driver.allocate(record.id, request)
         self.resolving.changed()
         return endpoint
@@ -198,17 +196,18 @@ class ContainerNetworks:
             for place in connected:
                 assert place.interface is not None
                 await place.driver.connect(place.endpoint, pid, place.interface.name)
-                await self.add_link_local(place.endpoint, pid, place.link_local, place.interface.name)
+                await self.add_link_local(place.endpoint, pid, place.interface.name)
                 await self.write_settings(place.endpoint, pid, place.sysctls, place.interface.name)
             if any(place.has_names for place in connected):
                 await self.resolving.begin(connected[0].endpoint.container_id, pid)
 
         return connect
 
-    async def add_link_local(self, endpoint: Endpoint, pid: int, addresses: Sequence[str], name: str = "") -> None:
-        """Gives the container's interface in a network these addresses besides. Raises: SyscallError."""
-        if addresses:
-            await self._catalog.host.run(lambda _: add_addresses(pid, name, endpoint.addresses[0], addresses))
+    async def add_link_local(self, endpoint: Endpoint, pid: int, name: str = "") -> None:
+        """Gives the container's interface in a network its further addresses. Raises: SyscallError."""
+        further = endpoint.link_local
+        if further:
+            await self._catalog.host.run(lambda _: add_addresses(pid, name, endpoint.addresses[0], further))
 
     async def write_settings(
         self, endpoint: Endpoint, pid: int, sysctls: Sequence[tuple[str, str, str]], name: str = ""
@@ -320,7 +319,7 @@ def _port_words(record: ContainerRecord) -> Iterator[None]:
 def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | None) -> None:
     """Raises: InvalidArgument, in Docker's words, for an address that only another kind of network gives."""
     asked = settings.ipam_config
-    link_local_addresses(settings)
+    _link_local(settings)
     read_endpoint_options(settings.driver_opts)
     if definition is None and settings.aliases:
         raise InvalidArgument(
@@ -339,7 +338,7 @@ def check_endpoint(settings: EndpointSettings, definition: NetworkDefinition | N
             )
 
 
-def link_local_addresses(settings: EndpointSettings) -> list[str]:
+def _link_local(settings: EndpointSettings) -> tuple[str, ...]:
     """The addresses of `--link-local-ip` with their prefixes, Docker's. Raises: InvalidArgument."""
     found = []
     for text in settings.ipam_config.link_local_ips if settings.ipam_config else ():
@@ -348,7 +347,7 @@ def link_local_addresses(settings: EndpointSettings) -> list[str]:
         except ValueError as error:
             raise InvalidArgument(f"invalid link-local IP address: {text}", why=str(error)) from None
         found.append(f"{address}/{16 if address.version == 4 else 64}")
-    return found
+    return tuple(found)
 
 
 def _example(address: str) -> str:

@@ -211,6 +211,7 @@ class BridgeNetwork:
             ip6=ip6,
             prefix6=prefix6,
             gateway6=gateway6 if self._config.gateway_mode6 != ISOLATED else "",
+            link_local=request.link_local,
         )
         self._endpoints[container_id] = endpoint
         self._store.save_endpoint(endpoint)

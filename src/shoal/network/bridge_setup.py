@@ -183,6 +183,7 @@ class BridgeSetup:
     def claims_of(self, endpoint: Endpoint) -> list[Claim]:
         """The addresses that only this endpoint may use, its link's own among them."""
         addresses = [*endpoint.addresses, *([link_local(endpoint.mac)] if endpoint.ip6 else [])]
+        addresses += [address.partition("/")[0] for address in endpoint.link_local]
         return [Claim(self._group, address, endpoint.mac) for address in addresses]
 
     def _families(self) -> tuple[str, ...]:

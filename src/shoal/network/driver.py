@@ -20,12 +20,16 @@ from shoal.network.ports import PortRequest
 
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
-    """What a container asks of a network: "" where the choice is the network's."""
+    """What a container asks of a network: "" where the choice is the network's.
+
+    `link_local`: addresses that its interface has besides, with their prefixes; no pool knows of them.
+    """
 
     ports: Sequence[PortRequest] = ()
     mac: str = ""
     ip: str = ""
     ip6: str = ""
+    link_local: tuple[str, ...] = ()
 
 
 NOTHING_ASKED = EndpointRequest()

@@ -45,7 +45,8 @@ class Endpoint:
 
     `ip`, `gateway`, `mac` and `veth` are "" where the network gives none; the gateway 0.0.0.0 means that everything is
     behind the interface itself. `veth` is the name of the host's end. `gateway_mac` is known for a bridge that shoal
-    made, and needed at the start only. `ip6`, `prefix6` and `gateway6` are those of a network with IPv6.
+    made, and needed at the start only. `ip6`, `prefix6` and `gateway6` are those of a network with IPv6. `link_local`
+    has further addresses of its interface, with their prefixes.
     """
 
     network: str
@@ -63,6 +64,7 @@ class Endpoint:
     ip6: str = ""
     prefix6: int = 0
     gateway6: str = ""
+    link_local: tuple[str, ...] = ()
 
     @property
     def addresses(self) -> list[str]:

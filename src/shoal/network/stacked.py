@@ -127,6 +127,7 @@ class StackedNetwork:
             gateway6=self._gateway(gateway6),
             mac=mac,
             mtu=self._config.mtu,
+            link_local=request.link_local,
         )
         self._endpoints[container_id] = endpoint
         self._store.save_endpoint(endpoint)

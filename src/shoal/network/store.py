@@ -43,15 +43,17 @@ CREATE TABLE IF NOT EXISTS network_endpoints (
     ip6 TEXT NOT NULL DEFAULT '',
     prefix6 INTEGER NOT NULL DEFAULT 0,
     gateway6 TEXT NOT NULL DEFAULT '',
+    link_local TEXT NOT NULL DEFAULT '',  -- ADDRESS/PREFIX, with blanks between
     PRIMARY KEY (network, container_id)
 ) STRICT;
 """
-# What tables of databases from before IPv6 lack.
+# What tables of older databases lack.
 _ADDITIONS = (
     ("network_networks", "address6 TEXT NOT NULL DEFAULT ''"),
     ("network_endpoints", "ip6 TEXT NOT NULL DEFAULT ''"),
     ("network_endpoints", "prefix6 INTEGER NOT NULL DEFAULT 0"),
     ("network_endpoints", "gateway6 TEXT NOT NULL DEFAULT ''"),
+    ("network_endpoints", "link_local TEXT NOT NULL DEFAULT ''"),
 )
 
 
@@ -159,20 +161,22 @@ class NetworkStore:
     def endpoints(self, network: str) -> list[Endpoint]:
         """All endpoints of a network, in the order of their creation."""
         query = (
-            "SELECT container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports, ip6, prefix6, gateway6"
+            "SELECT container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports, ip6, prefix6, gateway6,"
+            " link_local"
             " FROM network_endpoints WHERE network = ? ORDER BY rowid"
         )
         record = self.network(network)
         network_id = record.id if record else ""
         found: list[Endpoint] = []
         for row in self._database.execute(query, (network,)):
-            container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports, ip6, prefix6, gateway6 = row
+            container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, ports, ip6, prefix6, gateway6, more = row
             published = tuple(PublishedPort(*port) for port in json.loads(ports))
             known = Endpoint(
                 *(network, network_id, container_id, endpoint_id, ip, prefix, gateway, mac, mtu, veth, published),
                 ip6=ip6,
                 prefix6=prefix6,
                 gateway6=gateway6,
+                link_local=tuple(more.split()),
             )
             found.append(known)
         return found
@@ -191,14 +195,14 @@ class NetworkStore:
         values = (
             *(endpoint.network, endpoint.container_id, endpoint.endpoint_id, endpoint.ip, endpoint.prefix),
             *(endpoint.gateway, endpoint.mac, endpoint.mtu, endpoint.veth, ports),
-            *(endpoint.ip6, endpoint.prefix6, endpoint.gateway6),
+            *(endpoint.ip6, endpoint.prefix6, endpoint.gateway6, " ".join(endpoint.link_local)),
         )
         with self._database:
             if also is not None:
                 self._database.execute("BEGIN")
                 also()
             self._database.execute(
-                "INSERT OR REPLACE INTO network_endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+                "INSERT OR REPLACE INTO network_endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
             )
 
     def delete_endpoint(self, network: str, container_id: str) -> None:

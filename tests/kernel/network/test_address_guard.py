@@ -282,6 +282,21 @@ def test_container_connected_while_it_runs_is_guarded(site: Site, make: Make) ->
         assert not three.hears(endpoint.ip, three.own.mac)
 
 
+def test_link_local_address_that_was_asked_for_is_guarded_too(site: Site, make: Make) -> None:
+    """`--link-local-ip`: nobody else's from when its container joins until it leaves."""
+    network = make("one")
+    three = Three(site, network)
+    with contextlib.ExitStack() as stack:
+        request = EndpointRequest(link_local=("169.254.8.8/16",))
+        endpoint: Endpoint = site.run(network.allocate("f" * 64, request))
+        release = stack.enter_context(contextlib.ExitStack())
+        release.callback(lambda: site.run(network.release("f" * 64)))
+        site.run(network.plug(endpoint, site.process().pid))
+        assert not three.hears("169.254.8.8", three.own.mac)
+        release.close()
+        assert three.hears("169.254.8.8", three.own.mac)
+
+
 def test_ports_of_other_bridges_are_not_looked_at(site: Site) -> None:
     """A bridge of somebody else's may have the same addresses: nothing is dropped on it."""
     # Else iptables, and with it our masquerading, sees what passes that bridge.

@@ -24,6 +24,7 @@ ENDPOINT = Endpoint(
     ip6="fd00::2",
     prefix6=64,
     gateway6="fd00::1",
+    link_local=("169.254.8.8/16", "fe80::8/64"),
 )
 
 
